@@ -1,0 +1,404 @@
+"""``torch2trt.compile``: engines for what TensorRT runs, PyTorch for the rest, as one nn.Module."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import regex
+import torch
+
+from . import core, coverage, eager, partition, structure, trt_compat
+from .context import building, trt_network
+from .convert import Converted, call_inputs, mark_outputs
+from .dynamic import DynamicShapes, Range
+from .errors import EngineError, InputError, Torch2TRTError, UnsupportedOpError
+from .graph import Graph, Node, Value, map_operand
+from .partition import Segment
+from .passes.fold import Plan, fold
+from .passes.optimize import optimize as optimize_plan
+from .precision import parse_precision
+from .reference import Evaluator
+from .structure import LEAF, Structure
+from .tracing import Inputs
+from .trt_compat import trt
+from .weights import origin
+
+__all__ = ["CompiledModule", "Explanation", "compile_module", "explain"]
+
+BACKENDS = ("engine", "reference")
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """How :func:`compile_module` converts; its arguments of the same names describe them."""
+
+    dynamic_shapes: DynamicShapes | None = None
+    exclude: str | None = None
+    min_block_size: int = 1
+    full: bool = False
+    precision: str = "float32"
+    keep_float32: str | None = None
+    allow_float64_as_float32: bool = False
+    backend: str = "engine"
+    build: Mapping[str, Any] = field(default_factory=dict)
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Which node goes where, and why.
+
+    Args:
+        segments: in execution order.
+    """
+
+    segments: tuple[Segment, ...]
+
+    @property
+    def engines(self) -> int:
+        """How many engines there would be."""
+        return sum(segment.in_engine for segment in self.segments)
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        nodes = sum(len(segment.nodes) for segment in self.segments)
+        yield f"{nodes} nodes, {self.engines} engines, {len(self.segments) - self.engines} pieces in PyTorch"
+        for index, segment in enumerate(self.segments):
+            where = "TensorRT" if segment.in_engine else "PyTorch"
+            yield f"{index}: {where}, {len(segment.nodes)} nodes"
+            for node in segment.nodes:
+                if node.name in segment.reasons:
+                    place = f"{node.kind} in module {node.scope or '(root)'!r}, {node.source}"
+                    yield f"     {place}: {segment.reasons[node.name]}"
+
+
+def explain(module: Callable[..., Any], inputs: Inputs, **options: Any) -> Explanation:
+    """Which node would go into an engine and which would stay in PyTorch, before anything is built.
+
+    Args:
+        module: a module or function.
+        inputs: example inputs, as for :func:`torch2trt.convert`.
+        options: as for :func:`compile_module`.
+    """
+    return Explanation(tuple(_Compilation(module, inputs, _options(options)).segments))
+
+
+def compile_module(module: torch.nn.Module, inputs: Inputs, **options: Any) -> CompiledModule:
+    """A module that runs in TensorRT engines what TensorRT can run, and the rest in PyTorch.
+
+    Args:
+        module: an nn.Module, in eval mode.
+        inputs: example inputs, as for :func:`torch2trt.convert`.
+        options: ``dynamic_shapes``, ``precision``, ``keep_float32``, ``allow_float64_as_float32`` as for
+            :func:`torch2trt.convert`; ``exclude``, a pattern of the ``regex`` package over op kinds and module scopes
+            that stay in PyTorch; ``min_block_size``, the fewest nodes that are worth an engine; ``full=True`` to raise
+            if a node would stay in PyTorch; ``backend="reference"`` to run the networks in the reference evaluator,
+            which needs no GPU; ``build``, a dict of :class:`torch2trt.engine.build.BuildOptions` fields; ``run``, a
+            dict of options of :class:`torch2trt.engine.run.Engine`.
+
+    Raises:
+        InputError: an option does not exist or does not fit.
+        UnsupportedOpError: ``full`` is set and ops have no handler.
+        Torch2TRTError: ``full`` is set and a node cannot be converted.
+        BuildError: an engine could not be built.
+    """
+    return CompiledModule(module, inputs, _options(options))
+
+
+def _options(options: Mapping[str, Any]) -> CompileOptions:
+    try:
+        chosen = CompileOptions(**options)
+    except TypeError as error:
+        raise InputError(f"unknown option: {error}") from None
+    if chosen.backend not in BACKENDS:
+        raise InputError(f"backend={chosen.backend!r} is none of {', '.join(BACKENDS)}")
+    return chosen
+
+
+class _Compilation:
+    """The trace of a module and its segments."""
+
+    def __init__(self, module: Callable[..., Any], inputs: Inputs, options: CompileOptions) -> None:
+        self.options = options
+        self.prepared = core.prepare(module, inputs, dynamic_shapes=options.dynamic_shapes)
+        self.plan = fold(self.prepared.graph)
+        optimize_plan(self.plan)
+        self._excluded = _pattern(options.exclude)
+        self._missing = {op.kind for op in coverage.missing_ops(self.plan)}
+        self._refused: dict[str, str] = {}
+        self.segments = self._partition()
+        if options.full:
+            self._require_full()
+
+    def _partition(self) -> list[Segment]:
+        """Partition until every segment that should be an engine converts: a refusal shows only in a network."""
+        while True:
+            segments = partition.partition(self.plan, self._reason, self.options.min_block_size)
+            refused = {}
+            for segment in segments:
+                if segment.in_engine:
+                    refused.update(self._refusals(segment))
+            if not refused:
+                return segments
+            self._refused.update(refused)
+
+    def _refusals(self, segment: Segment) -> dict[str, str]:
+        if not trt_compat.is_available():
+            return {}
+        try:
+            self.network(segment)
+        except Torch2TRTError as error:
+            if error.location is None or error.location.node not in {node.name for node in segment.nodes}:
+                raise
+            return {error.location.node: error.message}
+        return {}
+
+    def _reason(self, node: Node) -> str:
+        if self._excluded is not None and (self._excluded.match(node.kind) or self._excluded.match(node.scope)):
+            return "it is excluded"
+        if not coverage.is_covered(node):
+            return "there is no handler for it"
+        return self._refused.get(node.name) or ("" if self._allows_float64(node) else partition.dtype_reason(node))
+
+    def _allows_float64(self, node: Node) -> bool:
+        return self.options.allow_float64_as_float32
+
+    def _require_full(self) -> None:
+        if self._missing:
+            raise UnsupportedOpError(coverage.missing_ops(self.plan))
+        for segment in self.segments:
+            for node in segment.nodes:
+                if node.name in segment.reasons:
+                    raise InputError(
+                        f"full=True, and {node.kind} would stay in PyTorch: {segment.reasons[node.name]}",
+                        location=node.location,
+                    )
+
+    def network(self, segment: Segment) -> Converted:
+        """The network of one segment, its outputs marked."""
+        builder = trt.Builder(trt_compat.logger())
+        network = trt_compat.create_network(builder)
+        names = [f"input_{index}" for index in range(len(segment.inputs))]
+        shapes = self._shapes()
+        ranges = {name: shapes.ranges(value) for name, value in zip(names, segment.inputs, strict=True)}
+        inside = Structure("tuple", tuple(LEAF for _ in names))
+        graph = Graph(
+            segment.inputs,
+            segment.nodes,
+            list(segment.outputs),
+            names,
+            Structure("tuple", (inside, Structure("dict"))),
+            Structure("tuple", tuple(LEAF for _ in segment.outputs)),
+            self.prepared.graph.parameters,
+            argument_names=names,
+            ranges=ranges,
+        )
+        with trt_network(network):
+            context = building()
+            context.allow_float64_as_float32 = self.options.allow_float64_as_float32
+            context.precision = parse_precision(self.options.precision, self.options.keep_float32)
+            tensors = [
+                core.add_input(context, name, _stand_in(value), ranges[name])
+                for name, value in zip(names, segment.inputs, strict=True)
+            ]
+            core.run_plan(graph, Plan(segment.nodes, self.plan.known, list(segment.outputs)), tensors)
+            outputs = mark_outputs(graph, None)
+        return Converted(network, graph, self.prepared.trace, outputs, builder)
+
+    def _shapes(self) -> _Shapes:
+        if not hasattr(self, "_cached_shapes"):
+            self._cached_shapes = _Shapes(self.prepared)
+        return self._cached_shapes
+
+
+def _pattern(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return regex.compile(text)
+    except regex.error as error:
+        raise InputError(f"exclude={text!r} is no regular expression: {error}") from None
+
+
+def _stand_in(value: Value) -> torch.Tensor:
+    if value.dtype is None or value.shape is None:
+        raise InputError(f"nothing is known of the type of {value.name}, so it cannot enter an engine")
+    return torch.empty([size if size is not None else 2 for size in value.shape], dtype=value.dtype, device="meta")
+
+
+class _Shapes:
+    """The sizes that the values between segments have at the smallest, optimal and largest inputs."""
+
+    def __init__(self, prepared: core.Prepared) -> None:
+        self._runs: list[dict[str, Any]] = []
+        graph = prepared.graph
+        if any(graph.ranges.values()):
+            for which in ("min", "opt", "max"):
+                leaves = [
+                    _resized(example, graph.ranges.get(name, {}), which)
+                    for name, example in zip(graph.input_names, prepared.examples, strict=True)
+                ]
+                args, kwargs = structure.unflatten(leaves, graph.input_structure)
+                self._runs.append(core.debug_call_graph(graph, call_inputs(args, kwargs), return_all=True))
+
+    def ranges(self, value: Value) -> dict[int, Range]:
+        """The dynamic axes of a value."""
+        if value.shape is None or None not in value.shape or not self._runs:
+            return {}
+        sizes = [run[value.name].shape for run in self._runs]
+        return {
+            axis: Range(*sorted(size[axis] for size in sizes))
+            for axis, known in enumerate(value.shape)
+            if known is None
+        }
+
+
+def _resized(example: torch.Tensor, axes: Mapping[int, Range], which: str) -> torch.Tensor:
+    for axis, limits in axes.items():
+        index = torch.arange(getattr(limits, which), device=example.device) % max(example.shape[axis], 1)
+        example = example.index_select(axis, index)
+    return example
+
+
+@dataclass
+class _News:
+    """Whether weights were loaded since the engines last took them; no part of the module, which may be copied."""
+
+    unread: bool = False
+
+
+def _note_new_weights(news: _News, *_: Any) -> None:
+    news.unread = True
+
+
+Run = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
+
+
+class CompiledModule(torch.nn.Module):
+    """What :func:`compile_module` returns. It owns the module, whose parameters and buffers are its own.
+
+    New weights by ``load_state_dict`` reach the engines at the next call: they are refitted if they were built with
+    ``build={"refit": True}``, else the call raises. Pickling and deepcopy store the engines, not the way to them.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        inputs: Inputs,
+        options: CompileOptions,
+        engines: Sequence[bytes] | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(module, torch.nn.Module):
+            raise InputError(f"compile takes an nn.Module, not {type(module).__name__}")
+        self.module = module
+        compilation = _Compilation(module, inputs, options)
+        self._plan, self._graph = compilation.plan, compilation.prepared.graph
+        self._inputs, self._options = inputs, options
+        self.segments = compilation.segments
+        stored = iter(engines or ())
+        self._runs: list[Run] = []
+        self._engines: list[Any] = []
+        for segment in self.segments:
+            run = self._engine_run(compilation, segment, stored) if segment.in_engine else self._torch_run(segment)
+            self._runs.append(run)
+        self._known: dict[Value, Any] = {}
+        self._device: torch.device | None = None
+        self._news = _News()
+        module.register_load_state_dict_post_hook(functools.partial(_note_new_weights, self._news))
+
+    def _engine_run(self, compilation: _Compilation, segment: Segment, stored: Iterator[bytes]) -> Run:
+        if self._options.backend == "reference":
+            converted = compilation.network(segment)
+            evaluator = Evaluator(converted.network)
+            self._engines.append(converted)
+            return lambda tensors: converted.run_flat(evaluator, tensors)
+        from .engine.run import Engine
+
+        blob = next(stored, None)
+        if blob is not None:
+            engine = Engine.from_bytes(blob, auto_contiguous=True, **self._options.run)
+        else:
+            engine = compilation.network(segment).build(
+                auto_contiguous=True, **self._options.build, **self._options.run
+            )
+        self._engines.append(engine)
+        return lambda tensors: engine(*tensors)
+
+    def _torch_run(self, segment: Segment) -> Run:
+        def run(tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+            values: dict[Value, Any] = dict(zip(segment.inputs, tensors, strict=True))
+
+            def look_up(value: Value) -> Any:
+                if value in values:
+                    return values[value]
+                return self._known[value] if value in self._known else self._resident(value)
+
+            for node in segment.nodes:
+                args = [map_operand(operand, look_up) for operand in node.args]
+                values.update(zip(node.outputs, eager.call(node, args), strict=True))
+            return [values[value] for value in segment.outputs]
+
+        return run
+
+    def _resident(self, value: Value) -> Any:
+        """A parameter as the module has it now; a constant on the device of the inputs."""
+        if value.key is not None:
+            owner, _, name = value.key.rpartition(".")
+            return getattr(self.module.get_submodule(owner), name)
+        known = value.data if value.data is not None else self._plan.known[value]
+        if isinstance(known, torch.Tensor):
+            known = known.to(self._device)
+        self._known[value] = known
+        return known
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the segments one after another; arguments and result are the module's."""
+        leaves = core.bind_inputs(self._graph, call_inputs(args, kwargs))
+        self._prepare(leaves)
+        values: dict[Value, Any] = dict(zip(self._graph.inputs, leaves, strict=True))
+        with torch.no_grad():
+            for segment, run in zip(self.segments, self._runs, strict=True):
+                results = run([values[value] for value in segment.inputs])
+                values.update(zip(segment.outputs, results, strict=True))
+        outputs = [
+            map_operand(output, lambda value: values[value] if value in values else self._resident(value))
+            for output in self._plan.outputs
+        ]
+        return structure.unflatten(outputs, self._graph.output_structure)
+
+    def _prepare(self, leaves: Sequence[torch.Tensor]) -> None:
+        device = leaves[0].device
+        if device != self._device:
+            self._device = device
+            self._known.clear()
+        if self._news.unread:
+            self._take_new_weights()
+
+    def _take_new_weights(self) -> None:
+        state = self.module.state_dict()
+        for value, known in self._plan.known.items():
+            source = origin(known) if isinstance(known, torch.Tensor) else None
+            if source is not None:
+                self._known[value] = source.compute(state).to(self._device)
+        for engine in self._engines:
+            if isinstance(engine, Converted):
+                raise EngineError("new weights were loaded; compile the module again to evaluate it with them")
+            engine.refit({key: state[key] for key in engine.weights.keys()})  # noqa: SIM118 (no dict)
+        self._news.unread = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        blobs = [] if self._options.backend == "reference" else [engine.to_bytes() for engine in self._engines]
+        options = dataclasses.replace(self._options)
+        return CompiledModule, (self.module, self._inputs, options, blobs)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledModule:
+        cls, (module, inputs, options, blobs) = self.__reduce__()
+        return cls(copy.deepcopy(module, memo), inputs, options, blobs)

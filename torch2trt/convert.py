@@ -1,0 +1,414 @@
+"""From a module to a finished network: inputs added, outputs marked, ready to evaluate or to build."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from . import core, coverage, structure, tracing, trt_compat
+from .context import Context, building, network_state, trt_network
+from .dynamic import DynamicShapes
+from .emit import tensor
+from .emit.complex import as_last_axis
+from .emit.network import add_layer
+from .errors import InputError, InternalError, Torch2TRTError, UnsupportedOpError
+from .graph import Graph, Node
+from .pairs import is_complex
+from .passes.fold import Plan, fold
+from .passes.functionalize import MutatedInputs
+from .reference import Evaluator
+from .tracing import Inputs
+from .trt_compat import trt
+from .weights import WeightMap
+
+if TYPE_CHECKING:
+    from .engine.build import BuildOptions
+    from .engine.bundle import Bundle
+    from .engine.run import Engine
+    from .engine.signature import EngineSignature
+
+__all__ = ["Converted", "build_engine", "check", "convert"]
+
+
+@dataclass(eq=False)
+class Converted:
+    """A module as a TensorRT network.
+
+    Args:
+        network: the ``trt.INetworkDefinition``, its outputs marked.
+        graph: the traced graph.
+        trace: the traced module.
+        output_names: one name an output tensor of the module, in order; two outputs that are one tensor share it.
+        builder: the ``trt.Builder`` that made the network.
+    """
+
+    network: Any
+    graph: Graph
+    trace: torch.jit.ScriptModule
+    output_names: list[str]
+    builder: Any
+    _evaluator: Evaluator | None = field(default=None, repr=False)
+
+    @property
+    def input_names(self) -> list[str]:
+        """One name an input tensor, in order."""
+        return self.graph.input_names
+
+    @property
+    def weights(self) -> WeightMap:
+        """The network's named weights and how a ``state_dict`` gives them."""
+        return network_state(self.network).weights
+
+    def bind(self, inputs: Inputs) -> dict[str, torch.Tensor]:
+        """The tensors of ``inputs`` by name, float64 as float32 where the network holds it so.
+
+        Raises:
+            InputError: they are not nested as those that were converted.
+        """
+        leaves = core.bind_inputs(self.graph, inputs)
+        named = dict(zip(self.input_names, leaves, strict=True))
+        for index in range(self.network.num_inputs):
+            held = self.network.get_input(index)
+            if named[held.name].dtype == torch.float64:
+                named[held.name] = named[held.name].to(trt_compat.to_torch_dtype(held.dtype))
+        return named
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """What the network computes for these arguments, by the reference evaluator, on the CPU.
+
+        Returns:
+            results nested as the module nests its own.
+
+        Raises:
+            InputError: the arguments do not fit the network.
+            EvaluationError: a result contradicts what the network declares.
+        """
+        if self._evaluator is None:
+            self._evaluator = Evaluator(self.network)
+        return self._run(self._evaluator, args, kwargs)
+
+    def evaluate_with(self, state_dict: Mapping[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
+        """As :meth:`evaluate`, with other weights: what a refit of an engine would do.
+
+        Raises:
+            InputError: ``state_dict`` lacks an entry that the network depends on, or has one of another shape.
+        """
+        weights = self.weights.compute(state_dict)
+        placed = {
+            f"{layer}.{role}": weights[name] for name, places in self.weights.places.items() for layer, role in places
+        }
+        return self._run(Evaluator(self.network, weights=placed), args, kwargs)
+
+    def _run(self, evaluator: Evaluator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        named = self.bind(call_inputs(args, kwargs))
+        outputs = self.run_flat(evaluator, [named[name] for name in self.input_names])
+        return structure.unflatten(outputs, self.graph.output_structure)
+
+    def run_flat(self, evaluator: Evaluator, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Run an evaluator of the network on flat tensors; one result an output of the module."""
+        named = zip(self.input_names, tensors, strict=True)
+        results = evaluator({name: value.detach().cpu() for name, value in named})
+        return [
+            torch.view_as_complex(results[name].contiguous()) if is_pair else results[name]
+            for name, is_pair in zip(self.output_names, self._pairs(), strict=True)
+        ]
+
+    def _pairs(self) -> list[bool]:
+        """For every output, whether the network holds a complex value as pairs of real ones."""
+        return [is_complex(results[0]) for results in self.graph.get_resolved_outputs()]
+
+    def profile(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+        """Minimum, optimum and maximum shape of every dynamic input, by name."""
+        profile = {}
+        for index in range(self.network.num_inputs):
+            held = self.network.get_input(index)
+            axes = self.graph.ranges.get(held.name)
+            if axes:
+                shapes = [
+                    tuple(getattr(axes[axis], which) if axis in axes else size for axis, size in enumerate(held.shape))
+                    for which in ("min", "opt", "max")
+                ]
+                profile[held.name] = (shapes[0], shapes[1], shapes[2])
+        return profile
+
+    def serialize(self, path: str | os.PathLike[str] | None = None, *, progress: bool = False, **options: Any) -> bytes:
+        """Build an engine ahead of time; needs no GPU.
+
+        Args:
+            path: where to write the bytes too; an existing file is replaced only by a complete one.
+            progress: show TensorRT's progress.
+            options: fields of :class:`torch2trt.engine.build.BuildOptions`.
+
+        Raises:
+            BuildError: TensorRT could not build the network.
+            InputError: an option does not exist, or ``path`` cannot be written.
+        """
+        from .engine.build import write_file_atomically
+
+        blob = self._plan(_build_options(options), progress)
+        if path is not None:
+            write_file_atomically(path, blob)
+        return blob
+
+    def _plan(self, options: BuildOptions, progress: bool) -> bytes:
+        from .engine.build import serialize_network
+
+        profile = self.profile()
+        profiles = [profile] if profile else []
+        return serialize_network(self.builder, self.network, options, profiles=profiles, progress=progress)
+
+    def build(self, *, progress: bool = False, **options: Any) -> Engine:
+        """Build an engine and load it; needs a GPU.
+
+        Args:
+            progress: show TensorRT's progress.
+            options: fields of :class:`torch2trt.engine.build.BuildOptions`, and options of
+                :class:`torch2trt.engine.run.Engine`.
+
+        Raises:
+            BuildError: TensorRT could not build the network.
+            EngineError: there is no GPU.
+            InputError: an option does not exist.
+        """
+        from .engine.run import Engine
+
+        building = {key: options.pop(key) for key in list(options) if key in _build_option_names()}
+        return Engine(self.bundle(progress=progress, **building), weights=self.weights, **options)
+
+    def bundle(self, *, progress: bool = False, **options: Any) -> Bundle:
+        """Build an engine ahead of time, with all that a program that loads it needs to know; needs no GPU.
+
+        Args:
+            progress: show TensorRT's progress.
+            options: fields of :class:`torch2trt.engine.build.BuildOptions`.
+        """
+        from .engine.bundle import Bundle, Environment
+        from .engine.refit import StoredWeights
+
+        chosen = _build_options(options)
+        shapes = {key: tuple(tensor.shape) for key, tensor in self.graph.parameters.items()}
+        plan = self._plan(chosen, progress)
+        weights = StoredWeights.of(self.weights)
+        return Bundle(plan, self.signature(), chosen, Environment.here(), weights, shapes)
+
+    def signature(self) -> EngineSignature:
+        """What an engine of this network takes and gives, in terms of the module."""
+        from .engine.signature import EngineSignature, Source, TensorSpec
+
+        network = self.network
+        inputs = [network.get_input(index) for index in range(network.num_inputs)]
+        outputs = [network.get_output(index) for index in range(network.num_outputs)]
+        specs = [
+            tuple(TensorSpec(held.name, trt_compat.to_torch_dtype(held.dtype), tuple(held.shape)) for held in tensors)
+            for tensors in (inputs, outputs)
+        ]
+        position = {spec.name: index for index, spec in enumerate(specs[0])}
+        place = {spec.name: index for index, spec in enumerate(specs[1])}
+        positional, keyword = self.graph.input_structure.children
+        names = [*self.graph.argument_names, *map(str, keyword.keys)]
+        return EngineSignature(
+            specs[0],
+            specs[1],
+            structure.Structure("tuple", (*positional.children, *keyword.children)),
+            tuple(names),
+            tuple(position.get(name) for name in self.input_names),
+            self.graph.output_structure,
+            tuple(
+                Source("complex" if is_pair else "output", place[name])
+                for name, is_pair in zip(self.output_names, self._pairs(), strict=True)
+            ),
+        )
+
+
+def _build_option_names() -> set[str]:
+    from .engine.build import BuildOptions
+
+    return {option.name for option in dataclasses.fields(BuildOptions)}
+
+
+def _build_options(options: dict[str, Any]) -> BuildOptions:
+    from .engine.build import BuildOptions
+
+    unknown = set(options) - _build_option_names()
+    if unknown:
+        known = ", ".join(sorted(_build_option_names()))
+        raise InputError(f"unknown build option: {', '.join(sorted(unknown))}; there are {known}")
+    return BuildOptions(**options)
+
+
+def build_engine(module: Callable[..., Any], inputs: Inputs, **options: Any) -> Engine:
+    """Convert a module, build an engine and load it: :func:`convert` and :meth:`Converted.build` in one; needs a GPU.
+
+    Args:
+        module: an nn.Module, or a function of tensors.
+        inputs: example inputs.
+        options: arguments of both, by name.
+    """
+    parameters = inspect.signature(convert).parameters
+    converting = {key: options.pop(key) for key in list(options) if key in parameters}
+    return convert(module, inputs, **converting).build(**options)
+
+
+def call_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Inputs:
+    """The arguments of a call as ``inputs``."""
+    return tracing.Call(args, kwargs) if args and kwargs else kwargs or args
+
+
+def convert(
+    module: Callable[..., Any],
+    inputs: Inputs,
+    *,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    dynamic_shapes: DynamicShapes | None = None,
+    param_exclude: str | None = None,
+    precision: str | torch.dtype = "float32",
+    keep_float32: str | None = None,
+    allow_float64_as_float32: bool = False,
+    optimize: bool | Iterable[str] = True,
+    mutated_inputs: MutatedInputs = "error",
+    verbose: bool = False,
+) -> Converted:
+    """Convert a module to a TensorRT network; needs no GPU.
+
+    Args:
+        module: an nn.Module, or a function of tensors.
+        inputs: a tensor, a tuple or list of arguments, or a dict of keyword arguments, nested at will; a
+            :class:`torch2trt.Input` stands for an example tensor.
+        input_names: one name a tensor; forward's parameter names by default.
+        output_names: one name an output tensor; ``output``, ``output_0`` or the keys of a dict by default.
+        dynamic_shapes: for inputs by name, the axes whose size may change: see :mod:`torch2trt.dynamic`.
+        param_exclude: a pattern of the ``regex`` package over the names of parameters that must not be used.
+        precision: ``float32``, or ``float16`` or ``bfloat16`` to cast the module's maths where that is safe: see
+            :mod:`torch2trt.precision`. Inputs and outputs keep their dtypes.
+        keep_float32: a pattern of the ``regex`` package over module scopes that stay float32.
+        allow_float64_as_float32: convert float64 values to float32 instead of refusing them.
+        optimize: which rewrites to apply: all, none, or names of :data:`torch2trt.passes.optimize.PASSES`.
+        mutated_inputs: what to do when the module writes to an input: ``error`` raises, ``output`` adds what it holds
+            at the end to the outputs, ``ignore`` leaves the caller's tensor as it is.
+        verbose: print one line a node.
+
+    Raises:
+        InputError: the arguments do not fit.
+        UnsupportedOpError: ops have no handler; all of them are listed.
+        UnsupportedArgumentError: a handler cannot do what a node asks for.
+        LayerError: TensorRT refused a layer.
+    """
+    builder = trt.Builder(trt_compat.logger())
+    network = trt_compat.create_network(builder)
+    with trt_network(network):
+        trace, graph = core.torch2trt(
+            module,
+            inputs,
+            input_names,
+            verbose=verbose,
+            param_exclude=param_exclude,
+            dynamic_shapes=dynamic_shapes,
+            precision=precision,
+            keep_float32=keep_float32,
+            allow_float64_as_float32=allow_float64_as_float32,
+            optimize=optimize,
+            mutated_inputs=mutated_inputs,
+        )
+        names = mark_outputs(graph, output_names)
+    return Converted(network, graph, trace, names, builder)
+
+
+def mark_outputs(graph: Graph, names: Sequence[str] | None) -> list[str]:
+    """Mark every output tensor once; the name of each output, in order."""
+    network = core.current_network()
+    outputs = [results[0] for results in graph.get_resolved_outputs()]
+    chosen = list(names) if names is not None else default_output_names(graph.output_structure, graph.input_names)
+    if len(chosen) != len(outputs):
+        raise InputError(f"{len(chosen)} output names {chosen} for {len(outputs)} output tensors")
+    marked: dict[Any, str] = {}
+    result = []
+    for name, value in zip(chosen, outputs, strict=True):
+        key = id(value) if isinstance(value, torch.Tensor) else value
+        if key not in marked:
+            marked[key] = name
+            held = _own_tensor(value)
+            held.name = name
+            network.mark_output(held)
+        result.append(marked[key])
+    return result
+
+
+def _own_tensor(value: Any) -> Any:
+    """``value`` as a tensor that may become an output: no input, no constant, no pair."""
+    if is_complex(value):
+        value = as_last_axis(value)
+    if trt_compat.is_tensor(value) and not value.is_network_input:
+        return value
+    return add_layer("identity", tensor(value))
+
+
+def default_output_names(nesting: structure.Structure, input_names: Iterable[str]) -> list[str]:
+    """A name for every tensor of a result, none of them an input's: ``output``, ``output_0`` or the keys of a dict."""
+    if nesting.kind in ("dict", "object"):
+        names = structure.leaf_names(nesting, [str(key) for key in nesting.keys])
+    elif nesting.kind == "leaf":
+        names = ["output"]
+    else:
+        names = structure.leaf_names(nesting, [f"output_{index}" for index in range(len(nesting.children))])
+    taken = set(input_names)
+    return [f"output_{name}" if name in taken else name for name in names]
+
+
+def _dry_run(prepared: core.Prepared, plan: Plan, refused: list[Torch2TRTError]) -> None:
+    """Walk the plan in a network that is thrown away; what fails is noted and replaced by a fresh input."""
+    context = building()
+
+    def stand_in(node: Node, error: Torch2TRTError) -> list[Any]:
+        if not isinstance(error, UnsupportedOpError):
+            refused.append(error)
+        return [_placeholder(context, node, index) for index in range(len(node.outputs))]
+
+    tensors = core.network_inputs(context, prepared)
+    try:
+        core.Runner(prepared.graph, plan.known, on_error=stand_in).run(plan.nodes, tensors, plan.outputs)
+    except InternalError as error:  # a value without a traced type has no stand-in
+        refused.append(error)
+
+
+def _placeholder(context: Context, node: Node, index: int) -> Any:
+    value = node.outputs[index]
+    if value.dtype is None or value.shape is None:
+        raise InternalError(f"nothing is known of what {node.kind} gives, so what follows cannot be checked").at(
+            node.location
+        )
+    shape = tuple(-1 if size is None else size for size in value.shape)
+    dtype = torch.float32 if value.dtype == torch.float64 else value.dtype
+    context.recorder.clear()
+    return context.network.add_input(f"{node.name}:{index}", trt_compat.to_trt_dtype(dtype), shape)
+
+
+def check(
+    module: Callable[..., Any],
+    inputs: Inputs,
+    *,
+    dynamic_shapes: DynamicShapes | None = None,
+    allow_float64_as_float32: bool = False,
+    mutated_inputs: MutatedInputs = "error",
+) -> coverage.CheckReport:
+    """What would not convert, all of it at once: ops without a handler, and arguments that a handler refuses.
+
+    Without TensorRT installed only the ops are checked. Arguments are those of :func:`convert`.
+    """
+    complete = trt_compat.is_available()
+    prepared = core.prepare(module, inputs, dynamic_shapes=dynamic_shapes, mutated_inputs=mutated_inputs)
+    plan = fold(prepared.graph)
+    missing = tuple(coverage.missing_ops(plan))
+    refused: list[Torch2TRTError] = []
+    if complete:
+        builder = trt.Builder(trt_compat.logger())
+        with trt_network(trt_compat.create_network(builder)):
+            building().allow_float64_as_float32 = allow_float64_as_float32
+            _dry_run(prepared, plan, refused)
+    return coverage.CheckReport(missing, tuple(refused), prepared.graph.op_counts(), complete)

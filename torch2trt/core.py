@@ -1,0 +1,452 @@
+"""The walk over a traced graph: each node goes to its handler, or runs in eager PyTorch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import regex
+import torch
+
+from . import control, coverage, eager, loops, metadata, registry, structure, tracing, trt_compat
+from . import handlers as _handlers  # noqa: F401  (registers torch2trt's own handlers)
+from .context import Context, current, current_network, has_trt_tensor, torch_network, trt_network
+from .dynamic import DynamicShapes, Input, alternative_inputs, parse_dynamic_shapes
+from .emit import cast
+from .errors import (
+    HandlerError,
+    InputError,
+    InternalError,
+    Torch2TRTError,
+    UnsupportedOpError,
+)
+from .graph import Block, Graph, Node, Operand, Value, map_operand, operand_values
+from .passes.fold import Plan, compute, fold, is_impure, known_data
+from .passes.functionalize import MutatedInputs, functionalize
+from .passes.optimize import optimize as optimize_plan
+from .precision import parse_precision
+from .registry import register_node_handler
+from .tracing import Inputs
+
+__all__ = [
+    "current_network",
+    "debug_call_graph",
+    "has_trt_tensor",
+    "register_node_handler",
+    "torch2trt",
+    "torch_network",
+    "trt_network",
+]
+
+OnError = Callable[[Node, Torch2TRTError], list[Any]]
+"""Gives stand-in results for a node that failed."""
+
+
+def torch2trt(
+    module: Callable[..., Any],
+    inputs: Inputs,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    verbose: bool = False,
+    param_exclude: str | None = None,
+    *,
+    dynamic_shapes: DynamicShapes | None = None,
+    precision: str | torch.dtype = "float32",
+    keep_float32: str | None = None,
+    allow_float64_as_float32: bool = False,
+    optimize: bool | Iterable[str] = True,
+    mutated_inputs: MutatedInputs = "error",
+) -> tuple[torch.jit.ScriptModule, Graph]:
+    """Trace a module and run its graph in the current context.
+
+    Inside ``with trt_network(net):`` every node becomes layers of ``net``; inside ``with torch_network():`` it runs in
+    eager PyTorch. The results are in ``graph.get_resolved_outputs()``.
+
+    Args:
+        module: an nn.Module, or a function of tensors.
+        inputs: a tensor, a tuple or list of arguments, or a dict of keyword arguments, nested at will. A torch tensor
+            becomes a network input of its shape and dtype; a ``trt.ITensor`` is used as it is.
+        input_names: one name a tensor; forward's parameter names by default.
+        output_names: one name an output tensor.
+        verbose: print one line a node.
+        param_exclude: a pattern of the ``regex`` package, matched from the start of parameter names; the graph must
+            not use these.
+        dynamic_shapes: for inputs by name, the axes whose size may change: see :mod:`torch2trt.dynamic`.
+        precision: ``float32`` leaves the module as it is; ``float16`` or ``bfloat16`` casts float32 maths to it where
+            that is safe: see :mod:`torch2trt.precision`. Inputs and outputs keep their dtypes.
+        keep_float32: a pattern of the ``regex`` package over module scopes that stay float32.
+        allow_float64_as_float32: convert float64 values to float32 instead of refusing them.
+        optimize: which rewrites to apply before the handlers run: all, none, or names of
+            :data:`torch2trt.passes.optimize.PASSES`. None of them touches a node with a handler of the user's.
+        mutated_inputs: what to do when the module writes to an input: ``error`` raises, ``output`` adds what it holds
+            at the end to the outputs, ``ignore`` leaves the caller's tensor as it is.
+
+    Returns:
+        the traced module and the graph.
+
+    Raises:
+        InputError: the arguments do not fit.
+        UnsupportedOpError: ops have no handler; all of them are listed, and the network is as before.
+        UnsupportedArgumentError: a handler cannot do what a node asks for.
+        LayerError: TensorRT refused a layer.
+    """
+    context = current()
+    if context is None:
+        raise InputError(
+            "torch2trt is called outside of a context",
+            hint="use it inside `with torch2trt.trt_network(net):` or `with torch2trt.torch_network():`",
+        )
+    prepared = prepare(
+        module, inputs, input_names=input_names, dynamic_shapes=dynamic_shapes, mutated_inputs=mutated_inputs
+    )
+    graph = prepared.graph
+    _check_excluded(graph, param_exclude)
+    context.allow_float64_as_float32 = allow_float64_as_float32
+    context.precision = parse_precision(precision, keep_float32)
+    if context.network is None:
+        if has_trt_tensor(prepared.leaves):
+            raise InputError("an input is a trt.ITensor, which debug mode cannot run", hint="pass torch tensors")
+        runner = Runner(graph, verbose=verbose)
+        runner.run(graph.nodes, prepared.examples, graph.outputs)
+        graph.results = runner.results()
+        return prepared.trace, graph
+    plan = fold(graph)
+    missing = coverage.missing_ops(plan)
+    if missing:
+        raise UnsupportedOpError(missing)
+    _warn_about_nan(graph)
+    optimize_plan(plan, optimize)
+    tensors = network_inputs(context, prepared)
+    run_plan(graph, plan, tensors, verbose=verbose)
+    _name_outputs(graph, output_names)
+    return prepared.trace, graph
+
+
+def run_plan(graph: Graph, plan: Plan, inputs: Sequence[Any], *, verbose: bool = False) -> None:
+    """Emit what is left of a graph after folding; the graph's results are the plan's afterwards."""
+    runner = Runner(graph, plan.known, verbose=verbose)
+    outputs = runner.run(plan.nodes, inputs, plan.outputs)
+    graph.results = runner.results()
+    for operand, result in zip(graph.outputs, outputs, strict=True):
+        if isinstance(operand, Value) and operand.data is None:
+            graph.results[operand.name] = result
+    context = current()
+    if context is not None and context.precision is not None:
+        _restore_output_dtypes(graph)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A module traced and ready to run.
+
+    Args:
+        trace: the traced module.
+        graph: its graph, without mutation.
+        leaves: the tensors that were given, in order; ITensors and placeholders too.
+        examples: the torch tensors that were traced in their place.
+    """
+
+    trace: torch.jit.ScriptModule
+    graph: Graph
+    leaves: list[Any]
+    examples: list[torch.Tensor]
+
+
+def prepare(
+    module: Callable[..., Any],
+    inputs: Inputs,
+    *,
+    input_names: Sequence[str] | None = None,
+    dynamic_shapes: DynamicShapes | None = None,
+    mutated_inputs: MutatedInputs = "error",
+) -> Prepared:
+    """Trace a module, find its dynamic sizes, and make mutation functional; arguments as for :func:`torch2trt`."""
+    args, kwargs = tracing.normalize_inputs(inputs)
+    leaves, nesting = structure.flatten((args, kwargs))
+    names = list(input_names) if input_names is not None else tracing.default_input_names(module, args, kwargs)
+    names = [leaf.name if isinstance(leaf, Input) else name for leaf, name in zip(leaves, names, strict=False)]
+    ranges = parse_dynamic_shapes(dynamic_shapes, names, leaves)
+    examples = [_example(leaf) for leaf in leaves]
+    args, kwargs = structure.unflatten(examples, nesting)
+    alternatives = alternative_inputs(leaves, examples, [ranges.get(name, {}) for name in names])
+    trace, graph = tracing.trace_graph(module, args, kwargs, input_names=names, alternatives=alternatives)
+    graph.ranges = ranges
+    functionalize(graph, mutated_inputs)
+    return Prepared(trace, graph, leaves, examples)
+
+
+def network_inputs(context: Context, prepared: Prepared) -> list[Any]:
+    """The ITensors that the graph starts from: those given, and new network inputs for the others."""
+    names = prepared.graph.input_names
+    return [
+        leaf if trt_compat.is_tensor(leaf) else add_input(context, name, example, prepared.graph.ranges.get(name, {}))
+        for name, leaf, example in zip(names, prepared.leaves, prepared.examples, strict=True)
+    ]
+
+
+def debug_call_graph(graph: Graph, inputs: Inputs, return_all: bool = False) -> Any:
+    """Run a graph on new inputs in eager PyTorch.
+
+    Args:
+        graph: as :func:`torch2trt` returned it.
+        inputs: nested as the inputs that were traced.
+        return_all: give every node's results instead of the outputs.
+
+    Returns:
+        what the module would return; or a dict from value name to result.
+
+    Raises:
+        InputError: the inputs are not nested as those that were traced.
+    """
+    leaves = bind_inputs(graph, inputs)
+    for leaf in leaves:
+        if not isinstance(leaf, torch.Tensor):
+            raise InputError(f"debug mode runs on torch tensors, not {type(leaf).__name__}")
+    runner = Runner(graph)
+    with torch_network():
+        outputs = runner.run(graph.nodes, leaves, graph.outputs)
+    return runner.results() if return_all else structure.unflatten(outputs, graph.output_structure)
+
+
+def bind_inputs(graph: Graph, inputs: Inputs) -> list[Any]:
+    """The tensors of ``inputs`` in the order of the graph's inputs.
+
+    Raises:
+        InputError: they are not nested as those that were traced.
+    """
+    leaves, nesting = structure.flatten(tracing.normalize_inputs(inputs))
+    if nesting != graph.input_structure:
+        raise InputError(
+            f"the inputs are not nested as those that were traced: expected {len(graph.input_structure)} tensors "
+            f"({', '.join(graph.input_names)}), got {len(leaves)}, or other constants among them"
+        )
+    return leaves
+
+
+def _example(leaf: Any) -> torch.Tensor:
+    """The tensor to trace with in place of an input; for an ITensor zeros, its unknown sizes chosen."""
+    if isinstance(leaf, torch.Tensor):
+        return leaf
+    if isinstance(leaf, Input):
+        return leaf.example()
+    shape = [size if size >= 0 else 2 if axis == 0 else 64 for axis, size in enumerate(leaf.shape)]
+    return torch.zeros(shape, dtype=trt_compat.to_torch_dtype(leaf.dtype))
+
+
+def add_input(context: Context, name: str, leaf: torch.Tensor, axes: Mapping[int, Any]) -> Any:
+    """A new network input of a tensor's shape and dtype, the listed axes dynamic.
+
+    Raises:
+        InputError: the name is taken, or TensorRT has no such input.
+    """
+    dtype = leaf.dtype
+    if dtype == torch.float64 and context.allow_float64_as_float32:
+        dtype = torch.float32
+    shape = tuple(-1 if axis in axes else size for axis, size in enumerate(leaf.shape))
+    taken = {context.network.get_input(index).name for index in range(context.network.num_inputs)}
+    if name in taken:
+        raise InputError(f"the network has an input {name!r} already", hint="give other names with input_names")
+    try:
+        held = trt_compat.to_trt_dtype(dtype)
+    except Torch2TRTError as error:
+        raise InputError(f"input {name!r}: {error.message}", hint=error.hint) from None
+    tensor = context.network.add_input(name, held, shape)
+    if tensor is None:
+        raise InputError(f"TensorRT refused the input {name!r} of shape {list(shape)}: {context.recorder.messages}")
+    return tensor
+
+
+def _name_outputs(graph: Graph, names: Sequence[str] | None) -> None:
+    if names is None:
+        return
+    tensors = [results[0] for results in graph.get_resolved_outputs()]
+    if len(names) != len(tensors):
+        raise InputError(f"{len(names)} output names {list(names)} for {len(tensors)} output tensors")
+    for name, tensor in zip(names, tensors, strict=True):
+        if trt_compat.is_tensor(tensor) and not tensor.is_network_input:
+            tensor.name = name
+
+
+def _restore_output_dtypes(graph: Graph) -> None:
+    """The module's outputs keep their dtypes whatever its maths was cast to."""
+    for output in operand_values(graph.outputs):
+        result = graph.results.get(output.name)
+        if trt_compat.is_tensor(result) and output.dtype is not None and output.dtype.is_floating_point:
+            graph.results[output.name] = cast(result, output.dtype)
+
+
+def _check_excluded(graph: Graph, pattern: str | None) -> None:
+    if pattern is None:
+        return
+    try:
+        excluded = regex.compile(pattern)
+    except regex.error as error:
+        raise InputError(f"param_exclude={pattern!r} is no regular expression: {error}") from None
+    for node in graph.nodes:
+        for value in node.values():
+            if value.key is not None and excluded.match(value.key):
+                raise InputError(f"parameter {value.key!r} is excluded by {pattern!r} and used", location=node.location)
+
+
+def _warn_about_nan(graph: Graph) -> None:
+    for key, tensor in graph.parameters.items():
+        if tensor.is_floating_point() and bool(tensor.sum().isnan()) and bool(tensor.isnan().any()):
+            warnings.warn(f"parameter {key!r} holds NaN", stacklevel=3)
+
+
+class Runner:
+    """Runs nodes one after another over values that are known or in the network.
+
+    Args:
+        graph: what is run.
+        known: values that are known before.
+        verbose: print one line a node.
+        on_error: gives stand-in results for a node that failed, so that the walk goes on; without it the error is
+            raised.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        known: Mapping[Value, Any] | None = None,
+        *,
+        verbose: bool = False,
+        on_error: OnError | None = None,
+    ) -> None:
+        self.graph = graph
+        self.values: dict[Value, Any] = dict(known or {})
+        self.verbose = verbose
+        self.on_error = on_error
+        self.assumed: list[tuple[Any, bool]] = []
+        """The conditions of the ifs around the node that is run, and whether they hold there."""
+        self.loop_depth = 0
+        """How many loops of an unknown number of iterations the node that is run is in."""
+
+    def run(self, nodes: Sequence[Node], inputs: Sequence[Any], outputs: Sequence[Operand]) -> list[Any]:
+        """Run ``nodes`` on ``inputs`` and return what the operands ``outputs`` are."""
+        self.values.update(zip(self.graph.inputs, inputs, strict=True))
+        self._run_nodes(nodes)
+        return [self.resolve(output) for output in outputs]
+
+    def results(self) -> dict[str, Any]:
+        """What every value is, by name."""
+        return {value.name: result for value, result in self.values.items()}
+
+    def run_block(self, block: Block, inputs: Sequence[Any]) -> list[Any]:
+        """Run the body of an if or a loop."""
+        self.values.update(zip(block.inputs, inputs, strict=True))
+        self._run_nodes(block.nodes)
+        return [self.resolve(output) for output in block.outputs]
+
+    def resolve(self, operand: Operand) -> Any:
+        """What an operand is by now."""
+        return map_operand(operand, self._look_up)
+
+    def _look_up(self, value: Value) -> Any:
+        if value in self.values:
+            return self.values[value]
+        if value.data is not None:
+            return known_data(value)
+        raise InternalError(f"value {value.name} is used before it is computed")
+
+    def _run_nodes(self, nodes: Sequence[Node]) -> None:
+        context = current()
+        outer = context.node if context is not None else None
+        for node in nodes:
+            args = [self.resolve(operand) for operand in node.args]
+            if context is not None:
+                context.node = node
+            try:
+                results = self._run_node(node, args)
+            except Torch2TRTError as error:
+                error.at(node.location)
+                if self.on_error is None or (self.assumed and isinstance(error, eager.ModuleRaised)):
+                    raise
+                results = self.on_error(node, error)
+            finally:
+                if context is not None:
+                    context.node = outer
+            self.values.update(zip(node.outputs, results, strict=True))
+            if self.verbose:
+                _print_node(node, args, results)
+
+    def _run_node(self, node: Node, args: list[Any]) -> list[Any]:
+        if node.kind in ("aten::warn", "prim::Print") and (self.assumed or self.loop_depth):
+            return []  # whether the message is due is known at run time only
+        if node.kind in ("prim::If", "prim::Loop"):
+            return control.run_control(self, node, args)
+        handler = registry.find(node)
+        if handler is not None and not handler.builtin:
+            return _call_users(handler, node, args)
+        answered = loops.answer(node, args)
+        if answered is not None:
+            return answered
+        if eager.structural(node) is not None:
+            return eager.call(node, args)
+        if not has_trt_tensor(args) and not (current_network() is not None and is_impure(node) and handler is not None):
+            return compute(node, args)
+        answered = metadata.answer(node, args, metadata.describe_tensor)
+        if answered is not None:
+            return answered
+        if handler is None:
+            raise UnsupportedOpError(coverage.missing_ops(Plan([node])))
+        return _call_builtin(handler, node, args)
+
+
+def _call_users(handler: registry.Handler, node: Node, args: list[Any]) -> list[Any]:
+    try:
+        return handler.function(node, args)
+    except Torch2TRTError:
+        raise
+    except Exception as error:
+        raise HandlerError(f"the handler of {node.kind} raised {type(error).__name__}: {error}") from error
+
+
+def _call_builtin(handler: registry.Handler, node: Node, args: list[Any]) -> list[Any]:
+    context = current()
+    precision = context.precision if context is not None else None
+    if precision is not None:
+        args = precision.arguments(node, args)
+    try:
+        results = handler.function(node, args)
+    except Torch2TRTError:
+        raise
+    except Exception as error:
+        raise InternalError(f"the handler of {node.kind} failed: {type(error).__name__}: {error}") from error
+    for value, result in zip(node.outputs, results, strict=True):
+        _check_against_trace(node, value, result, any_float=precision is not None)
+    return results
+
+
+def _check_against_trace(node: Node, value: Value, result: Any, any_float: bool) -> None:
+    """A network that disagrees with what PyTorch did is never handed on."""
+    if value.dtype is None or not trt_compat.is_tensor(result):
+        return
+    dtype = trt_compat.to_torch_dtype(result.dtype)
+    chosen = any_float and dtype.is_floating_point and value.dtype.is_floating_point
+    if not chosen and value.dtype not in (dtype, torch.float64):
+        raise InternalError(f"the handler of {node.kind} gives {dtype} where PyTorch gave {value.dtype}")
+    if value.shape is None:
+        return
+    shape = tuple(result.shape)
+    fits = len(shape) == len(value.shape) and all(
+        size is None or found in (-1, size) for found, size in zip(shape, value.shape, strict=True)
+    )
+    if not fits:
+        raise InternalError(f"the handler of {node.kind} gives shape {list(shape)} where PyTorch gave {value.shape}")
+
+
+def _print_node(node: Node, args: Sequence[Any], results: Sequence[Any]) -> None:
+    left = ", ".join(_describe(arg) for arg in args if structure.is_leaf(arg))
+    right = ", ".join(_describe(result) for result in results)
+    print(f"{node.scope or '-':<40} {node.kind:<28} {left} -> {right}")
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+    if trt_compat.is_tensor(value):
+        return f"{value.dtype.name.lower()}{list(value.shape)}*"
+    return str(value)

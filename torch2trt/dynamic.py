@@ -1,0 +1,163 @@
+"""Axes whose size may change from call to call.
+
+``dynamic_shapes={"image": {0: (1, 4, 16), 2: (64, 224, 512)}}`` gives minimum, optimum and maximum of each such axis,
+by input name. Axes that are equal by contract share a name: ``{"image": {0: ("batch", 1, 4, 16)}, "mask": {0:
+"batch"}}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from . import trt_compat
+from .errors import InputError
+from .structure import Placeholder
+
+DynamicShapes = Mapping[str, Mapping[int, Any]]
+
+
+@dataclass(frozen=True)
+class Range:
+    """The sizes that an axis may have.
+
+    Args:
+        min: the smallest.
+        opt: the one that the engine is tuned for.
+        max: the largest.
+        name: shared by axes that always have the same size; empty for an axis of its own.
+    """
+
+    min: int
+    opt: int
+    max: int
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Input(Placeholder):
+    """One network input, described instead of shown: an alternative to an example tensor.
+
+    Args:
+        name: the input's name.
+        min: the smallest shape.
+        opt: the shape that the engine is tuned for, and that is traced; ``min`` if left out.
+        max: the largest shape; ``opt`` if left out.
+        dtype: the data type.
+    """
+
+    name: str
+    min: tuple[int, ...]
+    opt: tuple[int, ...] | None = None
+    max: tuple[int, ...] | None = None
+    dtype: torch.dtype = torch.float32
+
+    def example(self) -> torch.Tensor:
+        """A tensor of the optimal shape: uniform in [0, 1), zeros for integers and booleans."""
+        shape = self.shape
+        if self.dtype.is_floating_point:
+            return torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(self.dtype)
+        return torch.zeros(shape, dtype=self.dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape that is traced."""
+        return self.opt or self.min
+
+    def ranges(self) -> dict[int, tuple[int, int, int]]:
+        """The axes whose size may change, with minimum, optimum and maximum."""
+        highest = self.max or self.shape
+        if not len(self.min) == len(self.shape) == len(highest):
+            raise InputError(f"input {self.name!r}: min, opt and max have different ranks")
+        limits = enumerate(zip(self.min, self.shape, highest, strict=True))
+        return {axis: sizes for axis, sizes in limits if sizes[0] != sizes[2]}
+
+
+def parse_dynamic_shapes(
+    dynamic_shapes: DynamicShapes | None, names: Sequence[str], leaves: Sequence[Any]
+) -> dict[str, dict[int, Range]]:
+    """The ranges by input name and axis (counted from the front).
+
+    Raises:
+        InputError: an input or axis does not exist, or the sizes are not ordered, or exclude the example.
+    """
+    described = {leaf.name: leaf.ranges() for leaf in leaves if isinstance(leaf, Input)}
+    dynamic_shapes = {**described, **(dynamic_shapes or {})}
+    named: dict[str, Range] = {}
+    for axes in dynamic_shapes.values():
+        for spec in axes.values():
+            if isinstance(spec, (tuple, list)) and len(spec) == 4:
+                named[str(spec[0])] = Range(spec[1], spec[2], spec[3], str(spec[0]))
+    result: dict[str, dict[int, Range]] = {}
+    for name, axes in dynamic_shapes.items():
+        if name not in names:
+            raise InputError(f"dynamic_shapes names {name!r}; the inputs are {', '.join(names)}")
+        leaf = leaves[list(names).index(name)]
+        result[name] = {_axis(name, axis, len(leaf.shape)): _range(name, spec, named) for axis, spec in axes.items()}
+        for axis, limits in result[name].items():
+            size = leaf.shape[axis]
+            if size >= 0 and not limits.min <= size <= limits.max:
+                raise InputError(f"input {name!r}: the example's size {size} of axis {axis} is outside {limits}")
+    return result
+
+
+def _axis(name: str, axis: int, rank: int) -> int:
+    if not -rank <= axis < rank:
+        raise InputError(f"input {name!r} has no axis {axis}: its rank is {rank}")
+    return axis % rank
+
+
+def _range(name: str, spec: Any, named: Mapping[str, Range]) -> Range:
+    if isinstance(spec, Range):
+        return spec
+    if isinstance(spec, str):
+        if spec not in named:
+            raise InputError(f"input {name!r}: no axis gives sizes to {spec!r}", hint='write ("batch", 1, 4, 16) once')
+        return named[spec]
+    if not isinstance(spec, (tuple, list)) or len(spec) not in (3, 4):
+        raise InputError(f"input {name!r}: {spec!r} is not (min, opt, max)")
+    limits = Range(*spec) if len(spec) == 3 else named[str(spec[0])]
+    if not 0 <= limits.min <= limits.opt <= limits.max:
+        raise InputError(f"input {name!r}: {limits} is not ordered min <= opt <= max")
+    return limits
+
+
+def alternative_inputs(
+    leaves: Sequence[Any], examples: Sequence[torch.Tensor], ranges: Sequence[Mapping[int, Range]]
+) -> list[torch.Tensor] | None:
+    """The examples at other sizes along every dynamic axis; None when no axis is dynamic.
+
+    Args:
+        leaves: the inputs; a ``trt.ITensor`` is dynamic where its size is -1.
+        examples: the tensors that are traced.
+        ranges: the dynamic axes of each input.
+    """
+    others = [
+        _at_other_sizes(leaf, example, axes) for leaf, example, axes in zip(leaves, examples, ranges, strict=True)
+    ]
+    return others if any(other is not example for other, example in zip(others, examples, strict=True)) else None
+
+
+def _at_other_sizes(leaf: Any, example: torch.Tensor, axes: Mapping[int, Range]) -> torch.Tensor:
+    sizes = {axis: _other_size(example.shape[axis], limits) for axis, limits in axes.items()}
+    if trt_compat.is_tensor(leaf):
+        sizes |= {axis: example.shape[axis] * 3 // 2 for axis, size in enumerate(leaf.shape) if size < 0}
+    for axis, size in sizes.items():
+        if size != example.shape[axis]:
+            # Values of the example, so that indices stay in range.
+            example = example.index_select(
+                axis, torch.arange(size, device=example.device) % max(example.shape[axis], 1)
+            )
+    return example
+
+
+def _other_size(size: int, limits: Range) -> int:
+    """A size in the range that differs from ``size``; 1 only if there is no other, since it would broadcast."""
+    candidates = [limits.opt, limits.max, limits.min]
+    return next(
+        (other for other in candidates if other != size and other > 1),
+        next((other for other in candidates if other != size), size),
+    )

@@ -1,0 +1,137 @@
+"""Adaptive pooling: as many windows as asked for, of sizes that differ by at most one or two."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ..errors import UnsupportedArgumentError
+from .dims import Dim, all_known, dim_mul, rank_of, size_of
+from .dtypes import Tensor, cast, dtype_of, tensor
+from .math import elementwise, gather, reduce, unary, where
+from .pointwise import is_half
+from .pooling import Windows, average_pool, max_pool_with_indices
+from .shape import reshape, squeeze, unsqueeze
+from .whole import positions, shaped, whole
+
+
+def _even(lengths: Sequence[Dim], counts: Sequence[Dim]) -> Windows | None:
+    """The windows as those of an ordinary pooling; None if they are uneven or a size is not known."""
+    if not all_known(lengths) or not all_known(counts):
+        return None
+    if any(count == 0 or length % count for length, count in zip(lengths, counts, strict=True)):
+        return None
+    size = tuple(length // count for length, count in zip(lengths, counts, strict=True))
+    return Windows(size, size, (0,) * len(size), (1,) * len(size), False)
+
+
+def _bounds(length: Dim, count: int) -> tuple[Tensor, Tensor]:
+    """First and past-the-last index of each window: ``floor(i * length / count)``, ``ceil((i + 1) * length / count)``.
+
+    (``start_index`` and ``end_index`` in aten/src/ATen/native/AdaptivePooling.h.)
+    """
+    start = whole("FLOOR_DIV", whole("PROD", torch.arange(count), length), count)
+    raised = whole("SUM", whole("PROD", torch.arange(1, count + 1), length), count - 1)
+    return start, whole("FLOOR_DIV", raised, count)
+
+
+def _resolved(value: Tensor, output_size: Sequence[Any], spatial: int) -> tuple[list[Dim], list[Dim]]:
+    """The spatial sizes before and after."""
+    rank = rank_of(value)
+    lengths = [size_of(value, rank - spatial + axis) for axis in range(spatial)]
+    listed = list(output_size) * (spatial if len(output_size) == 1 else 1)
+    return lengths, listed
+
+
+def adaptive_average_pool(value: Tensor, output_size: Sequence[Any], spatial: int) -> Any:
+    """``torch.nn.functional.adaptive_avg_pool1d`` to ``3d``."""
+    lengths, counts = _resolved(value, output_size, spatial)
+    rank = rank_of(value)
+    if all_known(counts) and all(count == 1 for count in counts):
+        return reduce("AVG", value, range(rank - spatial, rank), keepdim=True)
+    if lengths == counts and all_known(lengths):
+        return tensor(value)
+    even = _even(lengths, counts)
+    if even is not None:
+        return average_pool(value, even, True, None)
+    if not all_known(counts):
+        raise UnsupportedArgumentError("the output size of adaptive pooling must be known at conversion")
+    dtype = dtype_of(value)
+    result = tensor(value, torch.float32 if is_half(dtype) else dtype)
+    for axis, (length, count) in enumerate(zip(lengths, counts, strict=True)):
+        if not isinstance(length, int) or length != count:
+            result = _average_along(result, rank - spatial + axis, length, count)
+    return cast(result, dtype)
+
+
+def _average_along(value: Any, axis: int, length: Dim, count: int) -> Any:
+    if count == 1:
+        return reduce("AVG", value, [axis], keepdim=True)
+    dtype = dtype_of(value)
+    parts, mask = _gathered(value, axis, length, count)
+    total = reduce("SUM", where(mask, parts, torch.zeros((), dtype=dtype)), [axis + 1], keepdim=False)
+    start, end = _bounds(length, count)
+    size = shaped(whole("SUB", end, start), [count, *[1] * (rank_of(value) - axis - 1)])
+    return elementwise("DIV", total, cast(size, dtype))
+
+
+def _gathered(value: Any, axis: int, length: Dim, count: int) -> tuple[Any, Tensor]:
+    """``value`` with ``axis`` replaced by windows and their elements, and which of these count."""
+    trailing = [1] * (rank_of(value) - axis - 1)
+    start, end = _bounds(length, count)
+    if isinstance(length, int):
+        place = start.unsqueeze(1) + torch.arange(int((end - start).max()))
+        inside = place < end.unsqueeze(1)
+        parts = gather(value, torch.minimum(place, end.unsqueeze(1) - 1), axis)
+        return parts, inside.reshape(*inside.shape, *trailing)
+    place, start, end = shaped(positions(length), [1, -1]), shaped(start, [-1, 1]), shaped(end, [-1, 1])
+    inside = whole("AND", whole("GREATER", whole("SUM", place, 1), start), whole("LESS", place, end))
+    return unsqueeze(value, axis), reshape(inside, [count, length, *trailing])
+
+
+def adaptive_max_pool(value: Tensor, output_size: Sequence[Any], spatial: int) -> tuple[Any, Any]:
+    """``torch.nn.functional.adaptive_max_pool1d`` to ``3d`` with indices; the first of equals."""
+    lengths, counts = _resolved(value, output_size, spatial)
+    even = _even(lengths, counts)
+    if even is not None and any(count > 1 for count in counts):
+        return max_pool_with_indices(value, even)
+    first = rank_of(value) - spatial
+    best = tensor(value)
+    chosen: Tensor = torch.zeros((1,) * rank_of(value), dtype=torch.int64)
+    inner: Dim = 1
+    for axis in reversed(range(spatial)):  # the least flat index among equals is the first of them in row-major order
+        chosen = _plus_row(chosen, first + axis, lengths[axis], inner)
+        inner = dim_mul(inner, lengths[axis])
+        best, chosen = _greatest_along(best, chosen, first + axis, lengths[axis], counts[axis])
+    return best, chosen
+
+
+def _plus_row(chosen: Tensor, axis: int, length: Dim, inner: Dim) -> Any:
+    """Flat indices within the later axes become flat indices that this axis counts in too."""
+    rows = whole("PROD", positions(length), inner)
+    return whole("SUM", chosen, shaped(rows, [-1 if index == axis else 1 for index in range(rank_of(chosen))]))
+
+
+def _greatest_along(value: Any, chosen: Any, axis: int, length: Dim, count: int) -> tuple[Any, Any]:
+    if isinstance(length, int) and length == count:
+        return value, chosen
+    if count == 1:
+        best = reduce("MAX", value, [axis], keepdim=True)
+        return best, reduce("MIN", _where_equal(value, best, chosen), [axis], keepdim=True)
+    parts, inside = _gathered(value, axis, length, count)
+    parts = where(inside, parts, torch.tensor(-math.inf, dtype=dtype_of(value)))
+    best = reduce("MAX", parts, [axis + 1], keepdim=True)
+    places, _ = _gathered(chosen, axis, length, count)
+    equal = _where_equal(parts, best, where(inside, places, torch.tensor(_NOWHERE)))
+    return squeeze(best, [axis + 1]), reduce("MIN", equal, [axis + 1], keepdim=False)
+
+
+_NOWHERE = torch.iinfo(torch.int64).max
+
+
+def _where_equal(value: Any, best: Any, chosen: Any) -> Any:
+    same = elementwise("OR", elementwise("EQUAL", value, best), unary("ISNAN", value))
+    return where(same, chosen, torch.tensor(_NOWHERE))

@@ -1,0 +1,119 @@
+"""Attention as matrix products around a softmax, which TensorRT recognises and fuses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .dims import Dim, rank_of, static_shape
+from .dtypes import Tensor, cast, dtype_of, is_bool
+from .math import compare, elementwise, logical_not, matmul, reduce, softmax, where
+from .moving import band_mask
+from .pointwise import is_half, scaled
+
+
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    masks: Sequence[Tensor | None],
+    scale: float | None,
+    dead_rows_are_zero: bool = True,
+) -> tuple[Any, Any]:
+    """``softmax(scale * query @ key.T + mask) @ value``, and the softmax.
+
+    Args:
+        query: of shape ``(..., L, E)``.
+        key: of shape ``(..., S, E)``.
+        value: of shape ``(..., S, D)``.
+        masks: each booleans, True where a key counts, or numbers to add; broadcast to ``(..., L, S)``. None is none.
+        scale: ``1 / sqrt(E)`` by default.
+        dead_rows_are_zero: what a query gives that no key counts for: zeros, else NaN.
+    """
+    dtype = dtype_of(query)
+    wide = torch.float32 if is_half(dtype) else dtype
+    if scale is None:
+        scale = 1 / math.sqrt(static_shape(query)[-1])
+    scores = _scores(query, key, scale, wide)
+    given = [mask for mask in masks if mask is not None]
+    for mask in given:
+        scores = _masked(scores, mask, wide)
+    weights = cast(softmax(scores, rank_of(scores) - 1), dtype)
+    result = matmul(weights, value)
+    alive = _alive(given) if given and dead_rows_are_zero else None
+    if alive is not None:
+        zero = torch.zeros((), dtype=dtype)
+        result, weights = where(alive, result, zero), where(alive, weights, zero)
+    return result, weights
+
+
+def _scores(query: Tensor, key: Tensor, scale: float, wide: torch.dtype) -> Any:
+    """``scale * query @ key.T`` in ``wide``.
+
+    Half precision leaves the product as float32, which costs nothing where TensorRT fuses the attention: the fused
+    kernel then keeps the scores in float32, as eager does, and else rounds them. The query takes the power of two in
+    the scale, which is exact and keeps the product in range; the scores take the rest.
+    """
+    if wide == dtype_of(query):
+        return matmul(scaled(query, scale), key, transpose_right=True)
+    fraction, exponent = math.frexp(scale)
+    if fraction == 0.5:
+        fraction, exponent = 1.0, exponent - 1
+    product = matmul(scaled(query, 2.0**exponent), key, transpose_right=True)
+    return scaled(cast(product, wide), fraction)
+
+
+def _masked(scores: Any, mask: Tensor, wide: torch.dtype) -> Any:
+    """The scores under one mask.
+
+    Booleans select rather than add: TensorRT for RTX 1.4 adds masks in a fused attention with an error of up to 0.03
+    in float16 (H200), and selects with one of 0.002.
+    """
+    if is_bool(mask):
+        return where(mask, scores, torch.full((), -math.inf, dtype=wide))
+    return elementwise("SUM", scores, cast(mask, wide))
+
+
+def _alive(masks: Sequence[Tensor]) -> Tensor | None:
+    """Which queries have a key that counts; None if all are known to have one."""
+    if all(isinstance(mask, torch.Tensor) for mask in masks):
+        alive = _known_alive(masks)
+        return None if bool(alive.all()) else alive
+    added = _as_added(masks[0])
+    for mask in masks[1:]:
+        added = elementwise("SUM", added, _as_added(mask))
+    if rank_of(added) == 0:
+        return logical_not(compare("EQUAL", added, -math.inf))
+    best = reduce("MAX", added, [rank_of(added) - 1], keepdim=True)
+    return logical_not(compare("EQUAL", best, -math.inf))
+
+
+def _known_alive(masks: Sequence[torch.Tensor]) -> torch.Tensor:
+    added = torch.zeros(())
+    for mask in masks:
+        added = added + _known_as_added(mask)
+    return (added != -math.inf).any(-1, keepdim=True)
+
+
+def _as_added(mask: Tensor) -> Tensor:
+    """A mask as float32 numbers: 0 where a boolean one is True, minus infinity elsewhere."""
+    if isinstance(mask, torch.Tensor):
+        return _known_as_added(mask)
+    return where(mask, torch.zeros(()), torch.full((), -math.inf)) if is_bool(mask) else cast(mask, torch.float32)
+
+
+def _known_as_added(mask: torch.Tensor) -> torch.Tensor:
+    return torch.zeros(mask.shape).masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else mask.float()
+
+
+def causal_mask(rows: Dim, columns: Dim) -> Tensor:
+    """Booleans of shape ``(rows, columns)``: a query sees the keys up to its own index.
+
+    Known sizes give a constant. It must stay one: of a mask that is counted up in the network for static sizes,
+    TensorRT for RTX 1.4 makes a causal kernel that gives wrong results past some 500 keys in half precision (H200);
+    ``IAttention`` with its causal flag is the same kernel. Dynamic sizes do not meet it.
+    """
+    return band_mask(rows, columns, 0, lower=True)

@@ -1,0 +1,129 @@
+"""Arithmetic of complex values: pairs of real and imaginary parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..errors import DtypeError
+from ..pairs import Complex, is_complex
+from ..weights import derive
+from .arithmetic import full_like
+from .dims import rank_of
+from .dtypes import Tensor, cast, dtype_of, is_float
+from .functions import atan2
+from .math import elementwise, unary, where
+from .pointwise import arithmetic
+from .shape import concatenate, unsqueeze
+
+
+def parts(value: Any) -> Complex:
+    """Real and imaginary part; of a real value the imaginary part is zeros.
+
+    Raises:
+        DtypeError: the value is complex of another precision than float32.
+    """
+    if isinstance(value, Complex):
+        return value
+    if isinstance(value, complex):
+        return Complex(torch.tensor(value.real), torch.tensor(value.imag))
+    if isinstance(value, torch.Tensor) and value.is_complex():
+        if value.dtype != torch.complex64:
+            raise DtypeError(f"complex values of {value.dtype}", hint="use complex64")
+        return Complex(derive(_real, value), derive(_imag, value))
+    held = as_float(value)
+    return Complex(held, full_like(held, 0.0, torch.float32))
+
+
+def _real(value: torch.Tensor) -> torch.Tensor:
+    return value.real.contiguous()
+
+
+def _imag(value: torch.Tensor) -> torch.Tensor:
+    return value.imag.contiguous()
+
+
+def as_float(value: Tensor) -> Tensor:
+    """A real value in the dtype of a complex64's parts.
+
+    Raises:
+        DtypeError: its complex dtype would be another than complex64.
+    """
+    dtype = dtype_of(value)
+    if is_float(value) and dtype != torch.float32:
+        raise DtypeError(f"complex values of {dtype}", hint="cast to float32 before")
+    return cast(value, torch.float32)
+
+
+def add_complex(left: Any, right: Any, sign: int = 1) -> Complex:
+    """The sum, or the difference for a ``sign`` of -1."""
+    operation = "SUM" if sign > 0 else "SUB"
+    first, second = parts(left), parts(right)
+    return Complex(*(arithmetic(operation, a, b) for a, b in zip(first, second, strict=True)))
+
+
+def multiply_complex(left: Any, right: Any) -> Complex:
+    """The product; a real factor multiplies both parts."""
+    if not is_complex(left) and not isinstance(left, complex):
+        left, right = right, left
+    first = parts(left)
+    if not is_complex(right) and not isinstance(right, complex):
+        factor = as_float(right)
+        return Complex(arithmetic("PROD", first.real, factor), arithmetic("PROD", first.imag, factor))
+    second = parts(right)
+    real = elementwise(
+        "SUB", elementwise("PROD", first.real, second.real), elementwise("PROD", first.imag, second.imag)
+    )
+    imag = elementwise(
+        "SUM", elementwise("PROD", first.real, second.imag), elementwise("PROD", first.imag, second.real)
+    )
+    return Complex(real, imag)
+
+
+def divide_complex(left: Any, right: Any) -> Complex:
+    """The quotient; a real divisor divides both parts."""
+    first = parts(left)
+    if not is_complex(right) and not isinstance(right, complex):
+        divisor = as_float(right)
+        return Complex(arithmetic("DIV", first.real, divisor), arithmetic("DIV", first.imag, divisor))
+    second = parts(right)
+    product = multiply_complex(first, conjugate(second))
+    square = elementwise(
+        "SUM", elementwise("PROD", second.real, second.real), elementwise("PROD", second.imag, second.imag)
+    )
+    return Complex(elementwise("DIV", product.real, square), elementwise("DIV", product.imag, square))
+
+
+def negative(value: Tensor) -> Any:
+    """``-value`` of a real tensor; known if it is."""
+    return derive(torch.neg, value) if isinstance(value, torch.Tensor) else unary("NEG", value)
+
+
+def conjugate(value: Any) -> Complex:
+    """The complex conjugate."""
+    held = parts(value)
+    return Complex(held.real, negative(held.imag))
+
+
+def magnitude(value: Any) -> Any:
+    """The absolute value, scaled so that squares do not overflow."""
+    held = parts(value)
+    real, imag = unary("ABS", held.real), unary("ABS", held.imag)
+    large, small = elementwise("MAX", real, imag), elementwise("MIN", real, imag)
+    ratio = elementwise("DIV", small, where(elementwise("EQUAL", large, torch.zeros(())), torch.ones(()), large))
+    root = unary("SQRT", elementwise("SUM", elementwise("PROD", ratio, ratio), torch.ones(())))
+    return elementwise("PROD", large, root)
+
+
+def phase(value: Any) -> Any:
+    """The angle."""
+    held = parts(value)
+    return atan2(held.imag, held.real)
+
+
+def as_last_axis(value: Any) -> Any:
+    """A real tensor with real and imaginary part along a new last axis, as ``torch.view_as_real`` gives it."""
+    held = parts(value)
+    axis = rank_of(held.real)
+    return concatenate([unsqueeze(part, axis) for part in held], axis)

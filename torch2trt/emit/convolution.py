@@ -1,0 +1,257 @@
+"""Convolution layers as PyTorch defines them: 1 to 3 spatial axes, with or without a batch axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ..errors import UnsupportedArgumentError
+from ..weights import derive
+from .constants import layer_weights
+from .dims import dim_add, dim_mul, dim_sub, expand_list, rank_of, shape_of, static_shape
+from .dtypes import Tensor, dtype_of, tensor
+from .math import gather
+from .network import add_layer
+from .padding import pad
+from .shape import permute, reshape, slice_axis, squeeze, strided_slice, unsqueeze
+
+
+def unit_axes(rank: int, spatial: int) -> list[int]:
+    """Axes of size 1 to insert so that a tensor of ``rank`` has a batch axis, channels and two spatial axes."""
+    return ([0] if rank == spatial + 1 else []) + ([2] if spatial == 1 else [])
+
+
+def kernel_sizes(weight: Tensor) -> tuple[int, ...]:
+    """The shape of a kernel.
+
+    Raises:
+        UnsupportedArgumentError: a size is known at run time only.
+    """
+    shape = static_shape(weight)
+    if -1 in shape:
+        raise UnsupportedArgumentError("the sizes of a convolution's weight must be known at conversion")
+    return shape
+
+
+def _padded_list(values: int | Sequence[int], spatial: int, unit: int) -> list[int]:
+    """One number a spatial axis, at least two of them: a 1-d convolution runs over a leading axis of size 1."""
+    listed = expand_list(values, spatial)
+    return [unit, *listed] if spatial == 1 else listed
+
+
+def convolution(
+    value: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int | Sequence[int],
+    padding: int | Sequence[int],
+    dilation: int | Sequence[int],
+    groups: int,
+    *,
+    padding_after: Sequence[int] | None = None,
+) -> Any:
+    """``torch.nn.functional.conv1d`` to ``conv3d``.
+
+    Args:
+        value: of shape ``(N, C, *spatial)`` or ``(C, *spatial)``.
+        weight: of shape ``(out, C / groups, *kernel)``; known or not.
+        bias: of shape ``(out,)``; known or not.
+        stride: per spatial axis.
+        padding: zeros on both sides of each spatial axis, or before it.
+        dilation: per spatial axis.
+        groups: as in PyTorch.
+        padding_after: zeros behind, where they differ from those before.
+    """
+    shape = kernel_sizes(weight)
+    spatial = len(shape) - 2
+    after = padding if padding_after is None else padding_after
+    attributes = {
+        "stride_nd": tuple(_padded_list(stride, spatial, 1)),
+        "pre_padding": tuple(_padded_list(padding, spatial, 0)),
+        "post_padding": tuple(_padded_list(after, spatial, 0)),
+        "dilation_nd": tuple(_padded_list(dilation, spatial, 1)),
+    }
+    return _layer("convolution_nd", value, weight, bias, shape[0], groups, attributes)
+
+
+def transposed_convolution(
+    value: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int | Sequence[int],
+    padding: int | Sequence[int],
+    dilation: int | Sequence[int],
+    groups: int,
+    *,
+    output_padding: int | Sequence[int],
+) -> Any:
+    """``torch.nn.functional.conv_transpose1d`` to ``conv_transpose3d``; ``weight`` is ``(C, out / groups, *kernel)``.
+
+    Output padding cuts off less behind. Where it exceeds the padding the kernel grows by zeros; and since TensorRT has
+    no deconvolution with both stride and dilation, a dilated kernel is then filled with zeros.
+    """
+    shape = kernel_sizes(weight)
+    spatial = len(shape) - 2
+    strides, steps = expand_list(stride, spatial), expand_list(dilation, spatial)
+    cut, kept = expand_list(padding, spatial), expand_list(output_padding, spatial)
+    if _deconvolution_fails(value, strides):
+        return _by_convolution(value, weight, bias, strides, cut, steps, groups, kept)
+    after = [amount - more for amount, more in zip(cut, kept, strict=True)]
+    if max(strides) > 1 and max(steps) > 1:
+        weight, steps = _dilated(weight, steps), [1] * spatial
+    if min(after) < 0:
+        grown = [max(0, -(amount // step)) for amount, step in zip(after, steps, strict=True)]
+        weight = _grown(weight, grown)
+        after = [amount + step * more for amount, step, more in zip(after, steps, grown, strict=True)]
+    attributes = {
+        "stride_nd": tuple(_padded_list(strides, spatial, 1)),
+        "pre_padding": tuple(_padded_list(cut, spatial, 0)),
+        "post_padding": tuple(_padded_list(after, spatial, 0)),
+        "dilation_nd": tuple(_padded_list(steps, spatial, 1)),
+    }
+    return _layer("deconvolution_nd", value, weight, bias, shape[1] * groups, groups, attributes)
+
+
+def _deconvolution_fails(value: Tensor, strides: Sequence[int]) -> bool:
+    """Whether TensorRT's layer does not do it: it takes no bfloat16, and in 3-d leaves borders of strided ones out.
+
+    (The latter as seen with TensorRT for RTX 1.4 on compute capability 9.0.)
+    """
+    return dtype_of(value) == torch.bfloat16 or (len(strides) == 3 and max(strides) > 1)
+
+
+def spread_input(
+    value: Tensor, spatial: int, stride: int | Sequence[int], reach: Sequence[int], padding: Any, output_padding: Any
+) -> tuple[Any, list[tuple[int, int]]]:
+    """A transposed convolution's input as that of a convolution with the turned kernel.
+
+    Args:
+        value: of shape ``(N, C, *spatial)`` or ``(C, *spatial)``.
+        spatial: how many axes.
+        stride: of the transposed convolution.
+        reach: how far the kernel spans less one, dilation included, per axis.
+        padding: what the transposed convolution cuts off.
+        output_padding: what it cuts off less behind.
+
+    Returns:
+        the input with zeros between its elements, and the padding before and after each axis, which may be negative.
+    """
+    first = rank_of(value) - spatial
+    for axis, step in enumerate(expand_list(stride, spatial)):
+        value = spread_out(value, first + axis, step)
+    cut, more = expand_list(padding, spatial), expand_list(output_padding, spatial)
+    amounts = [(far - low, far - low + extra) for far, low, extra in zip(reach, cut, more, strict=True)]
+    return value, amounts
+
+
+def turned(weight: Tensor, groups: int) -> Any:
+    """A transposed convolution's kernel ``(in, out / groups, ...)`` as a convolution's ``(out, in / groups, ...)``."""
+    if isinstance(weight, torch.Tensor):
+        return derive(_turn_known, weight, groups)
+    inputs, maps, *kernel = kernel_sizes(weight)
+    for axis, size in enumerate(kernel, start=2):
+        weight = gather(weight, torch.arange(size).flip(0), axis)
+    grouped = reshape(weight, [groups, inputs // groups, maps, *kernel])
+    moved = permute(grouped, [0, 2, 1, *range(3, 3 + len(kernel))])
+    return reshape(moved, [groups * maps, inputs // groups, *kernel])
+
+
+def _turn_known(weight: torch.Tensor, groups: int) -> torch.Tensor:
+    flipped = weight.flip(*range(2, weight.dim()))
+    grouped = flipped.reshape(groups, -1, *weight.shape[1:]).transpose(1, 2)
+    return grouped.reshape(-1, weight.shape[0] // groups, *weight.shape[2:]).contiguous()
+
+
+def _by_convolution(
+    value: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    output_padding: Sequence[int],
+) -> Any:
+    """A transposed convolution as a convolution, where TensorRT's deconvolution layer fails."""
+    kernel = kernel_sizes(weight)[2:]
+    reach = [step * (size - 1) for step, size in zip(dilation, kernel, strict=True)]
+    image, amounts = spread_input(value, len(kernel), stride, reach, padding, output_padding)
+    if min(min(pair) for pair in amounts) < 0:
+        image = pad(image, [min(number, 0) for pair in reversed(amounts) for number in pair], 0)
+    before, after = ([max(pair[side], 0) for pair in amounts] for side in (0, 1))
+    return convolution(image, turned(weight, groups), bias, 1, before, dilation, groups, padding_after=after)
+
+
+def _layer(
+    method: str,
+    value: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    maps: int,
+    groups: int,
+    attributes: dict[str, Any],
+) -> Any:
+    spatial = rank_of(weight) - 2
+    added = unit_axes(rank_of(value), spatial)
+    image = unsqueeze(value, added) if added else tensor(value)
+    window = tuple(_padded_list(static_shape(weight)[2:], spatial, 1))
+    inputs = {}
+    if not isinstance(weight, torch.Tensor):
+        inputs[1] = unsqueeze(weight, 2) if spatial == 1 else weight
+    if bias is not None and not isinstance(bias, torch.Tensor):
+        inputs[2] = bias
+    kernel = layer_weights(weight if isinstance(weight, torch.Tensor) else None)
+    offset = layer_weights(bias if isinstance(bias, torch.Tensor) else None)
+    result = add_layer(
+        method,
+        image,
+        maps,
+        window,
+        kernel.weights,
+        offset.weights,
+        inputs=inputs,
+        weights={"kernel": kernel, "bias": offset},
+        num_groups=groups,
+        **attributes,
+    )
+    return squeeze(result, added) if added else result
+
+
+def _dilated(weight: Tensor, steps: Sequence[int]) -> Any:
+    """The kernel with ``step - 1`` zeros between its elements along each spatial axis."""
+    if isinstance(weight, torch.Tensor):
+        return derive(_dilate_known, weight, list(steps))
+    for axis, step in enumerate(steps, start=2):
+        weight = spread_out(weight, axis, step)
+    return weight
+
+
+def spread_out(value: Tensor, axis: int, step: int) -> Any:
+    """``value`` with ``step - 1`` zeros between its elements along an axis."""
+    if step == 1:
+        return tensor(value)
+    sizes = shape_of(value)
+    wide = [*sizes[: axis + 1], step, *sizes[axis + 1 :]]
+    spread = strided_slice(unsqueeze(value, axis + 1), [0] * len(wide), wide, [1] * len(wide), mode="FILL")
+    full = reshape(spread, [*sizes[:axis], dim_mul(sizes[axis], step), *sizes[axis + 1 :]])
+    return slice_axis(full, axis, 0, dim_add(dim_mul(dim_sub(sizes[axis], 1), step), 1))
+
+
+def _dilate_known(weight: torch.Tensor, steps: list[int]) -> torch.Tensor:
+    sizes = [(size - 1) * step + 1 for size, step in zip(weight.shape[2:], steps, strict=True)]
+    result = weight.new_zeros((*weight.shape[:2], *sizes))
+    places: Any = (..., *(slice(None, None, step) for step in steps))
+    result[places] = weight
+    return result
+
+
+def _grown(weight: Tensor, amounts: Sequence[int]) -> Any:
+    """The kernel with zeros behind each spatial axis."""
+    if isinstance(weight, torch.Tensor):
+        flat = [number for amount in reversed(amounts) for number in (0, amount)]
+        return derive(torch.nn.functional.pad, weight, flat)
+    shape = static_shape(weight)
+    sizes = [*shape[:2], *(size + amount for size, amount in zip(shape[2:], amounts, strict=True))]
+    return strided_slice(weight, [0] * len(sizes), sizes, [1] * len(sizes), mode="FILL")

@@ -1,0 +1,101 @@
+"""Running sums, products, extrema: an inclusive scan of any associative operation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..errors import UnsupportedArgumentError
+from .dims import Dim, dim_sub, rank_of, shape_of, size_of
+from .dtypes import Tensor, cast, is_float, tensor
+from .functions import logaddexp
+from .math import compare, elementwise, unary, where
+from .network import add_layer, enum
+from .pointwise import number_like
+from .reduction import places
+from .shape import strided_slice
+
+Combine = Callable[[Any, Any], Any]
+
+
+def cumulative_sum(value: Tensor, axis: int) -> Any:
+    """Inclusive sums along one axis; integers or floating point."""
+    value = tensor(value)
+    operation = enum("CumulativeOperation", "SUM")
+    return add_layer("cumulative", value, tensor(axis, torch.int32), operation, False, False)
+
+
+def scan_doubling(value: Tensor, axis: int, combine: Combine, neutral: float | int) -> Any:
+    """The inclusive scan of an associative operation: each step combines twice as many elements as the one before.
+
+    Args:
+        value: any tensor.
+        axis: counted from the front; its size must be known, since it decides the number of steps.
+        combine: gives what the elements on the left and those on the right make together.
+        neutral: what changes no element.
+
+    Raises:
+        UnsupportedArgumentError: the size is known at run time only.
+    """
+    length = size_of(value, axis)
+    if not isinstance(length, int):
+        raise UnsupportedArgumentError(
+            "this running operation needs an axis of known size: its layers are as many as the size's logarithm",
+            hint="make this axis static, or keep this op in PyTorch with torch2trt.compile",
+        )
+    value = tensor(value)
+    step = 1
+    while step < length:
+        value = combine(_delayed(value, axis, step, neutral), value)
+        step *= 2
+    return value
+
+
+def _delayed(value: Any, axis: int, by: int, neutral: float | int) -> Any:
+    """``value`` moved ``by`` elements back along ``axis``; ``neutral`` comes in."""
+    rank = rank_of(value)
+    starts: list[Dim] = [0] * rank
+    starts[axis] = dim_sub(0, by)
+    fill = number_like(neutral, value)
+    return strided_slice(value, starts, shape_of(value), [1] * rank, mode="FILL", fill=fill)
+
+
+def running_product(value: Tensor, axis: int) -> Any:
+    """``torch.cumprod`` in the dtype of ``value``."""
+    return scan_doubling(value, axis, lambda left, right: elementwise("PROD", left, right), 1)
+
+
+def running_extreme(operation: str, value: Tensor, axis: int) -> tuple[Any, Any]:
+    """``torch.cummax`` (``MAX``) or ``cummin`` (``MIN``): values, and the int64 index of the last that is it.
+
+    From the first NaN on all are NaN, and the index is that of the last NaN.
+    """
+    value = tensor(value)
+    best, hit = _running_values(operation, value, axis)
+    here = where(hit, places(value, axis), torch.tensor(-1))
+    index = scan_doubling(here, axis, lambda left, right: elementwise("MAX", left, right), -1)
+    return best, index
+
+
+def _running_values(operation: str, value: Any, axis: int) -> tuple[Any, Any]:
+    def further(left: Any, right: Any) -> Any:
+        return elementwise(operation, left, right)
+
+    if not is_float(value):
+        info = torch.iinfo(torch.int64 if "INT64" in str(value.dtype) else torch.int32)
+        best = scan_doubling(value, axis, further, info.min if operation == "MAX" else info.max)
+        return best, compare("EQUAL", value, best)
+    worst = -math.inf if operation == "MAX" else math.inf
+    nans = unary("ISNAN", value)
+    numbers = scan_doubling(where(nans, number_like(worst, value), value), axis, further, worst)
+    seen = compare("GREATER", cumulative_sum(cast(nans, torch.int32), axis), 0)
+    best = where(seen, number_like(math.nan, value), numbers)
+    return best, elementwise("OR", nans, compare("EQUAL", value, best))
+
+
+def running_log_sum_exp(value: Tensor, axis: int) -> Any:
+    """``torch.logcumsumexp`` of a float32 tensor."""
+    return scan_doubling(value, axis, logaddexp, -math.inf)

@@ -1,0 +1,384 @@
+"""Factorisations of matrices, step by step over their columns; leading axes are a batch.
+
+The number of steps is static; every step works on whole matrices under masks, so that unrolled steps and loops are
+written once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..errors import UnsupportedArgumentError
+from .dims import Dim, as_dim, rank_of, shape_of, size_of, static_shape
+from .dtypes import Tensor, cast, tensor
+from .fill import filled
+from .math import compare, elementwise, gather_elements, matmul, reduce, topk, unary, where
+from .moving import band_mask, is_empty, take
+from .scan import State, repeat
+from .shape import broadcast_shape, concatenate, expand, slice_axis, squeeze, swap_axes, unsqueeze
+
+ZERO, ONE, ONE_LONG = torch.zeros(()), torch.ones(()), torch.ones((), dtype=torch.int64)
+
+
+def column(value: Tensor, index: Dim) -> Any:
+    """``value[..., :, index]``."""
+    return take(value, index, rank_of(value) - 1)
+
+
+def row(value: Tensor, index: Dim) -> Any:
+    """``value[..., index, :]``."""
+    return take(value, index, rank_of(value) - 2)
+
+
+def numbered(size: int) -> torch.Tensor:
+    """0, 1, ... ``size - 1``."""
+    return torch.arange(size)
+
+
+def equals(size: int, index: Dim) -> Tensor:
+    """Which of ``size`` places is ``index``; known if it is."""
+    places = numbered(size)
+    return places == index if isinstance(index, int) else elementwise("EQUAL", places, as_dim(index))
+
+
+def beyond(size: int, index: Dim) -> Tensor:
+    """Which of ``size`` places lie after ``index``; known if it is."""
+    places = numbered(size)
+    return places > index if isinstance(index, int) else elementwise("GREATER", places, as_dim(index))
+
+
+def as_rows(value: Tensor) -> Any:
+    """A vector along the last axis as a matrix of one column."""
+    return unsqueeze(value, rank_of(value))
+
+
+def as_columns(value: Tensor) -> Any:
+    """A vector along the last axis as a matrix of one row."""
+    return unsqueeze(value, rank_of(value) - 1)
+
+
+def outer(left: Tensor, right: Tensor) -> Any:
+    """The matrices ``left[..., :, None] * right[..., None, :]``."""
+    return elementwise("PROD", as_rows(left), as_columns(right))
+
+
+def transposed(value: Tensor) -> Any:
+    """The last two axes exchanged."""
+    return swap_axes(value, -2, -1)
+
+
+def safe(value: Tensor) -> Any:
+    """``value``, with 1 in place of 0, to divide by."""
+    return where(compare("EQUAL", value, 0), ONE, value)
+
+
+def identity_like(value: Tensor, columns: int | None = None) -> Any:
+    """Identity matrices with the batch axes of ``value`` and as many rows."""
+    *lead, rows, _ = shape_of(value)
+    eye = torch.eye(rows, rows if columns is None else columns)
+    return expand(eye, [*lead, *eye.shape])
+
+
+def _pivot_rows(matrix: Any, index: Dim) -> Any:
+    """The order of rows, of shape ``(..., rows)``, that brings the largest element of a column to the diagonal."""
+    rows = size_of(matrix, -2)
+    candidates = where(_at_or_beyond(rows, index), unary("ABS", column(matrix, index)), torch.full((), -1.0))
+    _, place = largest("MAX", candidates, 1)
+    place = cast(place, torch.int64)
+    places = numbered(rows)
+    swapped_back = where(elementwise("EQUAL", places, place), as_dim(index), places)
+    return where(equals(rows, index), place, swapped_back)
+
+
+def largest(operation: str, value: Tensor, count: int) -> tuple[Any, Any]:
+    """The ``count`` largest (``MAX``) or smallest (``MIN``) along the last axis, in order, and where they are."""
+    axis = rank_of(value) - 1
+    if axis:
+        return topk(operation, value, count, axis)
+    values, places = topk(operation, unsqueeze(value, 0), count, 1)  # TensorRT takes rank 2 and higher
+    return squeeze(values, [0]), squeeze(places, [0])
+
+
+def _at_or_beyond(size: int, index: Dim) -> Tensor:
+    places = numbered(size)
+    return (
+        places >= index
+        if isinstance(index, int)
+        else elementwise("GREATER", elementwise("SUM", places, ONE_LONG), as_dim(index))
+    )
+
+
+def reordered(matrix: Tensor, order: Tensor) -> Any:
+    """The rows of ``matrix`` in ``order``, of shape ``(..., rows)``."""
+    return gather_elements(matrix, expand(as_rows(order), shape_of(matrix)), rank_of(matrix) - 2)
+
+
+def eliminate(matrix: Tensor, count: int) -> tuple[Any, Any]:
+    """Gaussian elimination of ``count`` columns with row pivoting.
+
+    Returns:
+        the matrix with zeros below the diagonal in these columns, and the sign of the row exchanges.
+    """
+    matrix = tensor(matrix)
+    rows, columns = size_of(matrix, -2), size_of(matrix, -1)
+    sign = expand(ONE, shape_of(matrix)[:-2])
+
+    def step(index: Dim, states: State, _: Any) -> State:
+        current, sign = states
+        order = _pivot_rows(current, index)
+        current = reordered(current, order)
+        kept = reduce(
+            "SUM", cast(elementwise("EQUAL", order, numbered(rows)), torch.int64), [rank_of(order) - 1], False
+        )
+        sign = where(compare("EQUAL", kept, rows), sign, unary("NEG", sign))
+        top = row(current, index)
+        factors = _factors(current, index)
+        right = where(beyond(columns, index), top, ZERO)
+        current = elementwise("SUB", current, outer(factors, right))
+        return [where(_below(rows, columns, index), ZERO, current), sign]
+
+    current, sign = repeat(count, step, [matrix, sign])
+    return current, sign
+
+
+def _factors(current: Any, index: Dim) -> Any:
+    """What of row ``index`` is subtracted from each row: zero for those at and above it."""
+    pivot = as_rows(take(column(current, index), index, rank_of(current) - 2))
+    quotient = elementwise("DIV", column(current, index), safe(pivot))
+    return where(beyond(size_of(current, -2), index), quotient, ZERO)
+
+
+def _below(rows: int, columns: int, index: Dim) -> Tensor:
+    """The places in column ``index`` below the diagonal."""
+    down, across = beyond(rows, index), equals(columns, index)
+    if isinstance(down, torch.Tensor) and isinstance(across, torch.Tensor):
+        return down.unsqueeze(1) & across
+    return elementwise("AND", unsqueeze(down, 1), unsqueeze(across, 0))
+
+
+def lu(matrix: Tensor) -> tuple[Any, Any, Any]:
+    """LU factors with row pivoting.
+
+    Returns:
+        both factors in one matrix; the pivots, counted from 1, as LAPACK gives them; the order of the rows.
+    """
+    matrix = tensor(matrix)
+    *lead, rows, columns = shape_of(matrix)
+    count = min(rows, columns)
+    pivots = expand(torch.zeros(count, dtype=torch.int64), [*lead, count])
+    order = expand(numbered(rows), [*lead, rows])
+
+    def step(index: Dim, states: State, _: Any) -> State:
+        current, pivots, order = states
+        exchange = _pivot_rows(current, index)
+        current = reordered(current, exchange)
+        factors = _factors(current, index)
+        right = where(beyond(columns, index), row(current, index), ZERO)
+        updated = elementwise("SUB", current, outer(factors, right))
+        updated = where(_below(rows, columns, index), as_rows(factors), updated)
+        chosen = elementwise("SUM", as_rows(take(exchange, index, rank_of(exchange) - 1)), ONE_LONG)
+        pivots = where(equals(count, index), chosen, pivots)
+        return [updated, pivots, gather_elements(order, exchange, rank_of(order) - 1)]
+
+    current, pivots, order = repeat(count, step, [matrix, pivots, order])
+    return current, pivots, order
+
+
+def order_of_pivots(pivots: Tensor, rows: int) -> Any:
+    """The order of the rows that LAPACK's pivots lead to."""
+    *lead, count = shape_of(pivots)
+    order = expand(numbered(rows), [*lead, rows])
+    pivots = cast(pivots, torch.int64)
+
+    def step(index: Dim, states: State, _: Any) -> State:
+        (order,) = states
+        other = elementwise("SUB", as_rows(take(pivots, index, rank_of(pivots) - 1)), ONE_LONG)
+        places = numbered(rows)
+        exchange = where(elementwise("EQUAL", places, other), as_dim(index), places)
+        exchange = where(equals(rows, index), other, exchange)
+        return [gather_elements(order, exchange, rank_of(order) - 1)]
+
+    return repeat(count, step, [order])[0]
+
+
+def inverse_order(order: Tensor) -> Any:
+    """The order that undoes ``order``."""
+    rows = size_of(order, -1)
+    hits = elementwise("EQUAL", as_columns(order), numbered(rows).unsqueeze(1))
+    numbers = elementwise("PROD", cast(hits, torch.int64), numbered(rows))
+    return reduce("SUM", numbers, [rank_of(order)], keepdim=False)
+
+
+def solve_triangular(matrix: Tensor, right: Tensor, upper: bool, unit: bool = False, left: bool = True) -> Any:
+    """``matrix^-1 @ right`` for a triangular matrix, whose other triangle is not read; or ``right @ matrix^-1``."""
+    if not left:
+        return transposed(solve_triangular(transposed(matrix), transposed(right), not upper, unit))
+    require_static(matrix, right)
+    size = size_of(matrix, -1)
+    lead = _batch(matrix, right)
+    if is_empty(matrix) or is_empty(right):
+        return filled([*lead, *shape_of(right)[-2:]], 0.0, torch.float32)
+    matrix = expand(matrix, [*lead, size, size])
+    right = expand(right, [*lead, *shape_of(right)[-2:]])
+
+    def step(index: Dim, states: State, _: Any) -> State:
+        (current,) = states
+        solved = row(current, index)
+        if not unit:
+            diagonal = as_rows(take(column(matrix, index), index, rank_of(matrix) - 2))
+            solved = elementwise("DIV", solved, diagonal)
+        others = where(_before(size, index) if upper else beyond(size, index), column(matrix, index), ZERO)
+        current = elementwise("SUB", current, outer(others, solved))
+        return [where(as_rows(equals(size, index)), as_columns(solved), current)]
+
+    return repeat(size, step, [right], backwards=upper)[0]
+
+
+def _before(size: int, index: Dim) -> Tensor:
+    places = numbered(size)
+    return places < index if isinstance(index, int) else elementwise("LESS", places, as_dim(index))
+
+
+def _batch(left: Tensor, right: Tensor) -> list[Dim]:
+    return broadcast_shape(shape_of(left)[:-2], shape_of(right)[:-2])
+
+
+def solve(matrix: Tensor, right: Tensor) -> Any:
+    """``matrix^-1 @ right`` by elimination with row pivoting."""
+    require_static(matrix, right)
+    size = size_of(matrix, -1)
+    lead = _batch(matrix, right)
+    if is_empty(matrix) or is_empty(right):
+        return filled([*lead, *shape_of(right)[-2:]], 0.0, torch.float32)
+    matrix = expand(matrix, [*lead, size, size])
+    right = expand(right, [*lead, *shape_of(right)[-2:]])
+    reduced, _ = eliminate(concatenate([matrix, right], rank_of(matrix) - 1), size)
+    axis = rank_of(reduced) - 1
+    factor = slice_axis(reduced, axis, 0, size)
+    return solve_triangular(factor, slice_axis(reduced, axis, size, size_of(right, -1)), upper=True)
+
+
+def diagonal_of(matrix: Tensor) -> Any:
+    """The main diagonal of square matrices, as the last axis."""
+    size = size_of(matrix, -1)
+    return reduce("SUM", where(torch.eye(size, dtype=torch.bool), matrix, ZERO), [rank_of(matrix) - 1], keepdim=False)
+
+
+def cholesky(matrix: Tensor) -> tuple[Any, Any]:
+    """The lower triangular factor, and where it fails: the order of the first minor that is not positive, else 0."""
+    matrix = tensor(matrix)
+    size = size_of(matrix, -1)
+    factor = expand(ZERO, shape_of(matrix))
+    info = expand(torch.zeros((), dtype=torch.int64), shape_of(matrix)[:-2])
+
+    def step(index: Dim, states: State, _: Any) -> State:
+        current, factor, info = states
+        pivot = take(column(current, index), index, rank_of(current) - 2)
+        failed = elementwise("AND", compare("EQUAL", info, 0), _not_positive(pivot))
+        info = where(failed, elementwise("SUM", as_dim(index), ONE_LONG), info)
+        root = as_rows(unary("SQRT", pivot))
+        scaled = elementwise("DIV", column(current, index), root)
+        found = where(_at_or_beyond(size, index), scaled, ZERO)
+        factor = where(equals(size, index), as_rows(found), factor)
+        return [elementwise("SUB", current, outer(found, found)), factor, info]
+
+    _, factor, info = repeat(size, step, [matrix, factor, info])
+    return factor, cast(info, torch.int32)
+
+
+def _not_positive(value: Tensor) -> Any:
+    """Not greater than zero: NaN too."""
+    return unary("NOT", compare("GREATER", value, 0))
+
+
+def householder(matrix: Tensor) -> tuple[Any, Any]:
+    """LAPACK's geqrf: R on and above the diagonal, the reflectors below it; and their factors."""
+    matrix = tensor(matrix)
+    *lead, rows, columns = shape_of(matrix)
+    count = min(rows, columns)
+    factors = expand(torch.zeros(count), [*lead, count])
+
+    def step(index: Dim, states: State, _: Any) -> State:
+        current, factors = states
+        below = beyond(rows, index)
+        tail = where(below, column(current, index), ZERO)
+        alpha = take(column(current, index), index, rank_of(current) - 2)
+        square = reduce("SUM", elementwise("PROD", tail, tail), [rank_of(tail) - 1], keepdim=False)
+        norm = unary("SQRT", elementwise("SUM", elementwise("PROD", alpha, alpha), square))
+        beta = where(compare("LESS", alpha, 0), norm, unary("NEG", norm))
+        still = compare("EQUAL", square, 0)  # LAPACK's larfg leaves a column alone that is zero below the diagonal
+        beta = where(still, alpha, beta)
+        factor = where(still, ZERO, elementwise("DIV", elementwise("SUB", beta, alpha), safe(beta)))
+        scale = as_rows(safe(elementwise("SUB", alpha, beta)))
+        vector = where(below, elementwise("DIV", tail, scale), ZERO)
+        reflector = where(equals(rows, index), ONE, vector)
+        inner = _times_columns(reflector, where(beyond(columns, index), current, ZERO))
+        update = outer(elementwise("PROD", reflector, as_rows(factor)), inner)
+        current = elementwise("SUB", current, update)
+        kept = where(below, vector, where(equals(rows, index), as_rows(beta), column(current, index)))
+        current = where(equals(columns, index), as_rows(kept), current)
+        return [current, where(equals(count, index), as_rows(factor), factors)]
+
+    current, factors = repeat(count, step, [matrix, factors])
+    return current, factors
+
+
+def _times_columns(vector: Any, matrix: Any) -> Any:
+    """``vector @ matrix`` for vectors along the last axis."""
+    product = matmul(as_columns(vector), matrix)
+    return take(product, 0, rank_of(product) - 2)
+
+
+def reflect(reflectors: Tensor, factors: Tensor, value: Tensor, forwards: bool) -> Any:
+    """``value`` with the reflections of :func:`householder` applied from the left, the first or the last one first."""
+    rows, count = size_of(reflectors, -2), size_of(factors, -1)
+
+    def step(index: Dim, states: State, _: Any) -> State:
+        (current,) = states
+        vector = where(beyond(rows, index), column(reflectors, index), ZERO)
+        vector = where(equals(rows, index), ONE, vector)
+        factor = as_rows(take(factors, index, rank_of(factors) - 1))
+        inner = _times_columns(vector, current)
+        return [elementwise("SUB", current, outer(elementwise("PROD", vector, factor), inner))]
+
+    return repeat(count, step, [value], backwards=not forwards)[0]
+
+
+def require_static(*values: Tensor) -> None:
+    """Refuse matrices whose last two sizes are known at run time only.
+
+    Raises:
+        UnsupportedArgumentError: one is.
+    """
+    if any(size < 0 for value in values for size in static_shape(value)[-2:]):
+        raise UnsupportedArgumentError(
+            "a factorisation of matrices whose size is known at run time only", hint="make the last two axes static"
+        )
+
+
+def lower_triangle(value: Tensor, offset: int = 0) -> Any:
+    """The triangle below a diagonal, the diagonal included; zeros elsewhere."""
+    return where(band_mask(size_of(value, -2), size_of(value, -1), offset, lower=True), value, ZERO)
+
+
+def upper_triangle(value: Tensor, offset: int = 0) -> Any:
+    """The triangle above a diagonal, the diagonal included; zeros elsewhere."""
+    return where(band_mask(size_of(value, -2), size_of(value, -1), offset, lower=False), value, ZERO)
+
+
+def no_errors(value: Tensor) -> Any:
+    """The info that LAPACK gives for success, one number a matrix."""
+    return filled(shape_of(value)[:-2], 0, torch.int32)
+
+
+def zero_pivot(factors: Tensor) -> Any:
+    """LAPACK's info of an LU factorisation: the first zero on the diagonal, counted from 1, else 0."""
+    count = min(static_shape(factors)[-2:])
+    square = slice_axis(slice_axis(factors, -2, 0, count), -1, 0, count)
+    places = torch.arange(1, count + 1, dtype=torch.int32)
+    large = torch.full((), count + 1, dtype=torch.int32)
+    found = where(compare("EQUAL", diagonal_of(square), 0), places, large)
+    first = reduce("MIN", found, [rank_of(found) - 1], keepdim=False)
+    return where(compare("GREATER", first, count), torch.zeros((), dtype=torch.int32), first)

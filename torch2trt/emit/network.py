@@ -1,0 +1,122 @@
+"""Adding a layer: the one place that calls ``network.add_*``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..context import Context, building
+from ..errors import InternalError, LayerError, ShapeError
+from ..trt_compat import trt
+
+MAX_RANK = 8
+
+
+def enum(group: str, member: str) -> Any:
+    """``trt.<group>.<member>``."""
+    return getattr(getattr(trt, group), member)
+
+
+def add_layer(
+    method: str,
+    *args: Any,
+    inputs: dict[int, Any] | None = None,
+    weights: dict[str, Any] | None = None,
+    **attributes: Any,
+) -> Any:
+    """Add a layer and return its first output.
+
+    Args:
+        method: what follows ``add_`` in the network's method.
+        args: the method's arguments.
+        inputs: further inputs by index, for ``layer.set_input``.
+        weights: the layer's weights by role, as :func:`~torch2trt.emit.constants.layer_weights` gave them; they are
+            named once the layer holds them.
+        attributes: set on the layer afterwards.
+
+    Raises:
+        LayerError: TensorRT refused the layer; the message is TensorRT's.
+    """
+    return add_layer_object(method, *args, inputs=inputs, weights=weights, **attributes).get_output(0)
+
+
+def add_layer_object(
+    method: str,
+    *args: Any,
+    inputs: dict[int, Any] | None = None,
+    weights: dict[str, Any] | None = None,
+    **attributes: Any,
+) -> Any:
+    """As :func:`add_layer`, and return the layer, for those with several outputs."""
+    context = building()
+    adder = getattr(context.network, f"add_{method}", None)
+    if adder is None:
+        raise LayerError(f"this version of TensorRT has no {method} layer", hint="install a newer TensorRT")
+    try:
+        layer = adder(*args)
+    except (TypeError, ValueError) as error:
+        raise InternalError(f"add_{method} does not take these arguments: {error}") from error
+    if layer is None:
+        raise _refused(context, method)
+    for name, value in attributes.items():
+        setattr(layer, name, value)
+    for index, tensor in (inputs or {}).items():
+        layer.set_input(index, tensor)
+    _name(context, layer, method)
+    for role, named in (weights or {}).items():
+        named.attach(context, layer.name, role)
+    check(context, layer, method)
+    return layer
+
+
+def named(layer: Any, method: str) -> Any:
+    """A layer that something other than the network made, a loop say, named like the others.
+
+    Raises:
+        LayerError: TensorRT refused it.
+    """
+    context = building()
+    if layer is None:
+        raise _refused(context, method)
+    _name(context, layer, method)
+    return layer
+
+
+def check(context: Context, layer: Any, method: str) -> None:
+    """Let TensorRT infer the layer's output, which is when it reports a mistake in it."""
+    for index in range(layer.num_outputs):
+        output = layer.get_output(index)
+        rank = len(shape) if (shape := _shape(output)) is not None else -1
+        if context.recorder is not None and context.recorder.messages:
+            raise _refused(context, method)
+        if rank > MAX_RANK:
+            raise ShapeError(f"TensorRT holds tensors of rank {MAX_RANK} at most; {method} gives rank {rank}")
+
+
+def _shape(tensor: Any) -> tuple[int, ...] | None:
+    try:
+        return tuple(tensor.shape)
+    except ValueError:  # dims that TensorRT could not infer have a negative length
+        return None
+
+
+def _refused(context: Context, method: str) -> LayerError:
+    messages = list(context.recorder.messages) if context.recorder is not None else []
+    if context.recorder is not None:
+        context.recorder.clear()
+    return LayerError(f"TensorRT refused a {method} layer: {'; '.join(messages) or 'see its log'}")
+
+
+def _name(context: Context, layer: Any, method: str) -> None:
+    """Layer name = module scope / op . ordinal."""
+    node = context.node
+    base = method if node is None else node.kind.rsplit(":", 1)[-1]
+    if node is not None and node.scope:
+        base = f"{node.scope}/{base}"
+    names = context.state.layer_names
+    ordinal = names.get(base, 0)
+    names[base] = ordinal + 1
+    layer.name = f"{base}.{ordinal}"
+    if node is not None:
+        context.state.node_of[layer.name] = node.name
+    for index in range(layer.num_outputs):
+        layer.get_output(index).name = f"{layer.name}:{index}"

@@ -1,0 +1,323 @@
+"""Windows that slide over spatial axes: pooling layers, and what they cannot do by slices."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from .convolution import unit_axes
+from .dims import (
+    Dim,
+    all_known,
+    as_dim,
+    dim_add,
+    dim_floordiv,
+    dim_mul,
+    dim_sub,
+    expand_list,
+    is_static,
+    rank_of,
+    shape_of,
+    size_of,
+    static_shape,
+)
+from .dtypes import Tensor, cast, dtype_of, is_float, tensor
+from .math import compare, elementwise, unary, where
+from .network import add_layer, enum
+from .shape import expand, squeeze, strided_slice, unsqueeze
+from .whole import chosen_where, positions, shaped, whole
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How windows lie on the spatial axes, one number an axis.
+
+    Args:
+        size: elements of a window.
+        stride: from one window to the next.
+        padding: on both sides.
+        dilation: from one element of a window to the next.
+        ceil: whether a last window that does not fit counts, as long as it starts inside.
+    """
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    ceil: bool
+
+    @property
+    def spatial(self) -> int:
+        """How many axes."""
+        return len(self.size)
+
+    def reach(self, axis: int) -> int:
+        """How many elements a window spans."""
+        return self.dilation[axis] * (self.size[axis] - 1) + 1
+
+    def count(self, axis: int, length: Dim) -> Dim:
+        """How many windows lie on an axis (``pooling_output_shape`` in aten/src/ATen/native/Pool.h)."""
+        stride, padding = self.stride[axis], self.padding[axis]
+        span = dim_add(length, 2 * padding - self.reach(axis) + (stride - 1 if self.ceil else 0))
+        count = dim_add(dim_floordiv(span, stride), 1)
+        if not self.ceil or self.never_starts_outside(axis):
+            return count
+        # The last window may start in the padding behind: it is dropped.
+        last = dim_add(dim_floordiv(dim_add(length, padding - 1), stride), 1)
+        return min(count, last) if all_known([count, last]) else elementwise("MIN", as_dim(count), as_dim(last))
+
+    def rounds_nothing(self, lengths: Sequence[int]) -> bool:
+        """Whether the windows fit sizes exactly, so that rounding up changes nothing; -1 is a size not known."""
+        return all(
+            length >= 0 and (length + 2 * self.padding[axis] - self.reach(axis)) % self.stride[axis] == 0
+            for axis, length in enumerate(lengths)
+        )
+
+    @property
+    def never_start_outside(self) -> bool:
+        """Whether that holds for every axis."""
+        return all(self.never_starts_outside(axis) for axis in range(self.spatial))
+
+    def never_starts_outside(self, axis: int) -> bool:
+        """Whether no window that rounding up adds can start beyond the input, whatever its size."""
+        return self.stride[axis] <= self.reach(axis) - self.padding[axis]
+
+
+def windows(
+    size: int | Sequence[int],
+    stride: int | Sequence[int] | None,
+    padding: int | Sequence[int],
+    dilation: int | Sequence[int],
+    ceil: bool,
+    spatial: int,
+) -> Windows:
+    """The arguments of a PyTorch pooling function; an empty stride is the window's size."""
+    sizes = expand_list(size, spatial)
+    strides = sizes if stride is None or (not isinstance(stride, int) and not stride) else expand_list(stride, spatial)
+    return Windows(
+        tuple(sizes),
+        tuple(strides),
+        tuple(expand_list(padding, spatial)),
+        tuple(expand_list(dilation, spatial)),
+        ceil,
+    )
+
+
+def _unit(spec: Windows) -> Windows:
+    """The windows of a 1-d pooling over a leading spatial axis of size 1."""
+    if spec.spatial > 1:
+        return spec
+    return Windows((1, *spec.size), (1, *spec.stride), (0, *spec.padding), (1, *spec.dilation), spec.ceil)
+
+
+def pooled(value: Tensor, spec: Windows, function: Callable[[Any, Windows], Any]) -> Any:
+    """``function`` on a tensor with a batch axis and at least two spatial ones; its results as PyTorch has them."""
+    added = unit_axes(rank_of(value), spec.spatial)
+    image = unsqueeze(value, added) if added else tensor(value)
+    unit = _unit(spec)
+    if unit.ceil and unit.rounds_nothing(static_shape(image)[2:]):
+        unit = replace(unit, ceil=False)
+    results = function(image, unit)
+    if not added:
+        return results
+    if isinstance(results, tuple):
+        return tuple(squeeze(result, added) for result in results)
+    return squeeze(results, added)
+
+
+def _extended(value: Any, spec: Windows, fill: float | int) -> tuple[Any, list[Dim]]:
+    """``value`` padded so that all windows fit exactly, and how many windows there are on each axis."""
+    lead = rank_of(value) - spec.spatial
+    lengths = [size_of(value, lead + axis) for axis in range(spec.spatial)]
+    counts = [spec.count(axis, length) for axis, length in enumerate(lengths)]
+    totals = [
+        dim_add(dim_mul(dim_sub(count, 1), spec.stride[axis]), spec.reach(axis)) for axis, count in enumerate(counts)
+    ]
+    if not any(spec.padding) and all_known(totals) and totals == lengths:
+        return value, counts
+    starts: list[Dim] = [0] * lead + [-amount for amount in spec.padding]
+    sizes: list[Dim] = [*(size_of(value, axis) for axis in range(lead)), *totals]
+    number = tensor(torch.tensor(fill, dtype=dtype_of(value)))
+    return strided_slice(value, starts, sizes, [1] * len(sizes), mode="FILL", fill=number), counts
+
+
+def taps(value: Any, spec: Windows, fill: float | int) -> tuple[list[tuple[tuple[int, ...], Any]], list[Dim]]:
+    """For each place in a window, in row-major order, that element of every window; and the number of windows."""
+    padded, counts = _extended(value, spec, fill)
+    lead = rank_of(value) - spec.spatial
+    sizes: list[Dim] = [*(size_of(value, axis) for axis in range(lead)), *counts]
+    found = []
+    for place in itertools.product(*(range(size) for size in spec.size)):
+        starts = [0] * lead + [index * step for index, step in zip(place, spec.dilation, strict=True)]
+        found.append((place, strided_slice(padded, starts, sizes, [1] * lead + list(spec.stride))))
+    return found, counts
+
+
+def _lowest(dtype: torch.dtype) -> float | int:
+    return -math.inf if dtype.is_floating_point else torch.iinfo(dtype).min
+
+
+def max_pool(value: Tensor, spec: Windows) -> Any:
+    """The greatest element of each window."""
+    return pooled(value, spec, _max_pool)
+
+
+def _max_pool(value: Any, spec: Windows) -> Any:
+    if is_float(value) and max(spec.dilation) == 1:
+        return _native(value, spec, "MAX", -math.inf)
+    for axis in range(spec.spatial):  # one axis after the other takes the fewest slices
+        if spec.size[axis] > 1 or spec.stride[axis] > 1 or spec.padding[axis]:
+            found, _ = taps(value, _only(spec, axis), _lowest(dtype_of(value)))
+            value = functools.reduce(functools.partial(elementwise, "MAX"), [tap for _, tap in found])
+    return value
+
+
+def _only(spec: Windows, axis: int) -> Windows:
+    """The windows along one axis alone."""
+
+    def pick(numbers: tuple[int, ...], other: int) -> tuple[int, ...]:
+        return tuple(number if index == axis else other for index, number in enumerate(numbers))
+
+    return Windows(pick(spec.size, 1), pick(spec.stride, 1), pick(spec.padding, 0), pick(spec.dilation, 1), spec.ceil)
+
+
+def _native(value: Any, spec: Windows, kind: str, fill: float, **attributes: Any) -> Any:
+    """A pooling layer; where rounding up would count other windows than PyTorch, on an input padded beforehand."""
+    padding, mode = spec.padding, "EXPLICIT_ROUND_DOWN"
+    if spec.ceil:
+        if _rounds_up(value, spec):
+            mode = "EXPLICIT_ROUND_UP"
+        else:
+            value, _ = _extended(value, spec, fill)
+            padding = (0,) * spec.spatial
+    return add_layer(
+        "pooling_nd",
+        value,
+        enum("PoolingType", kind),
+        spec.size,
+        stride_nd=spec.stride,
+        padding_nd=padding,
+        padding_mode=enum("PaddingMode", mode),
+        **attributes,
+    )
+
+
+def _rounds_up(value: Any, spec: Windows) -> bool:
+    """Whether TensorRT's rounding up gives PyTorch's windows; with sizes known at run time engines of it fail."""
+    return spec.never_start_outside and is_static(value)
+
+
+def average_pool(value: Tensor, spec: Windows, include_padding: bool, divisor: int | None) -> Any:
+    """The mean of each window: over the padded input, or the input alone, or its sum over ``divisor``."""
+    return pooled(value, spec, lambda image, unit: _average_pool(image, unit, include_padding, divisor))
+
+
+def _average_pool(value: Any, spec: Windows, include_padding: bool, divisor: int | None) -> Any:
+    if not is_float(value):
+        found, counts = taps(value, spec, 0)
+        total = functools.reduce(functools.partial(elementwise, "SUM"), [tap for _, tap in found])
+        return elementwise("DIV", total, _divisors(value, spec, counts, include_padding, divisor, dtype_of(value)))
+    # What rounding up reaches beyond the padding counts in TensorRT's divisor unless that leaves all padding out.
+    excludes = not include_padding or not any(spec.padding)
+    fits = not spec.ceil or (excludes and _rounds_up(value, spec))
+    if divisor is None and fits:
+        return _native(value, spec, "AVERAGE", 0.0, average_count_excludes_padding=excludes)
+    image, counts = _extended(value, spec, 0.0)
+    plain = Windows(spec.size, spec.stride, (0,) * spec.spatial, spec.dilation, False)
+    mean = _native(image, plain, "AVERAGE", 0.0)
+    factor: Any = torch.tensor(float(math.prod(spec.size)))
+    if divisor is not None:
+        return elementwise("PROD", mean, (factor / divisor).to(dtype_of(value)))
+    divisors = _divisors(value, spec, counts, include_padding, None, torch.float32)
+    total = elementwise("PROD", cast(mean, torch.float32), factor)
+    return cast(elementwise("DIV", total, divisors), dtype_of(value))
+
+
+def _divisors(
+    value: Any, spec: Windows, counts: Sequence[Dim], include_padding: bool, divisor: int | None, dtype: torch.dtype
+) -> Tensor:
+    """How many elements of each window count, to broadcast to the windows; known if the sizes are."""
+    result: Tensor = torch.tensor(1 if divisor is None else divisor)
+    if divisor is None:
+        lead = rank_of(value) - spec.spatial
+        for axis, count in enumerate(counts):
+            along = _covered(spec, axis, size_of(value, lead + axis), count, include_padding)
+            result = whole("PROD", result, shaped(along, _along(spec, axis)))
+    return cast(result, dtype)
+
+
+def _along(spec: Windows, axis: int) -> list[int]:
+    """The shape of a vector along one spatial axis."""
+    return [-1 if other == axis else 1 for other in range(spec.spatial)]
+
+
+def _covered(spec: Windows, axis: int, length: Dim, count: Dim, include_padding: bool) -> Tensor:
+    """How many elements each window along one axis covers; int64."""
+    margin = spec.padding[axis] if include_padding else 0
+    start = positions(count, -spec.padding[axis], spec.stride[axis])
+    end = whole("MIN", whole("SUM", start, spec.size[axis]), dim_add(length, margin))
+    return whole("SUB", end, whole("MAX", start, -margin))
+
+
+def max_pool_with_indices(value: Tensor, spec: Windows) -> tuple[Any, Any]:
+    """The greatest element of each window, and its place among the input's spatial elements; the first of equals.
+
+    A NaN is the greatest, the last one of several, as in aten/src/ATen/native/cpu/MaxPoolKernel.cpp.
+    """
+    values, indices = pooled(value, spec, _max_pool_with_indices)
+    return values, indices
+
+
+def _max_pool_with_indices(value: Any, spec: Windows) -> tuple[Any, Any]:
+    lead = rank_of(value) - spec.spatial
+    lengths = [size_of(value, lead + axis) for axis in range(spec.spatial)]
+    lowest = _lowest(dtype_of(value))
+    found, counts = taps(value, spec, lowest)
+    if any(spec.padding):
+        best = tensor(torch.full((1,) * rank_of(value), lowest, dtype=dtype_of(value)))
+        chosen = _flat([_first_inside(spec, axis, count) for axis, count in enumerate(counts)], spec, lengths)
+    else:  # the first element is inside; TensorRT refuses to choose between two equal constants
+        best = found.pop(0)[1]
+        chosen = _flat([_tap_index(spec, axis, 0, count) for axis, count in enumerate(counts)], spec, lengths)
+    for place, tap in found:
+        along = [_tap_index(spec, axis, index, counts[axis]) for axis, index in enumerate(place)]
+        better = compare("GREATER", tap, best)
+        if is_float(value):
+            better = elementwise("OR", better, unary("ISNAN", tap))
+        best = where(better, tap, best)
+        chosen = where(better, _flat(along, spec, lengths), chosen)
+    return best, _spread(chosen, best)
+
+
+def _spread(chosen: Tensor, best: Any) -> Any:
+    """Indices in the sizes of the values that they belong to."""
+    if not isinstance(chosen, torch.Tensor):
+        return chosen
+    return expand(tensor(chosen), shape_of(best))
+
+
+def _tap_index(spec: Windows, axis: int, index: int, count: Dim) -> Tensor:
+    """Where the ``index``-th element of each window lies on an axis."""
+    return positions(count, index * spec.dilation[axis] - spec.padding[axis], spec.stride[axis])
+
+
+def _first_inside(spec: Windows, axis: int, count: Dim) -> Tensor:
+    """Where the first element of each window that is no padding lies on an axis."""
+    result = _tap_index(spec, axis, 0, count)
+    for step in range(1, -(-spec.padding[axis] // spec.dilation[axis]) + 1):
+        result = chosen_where(whole("LESS", result, 0), _tap_index(spec, axis, step, count), result)
+    return result
+
+
+def _flat(along: Sequence[Tensor], spec: Windows, lengths: Sequence[Dim]) -> Tensor:
+    """Coordinates, one vector a spatial axis, as places in the flattened spatial axes; known if all are."""
+    result: Tensor = 0
+    for axis, (places, length) in enumerate(zip(along, lengths, strict=True)):
+        result = whole("SUM", whole("PROD", result, length), shaped(places, _along(spec, axis)))
+    return result

@@ -1,0 +1,152 @@
+"""The cells of recurrent layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..errors import UnsupportedArgumentError
+from ..weights import derive, origin
+from .dims import rank_of, static_shape
+from .dtypes import Tensor
+from .math import activation, elementwise
+from .moving import split_at
+from .product import linear
+from .shape import slice_axis
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One layer in one direction; a bias or projection that the layer lacks is None.
+
+    Args:
+        input: of shape ``(gates * hidden, in)``.
+        hidden: of shape ``(gates * hidden, out)``.
+        input_bias: of shape ``(gates * hidden,)``.
+        hidden_bias: of shape ``(gates * hidden,)``.
+        projection: of shape ``(out, hidden)``.
+    """
+
+    input: Tensor
+    hidden: Tensor
+    input_bias: Tensor | None = None
+    hidden_bias: Tensor | None = None
+    projection: Tensor | None = None
+
+    def merged_bias(self) -> Tensor | None:
+        """The sum of both biases, for cells that only ever add both."""
+        if self.input_bias is None or self.hidden_bias is None:
+            return self.input_bias if self.hidden_bias is None else self.hidden_bias
+        if isinstance(self.input_bias, torch.Tensor) and isinstance(self.hidden_bias, torch.Tensor):
+            return derive(torch.add, self.input_bias, self.hidden_bias)
+        return elementwise("SUM", self.input_bias, self.hidden_bias)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A kind of recurrent layer.
+
+    Args:
+        gates: how many gates its weights hold.
+        step: from a step's input gates, with the biases that :attr:`merged` says, the states and the weights: the next
+            states, of which the first is the output.
+        states: how many states it has.
+        merged: whether the input gates hold both biases.
+    """
+
+    gates: int
+    step: Callable[[Any, list[Any], Weights], list[Any]]
+    states: int = 1
+    merged: bool = True
+
+    def input_gates(self, value: Tensor, weights: Weights) -> Any:
+        """What the inputs contribute to the gates, for all steps at once."""
+        bias = weights.merged_bias() if self.merged else weights.input_bias
+        return linear(value, weights.input, bias)
+
+
+def _split(gates: Any, count: int) -> list[Any]:
+    axis = rank_of(gates) - 1
+    return split_at(gates, axis, [static_shape(gates)[axis] // count] * count)
+
+
+def _is_zero(state: Tensor) -> bool:
+    """Whether a state is known to be zeros, so that its product can be left out."""
+    return isinstance(state, torch.Tensor) and origin(state) is None and not bool(state.any())
+
+
+def _plus_hidden(gates: Any, hidden: Tensor, weights: Weights) -> Any:
+    if _is_zero(hidden):
+        return gates
+    return elementwise("SUM", gates, linear(hidden, weights.hidden, None))
+
+
+def _lstm_step(gates: Any, states: list[Any], weights: Weights) -> list[Any]:
+    """The gates are input, forget, cell and output (torch.nn.LSTM's documentation)."""
+    hidden, cell = states
+    parts = _split(_plus_hidden(gates, hidden, weights), 4)
+    accept, forget, release = (activation("SIGMOID", parts[index]) for index in (0, 1, 3))
+    following = elementwise("PROD", accept, activation("TANH", parts[2]))
+    if not _is_zero(cell):
+        following = elementwise("SUM", elementwise("PROD", forget, cell), following)
+    output = elementwise("PROD", release, activation("TANH", following))
+    if weights.projection is not None:
+        output = linear(output, weights.projection, None)
+    return [output, following]
+
+
+def _gru_step(gates: Any, states: list[Any], weights: Weights) -> list[Any]:
+    """The gates are reset, update and new (torch.nn.GRU's documentation); ``h' = n + z * (h - n)``."""
+    (hidden,) = states
+    own = linear(hidden, weights.hidden, weights.hidden_bias)
+    first, second = _split(gates, 3), _split(own, 3)
+    reset, update = (activation("SIGMOID", elementwise("SUM", first[index], second[index])) for index in (0, 1))
+    new = elementwise("SUM", first[2], elementwise("PROD", reset, second[2]))
+    new = activation("TANH", new)
+    return [elementwise("SUM", new, elementwise("PROD", update, elementwise("SUB", hidden, new)))]
+
+
+def _plain_step(kind: str) -> Callable[[Any, list[Any], Weights], list[Any]]:
+    def step(gates: Any, states: list[Any], weights: Weights) -> list[Any]:
+        return [activation(kind, _plus_hidden(gates, states[0], weights))]
+
+    return step
+
+
+LSTM = Cell(4, _lstm_step, states=2)
+GRU = Cell(3, _gru_step, merged=False)
+PLAIN = {"rnn_tanh": Cell(1, _plain_step("TANH")), "rnn_relu": Cell(1, _plain_step("RELU"))}
+
+
+def unpack_weights(params: Sequence[Tensor], has_biases: bool, has_projection: bool) -> list[Weights]:
+    """The weights of every layer, forward before backward, in the order of PyTorch's flat list."""
+    each = 2 + 2 * has_biases + has_projection
+    found = []
+    for start in range(0, len(params), each):
+        group = list(params[start : start + each])
+        input_bias, hidden_bias = group[2:4] if has_biases else (None, None)
+        projection = group[-1] if has_projection else None
+        found.append(Weights(group[0], group[1], input_bias, hidden_bias, projection))
+    return found
+
+
+def layer_state(state: Tensor, index: int) -> Tensor:
+    """The initial state of one layer and direction, of shape ``(1, batch, size)``."""
+    if isinstance(state, torch.Tensor):
+        return derive(_row, state, index)
+    return slice_axis(state, 0, index, 1)
+
+
+def _row(state: torch.Tensor, index: int) -> torch.Tensor:
+    return state[index : index + 1]
+
+
+def refuse_dropout(dropout: float, train: bool) -> None:
+    """Dropout between layers is refused where it would take effect."""
+    if dropout and train:
+        raise UnsupportedArgumentError(
+            f"dropout={dropout} in training is random", hint="convert the module in eval mode"
+        )

@@ -1,0 +1,296 @@
+"""Interpolation with PyTorch's coordinates: TensorRT's resize layer where these agree, gathers where they do not."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import torch
+
+from ..errors import UnsupportedArgumentError
+from .dims import Dim, all_known, as_dim, dim_floordiv, dim_mul, rank_of, shape_of, shape_tensor, size_of
+from .dtypes import Tensor, cast, dtype_of, is_float, tensor
+from .math import elementwise, gather, reduce, unary
+from .network import add_layer, enum
+from .pointwise import is_half
+from .whole import positions
+
+_CUBIC = -0.75
+"""Keys' coefficient in PyTorch (``get_cubic_upsample_coefficients`` in aten/src/ATen/native/UpSample.h)."""
+
+_LONGEST = 1 << 16
+"""A scale's sizes are checked up to this length."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How one axis is resized.
+
+    Args:
+        axis: which.
+        length: its size before.
+        resized: its size after.
+        factor: the scale that the user gave; None if the sizes decide.
+    """
+
+    axis: int
+    length: Dim
+    resized: Dim
+    factor: float | None
+
+    @property
+    def known(self) -> bool:
+        """Whether both sizes are."""
+        return all_known([self.length, self.resized])
+
+
+def resize(
+    value: Tensor,
+    kind: str,
+    spatial: int,
+    sizes: Sequence[Dim] | None,
+    factors: Sequence[float | None] | None,
+    align_corners: bool = False,
+) -> Any:
+    """``torch.nn.functional.interpolate``.
+
+    Args:
+        value: of shape ``(N, C, *spatial)``.
+        kind: ``nearest``, ``nearest_exact``, ``linear`` or ``cubic``.
+        spatial: how many axes.
+        sizes: the new sizes; None if the factors give them.
+        factors: scales, one an axis.
+        align_corners: whether the corners' centres stay.
+    """
+    axes = _axes(value, spatial, sizes, factors, align_corners)
+    changed = [axis for axis in axes if not axis.known or axis.length != axis.resized or axis.factor not in (None, 1)]
+    if not changed:
+        return tensor(value)
+    if all(_layer_agrees(axis, kind, align_corners) for axis in changed):
+        return _layer(value, kind, axes, align_corners)
+    return _by_gathers(value, kind, changed, align_corners)
+
+
+def _axes(
+    value: Tensor,
+    spatial: int,
+    sizes: Sequence[Dim] | None,
+    factors: Sequence[float | None] | None,
+    align_corners: bool,
+) -> list[Axis]:
+    """The resized axes; with aligned corners the sizes alone decide."""
+    first = rank_of(value) - spatial
+    axes = []
+    for index, factor in enumerate([None] * spatial if factors is None else list(factors)):
+        length = size_of(value, first + index)
+        resized = scaled_size(length, factor or 1.0) if sizes is None else sizes[index]
+        given = None if factor is None or factor <= 0 or align_corners else factor
+        axes.append(Axis(first + index, length, resized, given))
+    return axes
+
+
+def scaled_size(length: Dim, factor: float) -> Dim:
+    """``floor(length * factor)``, as PyTorch computes it in double precision.
+
+    Raises:
+        UnsupportedArgumentError: the length is known at run time only, and no fraction gives the same for all lengths.
+    """
+    if isinstance(length, int):
+        return math.floor(length * factor)
+    fraction = Fraction(factor).limit_denominator(1 << 16)
+    lengths = torch.arange(_LONGEST, dtype=torch.float64)
+    exact = (lengths.long() * fraction.numerator) // fraction.denominator
+    if not torch.equal(exact, torch.floor(lengths * factor).long()):
+        raise UnsupportedArgumentError(
+            f"the scale {factor} of an axis whose size is known at run time only is no simple fraction",
+            hint="pass the output size instead of the scale",
+        )
+    return dim_floordiv(dim_mul(length, fraction.numerator), fraction.denominator)
+
+
+def _ratio(axis: Axis, align_corners: bool) -> torch.Tensor:
+    """Distance of the sources of two neighbours, in float32 (``area_pixel_compute_scale`` in UpSample.h)."""
+    length, resized = int(axis.length), int(axis.resized)
+    if align_corners:
+        return torch.tensor((length - 1) / (resized - 1) if resized > 1 else 0.0)
+    return torch.tensor(1 / axis.factor if axis.factor else length / resized)
+
+
+def _nearest_places(axis: Axis, kind: str) -> torch.Tensor:
+    """The source index of each place (``nearest_idx`` and ``nearest_exact_idx`` in UpSample.h)."""
+    place = torch.arange(int(axis.resized), dtype=torch.float32)
+    moved = place + 0.5 if kind == "nearest_exact" else place
+    return torch.floor(moved * _ratio(axis, False)).long().clamp(max=int(axis.length) - 1)
+
+
+def _nearest_at_run_time(axis: Axis) -> Any:
+    """``nearest_exact_idx`` step by step: the resize layer rounds some places of odd ratios to their neighbours."""
+    length, resized = (cast(as_dim(size), torch.float32) for size in (axis.length, axis.resized))
+    place = elementwise("SUM", cast(positions(axis.resized), torch.float32), torch.tensor(0.5))
+    source = unary("FLOOR", elementwise("PROD", place, elementwise("DIV", length, resized)))
+    return cast(elementwise("MIN", source, elementwise("SUB", length, torch.tensor(1.0))), torch.int64)
+
+
+def _layer_agrees(axis: Axis, kind: str, align_corners: bool) -> bool:
+    """Whether TensorRT's resize layer, which knows sizes alone, has PyTorch's coordinates on an axis."""
+    if not axis.known:
+        # With a whole factor the new size is the old one times the factor; with none the ratio of sizes decides.
+        whole_factor = axis.factor is not None and axis.factor == int(axis.factor)
+        return whole_factor or (axis.factor is None and kind != "nearest_exact")
+    length, resized = int(axis.length), int(axis.resized)
+    if length == 0 or resized == 0:
+        return False
+    if kind.startswith("nearest"):
+        # Exact arithmetic, and float32 arithmetic in either order, must all give PyTorch's index.
+        place = torch.arange(resized)
+        double = 2 * place + 1 if kind == "nearest_exact" else 2 * place
+        exact = double * length // (2 * resized)
+        moved = double.float() / 2
+        shift = 0.5 if kind == "nearest_exact" else 0.0
+        ratio = torch.tensor(length / resized)
+        candidates = [exact, torch.floor(moved * ratio - shift + shift), torch.floor(moved / (resized / length))]
+        wanted = _nearest_places(axis, kind)
+        return all(torch.equal(found.long().clamp(max=length - 1), wanted) for found in candidates)
+    return axis.factor is None or length * axis.factor == resized
+
+
+_MODES = {"nearest": "NEAREST", "nearest_exact": "NEAREST", "linear": "LINEAR", "cubic": "CUBIC"}
+
+
+def _layer(value: Tensor, kind: str, axes: Sequence[Axis], align_corners: bool) -> Any:
+    held = dtype_of(value)
+    image = tensor(value if is_float(value) else cast(value, torch.float32))
+    sizes = shape_of(image)
+    for axis in axes:
+        sizes[axis.axis] = axis.resized
+    exact = kind == "nearest_exact"
+    transformation = "ALIGN_CORNERS" if align_corners else "ASYMMETRIC" if kind == "nearest" else "HALF_PIXEL"
+    attributes: dict[str, Any] = {
+        "resize_mode": enum("InterpolationMode", _MODES[kind]),
+        "coordinate_transformation": enum("ResizeCoordinateTransformation", transformation),
+        "nearest_rounding": enum("ResizeRoundMode", "HALF_UP" if exact else "FLOOR"),
+    }
+    if kind == "cubic":
+        attributes["cubic_coeff"] = _CUBIC
+    if all_known(sizes):
+        return cast(add_layer("resize", image, shape=tuple(sizes), **attributes), held)
+    return cast(add_layer("resize", image, inputs={1: shape_tensor(sizes)}, **attributes), held)
+
+
+def _by_gathers(value: Tensor, kind: str, axes: Sequence[Axis], align_corners: bool) -> Any:
+    """Axis by axis: a weighted sum of gathers at known indices; or, of the nearest elements, at any."""
+    if not all(axis.known or (axis.factor is None and kind == "nearest_exact") for axis in axes):
+        raise UnsupportedArgumentError(
+            "interpolation by a scale that is no whole number, of an axis whose size is known at run time only",
+            hint="pass the output size, or recompute_scale_factor=True",
+        )
+    dtype = dtype_of(value)
+    if kind.startswith("nearest"):
+        value = tensor(value if is_float(value) else cast(value, torch.float32))
+        for axis in axes:
+            places = _nearest_places(axis, kind) if axis.known else _nearest_at_run_time(axis)
+            value = gather(value, places, axis.axis)
+        return cast(value, dtype)
+    result = tensor(value, torch.float32 if is_half(dtype) else dtype)
+    for axis in axes:
+        trailing = [1] * (rank_of(result) - axis.axis - 1)
+        parts = [
+            elementwise("PROD", gather(result, index, axis.axis), weight.reshape(-1, *trailing))
+            for index, weight in _taps(axis, kind, align_corners)
+        ]
+        result = functools.reduce(functools.partial(elementwise, "SUM"), parts)
+    return cast(result, dtype)
+
+
+def _taps(axis: Axis, kind: str, align_corners: bool) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Source indices and their weights (``area_pixel_compute_source_index`` in UpSample.h)."""
+    place = torch.arange(int(axis.resized), dtype=torch.float32)
+    ratio, last = _ratio(axis, align_corners), int(axis.length) - 1
+    source = place * ratio if align_corners else (place + 0.5) * ratio - 0.5
+    if kind == "linear":
+        source = source.clamp(min=0)
+        low = torch.floor(source).clamp(max=last)
+        part = (source - low).clamp(0, 1)
+        return [(low.long(), 1 - part), ((low + 1).clamp(max=last).long(), part)]
+    low = torch.floor(source)
+    part = source - low
+    weights = [_far(part + 1), _near(part), _near(1 - part), _far(2 - part)]
+    return [
+        ((low + offset - 1).clamp(0, last).long(), weight) for offset, weight in zip(range(4), weights, strict=True)
+    ]
+
+
+def _near(x: torch.Tensor, a: float = _CUBIC) -> torch.Tensor:
+    """Keys' kernel up to a distance of 1."""
+    return ((a + 2) * x - (a + 3)) * x * x + 1
+
+
+def _far(x: torch.Tensor, a: float = _CUBIC) -> torch.Tensor:
+    """Keys' kernel from a distance of 1 to 2."""
+    return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+
+
+def resize_smoothed(
+    value: Tensor,
+    kind: str,
+    sizes: Sequence[Dim] | None,
+    factors: Sequence[float | None] | None,
+    align_corners: bool,
+) -> Any:
+    """``torch.nn.functional.interpolate(..., antialias=True)``: gathered and weighted axis by axis; in float32.
+
+    Args:
+        value: of shape ``(N, C, H, W)``.
+        kind: ``linear`` or ``cubic``.
+        sizes: the new sizes; None if the factors give them.
+        factors: scales, one an axis.
+        align_corners: whether the corners' centres stay.
+
+    Raises:
+        UnsupportedArgumentError: a size is known at run time only, or the image is not floating point.
+    """
+    dtype = dtype_of(value)
+    rows, columns = _axes(value, 2, sizes, factors, align_corners)
+    if not rows.known or not columns.known:
+        raise UnsupportedArgumentError(
+            "interpolation with antialias=True needs sizes that are known at conversion", hint="make the axes static"
+        )
+    if not dtype.is_floating_point:
+        raise UnsupportedArgumentError(
+            f"interpolation with antialias=True of {dtype} rounds as PIL does", hint="cast the image to float32"
+        )
+    result = tensor(value, torch.float32 if is_half(dtype) else dtype)
+    for axis in (columns, rows):
+        if axis.length == axis.resized and axis.factor in (None, 1):
+            continue
+        places, weights = _smoothing(axis, kind, align_corners)
+        trailing = [1] * (rank_of(result) - axis.axis - 1)
+        # A product with a matrix would round to TF32.
+        parts = elementwise("PROD", gather(result, places, axis.axis), weights.reshape(*weights.shape, *trailing))
+        result = reduce("SUM", parts, [axis.axis + 1], keepdim=False)
+    return cast(result, dtype)
+
+
+def _smoothing(axis: Axis, kind: str, align_corners: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """For each place the source elements, and their weights: two tensors of shape ``(resized, elements)``.
+
+    (``_compute_indices_min_size_weights_aa`` in aten/src/ATen/native/cpu/UpSampleKernel.cpp.)
+    """
+    ratio = _ratio(axis, align_corners)
+    reach = (1.0 if kind == "linear" else 2.0) * ratio.clamp(min=1)
+    center = (ratio * (torch.arange(int(axis.resized), dtype=torch.float32) + 0.5)).unsqueeze(1)
+    first = (center - reach + 0.5).trunc().clamp(min=0)
+    last = (center + reach + 0.5).trunc().clamp(max=int(axis.length))
+    place = first + torch.arange(int((last - first).max()))
+    distance = ((place - center + 0.5) / ratio.clamp(min=1)).abs()
+    if kind == "linear":
+        weights = (1 - distance).clamp(min=0)
+    else:
+        far = torch.where(distance < 2, _far(distance, -0.5), torch.zeros(()))
+        weights = torch.where(distance < 1, _near(distance, -0.5), far)
+    weights = torch.where(place < last, weights, torch.zeros(()))
+    return place.clamp(max=int(axis.length) - 1).long(), weights / weights.sum(1, keepdim=True)

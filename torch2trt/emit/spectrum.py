@@ -1,0 +1,134 @@
+"""Eigenvalues and singular values by Jacobi's rotations, all disjoint pairs of columns at once.
+
+Golub and Van Loan, Matrix Computations, sections 8.5.4 (the order of pairs) and 8.6.3 (one-sided rotations).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .dims import rank_of, shape_of, size_of
+from .dtypes import Tensor, cast, tensor
+from .math import compare, elementwise, gather, gather_elements, matmul, reduce, unary, where
+from .matrix import ONE, ZERO, as_columns, diagonal_of, identity_like, largest, transposed
+from .scan import State, repeat
+from .shape import concatenate, expand, slice_axis, unsqueeze
+
+SWEEPS = 10
+"""Rounds over all pairs; float32 is exact after six to eight of them for matrices of up to 64 columns."""
+
+
+def _partners(size: int) -> torch.Tensor:
+    """For every step of a tournament, the partner of each column; itself where it has none."""
+    players = list(range(size)) + ([-1] if size % 2 else [])
+    rounds = []
+    for _ in range(len(players) - 1):
+        partner = list(range(size))
+        for first, second in zip(players[: len(players) // 2], reversed(players), strict=False):
+            if first >= 0 and second >= 0:
+                partner[first], partner[second] = second, first
+        rounds.append(partner)
+        players = [players[0], players[-1], *players[1:-1]]
+    return torch.tensor(rounds * SWEEPS)
+
+
+def _rotation(gram: Any, partner: Tensor) -> Any:
+    """The rotation, one matrix, that makes each column orthogonal to its partner.
+
+    Args:
+        gram: the columns' inner products, of shape ``(..., n, n)``.
+        partner: of shape ``(n,)``.
+    """
+    size = size_of(gram, -1)
+    places = torch.arange(size)
+    own = diagonal_of(gram)
+    other = gather(own, partner, rank_of(own) - 1)
+    index = expand(unsqueeze(tensor(partner), 1), [*shape_of(gram)[:-1], 1])
+    mixed = gather_elements(gram, index, rank_of(gram) - 1)
+    mixed = reduce("SUM", mixed, [rank_of(mixed) - 1], keepdim=False)
+    single = elementwise("EQUAL", partner, places)
+    idle = elementwise("OR", compare("EQUAL", mixed, 0), single)
+    half = elementwise("DIV", elementwise("SUB", other, own), elementwise("SUM", mixed, mixed))
+    half = where(idle, ZERO, half)
+    # The two columns of a pair turn in opposite directions, also where the angle is 45 degrees.
+    first = where(elementwise("GREATER", partner, places), ONE, torch.tensor(-1.0))
+    sign = where(compare("EQUAL", half, 0), first, where(compare("LESS", half, 0), torch.tensor(-1.0), ONE))
+    root = unary("SQRT", elementwise("SUM", elementwise("PROD", half, half), ONE))
+    tangent = elementwise("DIV", sign, elementwise("SUM", unary("ABS", half), root))
+    tangent = where(idle, ZERO, tangent)
+    cosine = unary("RECIP", unary("SQRT", elementwise("SUM", elementwise("PROD", tangent, tangent), ONE)))
+    sine = elementwise("PROD", tangent, cosine)
+    exchange = cast(elementwise("EQUAL", unsqueeze(tensor(partner), 0), places.unsqueeze(1)), torch.float32)
+    kept = elementwise("PROD", torch.eye(size), as_columns(cosine))
+    return elementwise("SUB", kept, elementwise("PROD", exchange, as_columns(sine)))
+
+
+def symmetric_eigenvalues(matrix: Tensor) -> Any:
+    """Eigenvalues of symmetric matrices, ascending."""
+    size = size_of(matrix, -1)
+    if size > 1:
+        matrix = repeat(len(table := _partners(size)), _rotate_both_sides, [matrix], [table])[0]
+    return _sorted(diagonal_of(matrix), "MIN")
+
+
+def _rotate_both_sides(_: Any, states: State, rows: Any) -> State:
+    (current,) = states
+    rotation = _rotation(current, rows[0])
+    return [matmul(transposed(rotation), matmul(current, rotation))]
+
+
+def orthogonal_columns(matrix: Tensor, with_rotation: bool = False) -> Any:
+    """``matrix @ V``, whose columns are orthogonal, for an orthogonal V; and V below it, if asked for."""
+    rows, size = shape_of(matrix)[-2:]
+    axis = rank_of(matrix) - 2
+    # Both are one matrix: TensorRT for RTX 1.4 fails to build two products by one rotation in a loop.
+    both = concatenate([matrix, identity_like(transposed(matrix))], axis) if with_rotation else tensor(matrix)
+    upper = torch.cat([torch.ones(rows, 1), torch.zeros(size if with_rotation else 0, 1)])
+
+    def step(_: Any, states: State, table: Any) -> State:
+        counted = elementwise("PROD", states[0], upper) if with_rotation else states[0]
+        rotation = _rotation(matmul(transposed(counted), states[0]), table[0])
+        return [matmul(states[0], rotation)]
+
+    return repeat(len(table := _partners(size)), step, [both], [table])[0] if size > 1 else both
+
+
+def column_norms(matrix: Tensor) -> Any:
+    """The length of every column."""
+    square = reduce("SUM", elementwise("PROD", matrix, matrix), [rank_of(matrix) - 2], keepdim=False)
+    return unary("SQRT", square)
+
+
+def singular_values(matrix: Tensor) -> Any:
+    """Singular values, descending."""
+    rows, columns = shape_of(matrix)[-2:]
+    tall = transposed(matrix) if rows < columns else matrix
+    return _sorted(column_norms(orthogonal_columns(tall)), "MAX")
+
+
+def _sorted(values: Any, operation: str) -> Any:
+    return largest(operation, values, size_of(values, -1))[0]
+
+
+def pseudo_inverse(matrix: Tensor, least: Any) -> Any:
+    """The Moore-Penrose inverse.
+
+    Args:
+        matrix: of shape ``(..., rows, columns)``.
+        least: gives, from the singular values, the largest one that counts as zero, with one axis of size 1 more.
+    """
+    rows, columns = shape_of(matrix)[-2:]
+    wide = rows < columns
+    source = transposed(matrix) if wide else matrix
+    both = orthogonal_columns(source, with_rotation=True)
+    axis = rank_of(both) - 2
+    count = max(rows, columns)
+    norms = column_norms(slice_axis(both, axis, 0, count))
+    counts = elementwise("GREATER", norms, least(norms))
+    square = elementwise("PROD", norms, norms)
+    weights = where(counts, unary("RECIP", where(counts, square, ONE)), ZERO)
+    products = matmul(elementwise("PROD", both, as_columns(weights)), both, transpose_right=True)
+    inverse = slice_axis(slice_axis(products, axis, count, min(rows, columns)), axis + 1, 0, count)
+    return transposed(inverse) if wide else inverse

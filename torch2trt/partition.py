@@ -1,0 +1,163 @@
+"""Which nodes go into engines and which stay in PyTorch: as few and as large pieces as the data flow allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from . import eager, metadata, trt_compat
+from .errors import Torch2TRTError
+from .graph import Node, Value, operand_values
+from .passes.fold import Plan
+
+Reason = Callable[[Node], str]
+"""Why a node must stay in PyTorch; empty when it need not."""
+
+
+@dataclass
+class Segment:
+    """Nodes that run together.
+
+    Args:
+        in_engine: whether they become an engine.
+        nodes: in execution order.
+        inputs: the tensors that come from outside, in order of first use.
+        outputs: the tensors that others need.
+        reasons: for nodes in PyTorch, why, by node name.
+    """
+
+    in_engine: bool
+    nodes: list[Node]
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def partition(plan: Plan, reason: Reason, min_block_size: int = 1) -> list[Segment]:
+    """Split a plan into segments, in execution order.
+
+    A node's stage is the longest chain of changes between engine and PyTorch that leads to it; nodes of one stage and
+    one side run together, whether or not they are connected.
+
+    Args:
+        plan: what is left to run after folding.
+        reason: why a node must stay in PyTorch.
+        min_block_size: an engine of fewer nodes than this is not worth its launch; its nodes stay in PyTorch.
+    """
+    reasons = {node.name: text for node in plan.nodes if (text := reason(node))}
+    while True:
+        sides = _sides(plan, reasons)
+        segments = _group(plan, sides)
+        small = [s for s in segments if s.in_engine and _size(s) < min_block_size]
+        if not small:
+            break
+        for segment in small:
+            for node in segment.nodes:
+                reasons.setdefault(node.name, f"its engine would hold fewer than {min_block_size} nodes")
+    for segment in segments:
+        _pull_in_sizes(segment, plan)
+    _connect(segments, plan)
+    for segment in segments:
+        if not segment.in_engine:
+            segment.reasons = {node.name: reasons[node.name] for node in segment.nodes if node.name in reasons}
+    return segments
+
+
+def _size(segment: Segment) -> int:
+    return sum(not _is_bookkeeping(node) for node in segment.nodes)
+
+
+def _is_bookkeeping(node: Node) -> bool:
+    return eager.structural(node) is not None or node.kind in metadata.KINDS or not _gives_tensors(node)
+
+
+def _gives_tensors(node: Node) -> bool:
+    return all(value.dtype is not None for value in node.outputs)
+
+
+def _sides(plan: Plan, reasons: dict[str, str]) -> dict[Node, bool]:
+    """Engine (True) or PyTorch for each node; a list never crosses, so who makes and who takes one go together."""
+    producers = {value: node for node in plan.nodes for value in node.outputs}
+    changed = True
+    while changed:
+        changed = False
+        for node in plan.nodes:
+            for value in node.values():
+                producer = producers.get(value)
+                if producer is None or value.dtype is not None or _is_size(producer):
+                    continue
+                for one, other in ((node, producer), (producer, node)):
+                    if one.name in reasons and other.name not in reasons:
+                        reasons[other.name] = f"it exchanges a list with {one.kind}, which stays in PyTorch"
+                        changed = True
+    return {node: node.name not in reasons for node in plan.nodes}
+
+
+def _is_size(node: Node) -> bool:
+    """Whether the node gives numbers computed from sizes, which each segment can compute for itself."""
+    return node.kind in metadata.KINDS or (eager.structural(node) is None and not _gives_tensors(node))
+
+
+def _group(plan: Plan, sides: dict[Node, bool]) -> list[Segment]:
+    producers = {value: node for node in plan.nodes for value in node.outputs}
+    stages: dict[Node, int] = {}
+    groups: dict[tuple[int, bool], list[Node]] = {}
+    for node in plan.nodes:
+        stage = 0
+        for value in node.values():
+            producer = producers.get(value)
+            if producer is not None:
+                stage = max(stage, stages[producer] + (sides[producer] != sides[node]))
+        stages[node] = stage
+        groups.setdefault((stage, sides[node]), []).append(node)
+    return [Segment(in_engine, nodes) for (_, in_engine), nodes in sorted(groups.items(), key=lambda item: item[0])]
+
+
+def _pull_in_sizes(segment: Segment, plan: Plan) -> None:
+    """Compute sizes where they are used: numbers do not cross between segments, the tensors that have them do."""
+    producers = {value: node for node in plan.nodes for value in node.outputs}
+    own = set(segment.nodes)
+    needed: list[Node] = []
+    waiting = list(segment.nodes)
+    while waiting:
+        node = waiting.pop()
+        for value in node.values():
+            producer = producers.get(value)
+            if producer is not None and producer not in own and value.dtype is None and _is_size(producer):
+                own.add(producer)
+                needed.append(producer)
+                waiting.append(producer)
+    if needed:
+        order = {node: index for index, node in enumerate(plan.nodes)}
+        segment.nodes = sorted([*needed, *segment.nodes], key=order.__getitem__)
+
+
+def _connect(segments: Sequence[Segment], plan: Plan) -> None:
+    wanted = set(operand_values(plan.outputs))
+    made_in: dict[Value, Segment] = {}
+    for segment in segments:
+        own = {value for node in segment.nodes for value in node.outputs}
+        for value in own:
+            made_in.setdefault(value, segment)
+        seen = set()
+        for node in segment.nodes:
+            for value in node.values():
+                if value not in own and value not in plan.known and value.data is None and value not in seen:
+                    seen.add(value)
+                    segment.inputs.append(value)
+    taken = wanted.union(*(segment.inputs for segment in segments)) if segments else wanted
+    for segment in segments:
+        segment.outputs = [
+            value for node in segment.nodes for value in node.outputs if value in taken and made_in[value] is segment
+        ]
+
+
+def dtype_reason(node: Node) -> str:
+    """Why a tensor that the node reads or makes cannot be in a network; empty when all can."""
+    for value in [*operand_values(node.args), *node.outputs]:
+        if value.dtype is not None:
+            try:
+                trt_compat.to_trt_dtype(value.dtype)
+            except Torch2TRTError as error:
+                return error.message
+    return ""

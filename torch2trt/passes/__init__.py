@@ -1,0 +1,1 @@
+"""Graph to graph: each pass is small, and leaves what the graph computes as it was."""

@@ -1,0 +1,102 @@
+"""Half precision for a module written in float32: which maths is cast, and what stays float32.
+
+``precision="float16"`` (or ``"bfloat16"``) is decided node by node during the walk:
+
+- products (convolution, linear, matmul, attention, recurrent) and embeddings compute in half;
+- functions that overflow or lose digits there (powers, exponentials, sums, means, norms by hand, cumulative sums) stay
+  float32, and so does whatever module scope the caller lists;
+- everything else follows its inputs: half if all are half, float32 if one is.
+
+Handlers of softmax and of the normalisation layers take half in and out and compute in float32 inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import regex
+import torch
+
+from . import structure, trt_compat
+from .emit.dtypes import cast
+from .errors import InputError
+from .graph import Node
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def _kinds(names: str) -> frozenset[str]:
+    return frozenset(f"aten::{name}" for name in names.split())
+
+
+PRODUCTS = _kinds("""
+    _convolution _convolution_mode convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
+    linear matmul mm bmm addmm addbmm baddbmm mv einsum bilinear embedding prelu
+    scaled_dot_product_attention _native_multi_head_attention lstm gru rnn_tanh rnn_relu
+""")
+
+FLOAT32 = _kinds("""
+    pow square exp exp2 expm1 log log2 log10 log1p rsqrt reciprocal cosh sinh tan acos asin erfinv lgamma digamma
+    sum mean var std var_mean std_mean prod norm linalg_vector_norm linalg_norm linalg_matrix_norm logsumexp
+    cumsum cumprod logcumsumexp dist cdist renorm cosine_similarity nll_loss cross_entropy_loss kl_div
+    binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss smooth_l1_loss huber_loss ctc_loss
+    fft_fft fft_rfft fft_irfft stft istft linalg_inv_ex linalg_solve_ex linalg_det grid_sampler arange
+""")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The choice for one conversion.
+
+    Args:
+        dtype: what the maths is cast to.
+        keep: a pattern of the ``regex`` package over module scopes that stay float32; None for none.
+    """
+
+    dtype: torch.dtype
+    keep: Any = None
+
+    def arguments(self, node: Node, args: Sequence[Any]) -> list[Any]:
+        """The node's arguments, its floating point tensors cast to one dtype."""
+        target = self._target(node, args)
+        return [_cast_all(argument, target) for argument in args]
+
+    def _target(self, node: Node, args: Sequence[Any]) -> torch.dtype:
+        if node.kind in FLOAT32 or (self.keep is not None and self.keep.match(node.scope)):
+            return torch.float32
+        if node.kind in PRODUCTS:
+            return self.dtype
+        leaves = structure.flatten(list(args))[0]
+        dtypes = {trt_compat.to_torch_dtype(leaf.dtype) for leaf in leaves if trt_compat.is_tensor(leaf)}
+        return torch.float32 if torch.float32 in dtypes or self.dtype not in dtypes else self.dtype
+
+
+_CASTABLE = (torch.float32, torch.float16, torch.bfloat16)
+
+
+def _cast_all(value: Any, dtype: torch.dtype) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)(_cast_all(item, dtype) for item in value)
+    if isinstance(value, torch.Tensor):
+        return cast(value, dtype) if value.dtype in _CASTABLE else value
+    if trt_compat.is_tensor(value) and trt_compat.to_torch_dtype(value.dtype) in _CASTABLE:
+        return cast(value, dtype)
+    return value
+
+
+def parse_precision(precision: str | torch.dtype, keep: str | None) -> Precision | None:
+    """The choice that the arguments of ``convert`` describe; None for float32, which changes nothing.
+
+    Raises:
+        InputError: the precision does not exist, or ``keep`` is no regular expression.
+    """
+    name = str(precision).removeprefix("torch.")
+    if name not in DTYPES:
+        raise InputError(f"precision={precision!r} is none of {', '.join(DTYPES)}")
+    try:
+        pattern = None if keep is None else regex.compile(keep)
+    except regex.error as error:
+        raise InputError(f"keep_float32={keep!r} is no regular expression: {error}") from None
+    return None if name == "float32" else Precision(DTYPES[name], pattern)

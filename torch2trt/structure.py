@@ -1,0 +1,143 @@
+"""Nested inputs and outputs: taken apart into tensors and put together again.
+
+A structure is any nesting of tuples, named tuples, lists, dicts, dataclasses and constants around tensors. It is plain
+data, so that it can be written to JSON and read back without running code from the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from . import trt_compat
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The shape of a nested value.
+
+    Args:
+        kind: ``leaf``, ``constant``, ``tuple``, ``list``, ``dict`` or ``object``.
+        children: the parts, in order.
+        keys: the dict keys or field names, as many as there are children.
+        value: of a constant, the constant.
+        type: of an object (named tuple, dataclass, dict subclass), its class.
+    """
+
+    kind: str
+    children: tuple[Structure, ...] = ()
+    keys: tuple[Any, ...] = ()
+    value: Any = None
+    type: type | None = None
+
+    def __len__(self) -> int:
+        """Number of leaves."""
+        return 1 if self.kind == "leaf" else sum(len(child) for child in self.children)
+
+
+LEAF = Structure("leaf")
+
+
+class Placeholder:
+    """Base of what may stand for a tensor in a nested value."""
+
+
+def is_leaf(value: object) -> bool:
+    """Whether a value is a tensor, torch's or TensorRT's, or stands for one."""
+    return isinstance(value, (torch.Tensor, Placeholder)) or trt_compat.is_tensor(value)
+
+
+def flatten(value: Any) -> tuple[list[Any], Structure]:
+    """The tensors in ``value``, in order (one that occurs twice is listed twice), and the structure around them."""
+    leaves: list[Any] = []
+    return leaves, _flatten(value, leaves)
+
+
+def _flatten(value: Any, leaves: list[Any]) -> Structure:
+    if is_leaf(value):
+        leaves.append(value)
+        return LEAF
+    parts = _parts(value)
+    if parts is None:
+        return Structure("constant", value=value)
+    kind, keys, children, cls = parts
+    return Structure(kind, tuple(_flatten(child, leaves) for child in children), keys, type=cls)
+
+
+def _parts(value: Any) -> tuple[str, tuple[Any, ...], list[Any], type | None] | None:
+    """Kind, keys, children and class of a container; None for anything else."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return "object", tuple(value._fields), list(value), type(value)
+    if isinstance(value, tuple):
+        return "tuple", (), list(value), None
+    if isinstance(value, list):
+        return "list", (), list(value), None
+    if isinstance(value, Mapping):
+        plain = type(value) is dict
+        return "dict" if plain else "object", tuple(value), list(value.values()), None if plain else type(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = tuple(field.name for field in dataclasses.fields(value))
+        return "object", names, [getattr(value, name) for name in names], type(value)
+    return None
+
+
+def unflatten(leaves: Sequence[Any], structure: Structure) -> Any:
+    """The inverse of :func:`flatten`.
+
+    Raises:
+        InputError: ``leaves`` does not have as many entries as the structure has leaves.
+    """
+    if len(leaves) != len(structure):
+        raise InputError(f"expected {len(structure)} tensors, got {len(leaves)}")
+    return _unflatten(iter(leaves), structure)
+
+
+def _unflatten(leaves: Iterator[Any], structure: Structure) -> Any:
+    if structure.kind == "leaf":
+        return next(leaves)
+    if structure.kind == "constant":
+        return structure.value
+    children = [_unflatten(leaves, child) for child in structure.children]
+    if structure.kind == "tuple":
+        return tuple(children)
+    if structure.kind == "list":
+        return children
+    named = dict(zip(structure.keys, children, strict=True))
+    if structure.kind == "dict" or structure.type is None:
+        return named
+    return _rebuild(structure.type, named)
+
+
+def _rebuild(cls: type, named: dict[Any, Any]) -> Any:
+    if issubclass(cls, Mapping) and not dataclasses.is_dataclass(cls):
+        try:
+            return cls(named)  # type: ignore[call-arg]
+        except TypeError:  # a mapping whose constructor takes something else, such as defaultdict
+            return named
+    return cls(**named)
+
+
+def leaf_names(structure: Structure, prefixes: Sequence[str]) -> list[str]:
+    """A name for every leaf of a tuple structure: its argument's name, then keys and positions joined by ``_``.
+
+    Args:
+        structure: of kind tuple or dict, one child an argument.
+        prefixes: the arguments' names.
+    """
+    names: list[str] = []
+
+    def visit(node: Structure, name: str) -> None:
+        if node.kind == "leaf":
+            names.append(name)
+        keys = node.keys or range(len(node.children))
+        for key, child in zip(keys, node.children, strict=True):
+            visit(child, f"{name}_{key}")
+
+    for prefix, child in zip(prefixes, structure.children, strict=True):
+        visit(child, prefix)
+    return names

@@ -1,0 +1,236 @@
+"""The one place that uses torch's private or version-bound interfaces."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument or result of an operator schema.
+
+    Args:
+        name: as in the schema; empty for most results.
+        type: such as ``Tensor``, ``List[int]``, ``Optional[ScalarType]``.
+        default: the default value, meaningful where ``has_default``.
+        has_default: whether it may be left out.
+        keyword_only: whether it follows the ``*``.
+        alias: the names of the alias sets it belongs to; empty when it aliases nothing.
+        written: whether the operator writes to it.
+    """
+
+    name: str
+    type: str
+    default: Any
+    has_default: bool
+    keyword_only: bool
+    alias: frozenset[str]
+    written: bool
+
+    @property
+    def is_dtype(self) -> bool:
+        """Whether integers given for it are dtypes."""
+        return "ScalarType" in self.type
+
+
+@dataclass(frozen=True)
+class Schema:
+    """An operator's signature, as the dispatcher declares it."""
+
+    name: str
+    overload: str
+    arguments: tuple[Argument, ...]
+    returns: tuple[Argument, ...]
+    text: str
+
+    @functools.cached_property
+    def argument_names(self) -> tuple[str, ...]:
+        """The names in order."""
+        return tuple(argument.name for argument in self.arguments)
+
+    @functools.cached_property
+    def mutates(self) -> bool:
+        """Whether an argument is written to."""
+        return any(argument.written for argument in self.arguments)
+
+    @functools.cached_property
+    def positional_count(self) -> int:
+        """How many leading arguments are positional."""
+        return sum(not argument.keyword_only for argument in self.arguments)
+
+
+def _argument(raw: Any) -> Argument:
+    alias = raw.alias_info
+    return Argument(
+        name=raw.name or "",
+        type=str(raw.real_type),
+        default=raw.default_value,
+        has_default=raw.has_default_value(),
+        keyword_only=raw.kwarg_only,
+        alias=frozenset(alias.before_set) if alias else frozenset(),
+        written=bool(alias and alias.is_write),
+    )
+
+
+@functools.cache
+def parse_schema(text: str) -> Schema | None:
+    """The schema written in ``text``; None when the text is none (prim nodes have none)."""
+    if "->" not in text:
+        return None
+    raw = torch._C.parse_schema(text)
+    return Schema(
+        raw.name,
+        raw.overload_name,
+        tuple(_argument(argument) for argument in raw.arguments),
+        tuple(_argument(result) for result in raw.returns),
+        text,
+    )
+
+
+@functools.cache
+def operator(name: str, overload: str) -> Callable[..., Any] | None:
+    """The operator ``name.overload`` as a Python callable; None when torch has none."""
+    try:
+        found = torch._C._get_operation_overload(name, overload)
+    except RuntimeError:
+        return None
+    return None if found is None else found[0]
+
+
+@functools.cache
+def is_random(name: str, overload: str) -> bool:
+    """Whether the operator draws random numbers."""
+    try:
+        found = torch._C._get_operation_overload(name, overload)
+    except RuntimeError:
+        return False
+    return found is not None and torch.Tag.nondeterministic_seeded in found[2]
+
+
+@functools.cache
+def schemas_of(name: str) -> tuple[Schema, ...]:
+    """The schemas of every overload that torch has registered for ``name``."""
+    parsed = (parse_schema(str(raw)) for raw in torch._C._jit_get_schemas_for_operator(name))
+    return tuple(schema for schema in parsed if schema is not None)
+
+
+@functools.cache
+def schema_of(name: str, overload: str) -> Schema | None:
+    """The schema that torch has registered for ``name.overload``; None when there is none."""
+    return next((schema for schema in schemas_of(name) if schema.overload == overload), None)
+
+
+_DTYPES: tuple[torch.dtype, ...] = (
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.float16,
+    torch.float32,
+    torch.float64,
+    torch.complex32,
+    torch.complex64,
+    torch.complex128,
+    torch.bool,
+    torch.qint8,
+    torch.quint8,
+    torch.qint32,
+    torch.bfloat16,
+)
+
+
+def dtype_of_code(code: int) -> torch.dtype:
+    """The dtype that TorchScript writes as the integer ``code`` (c10/core/ScalarType.h)."""
+    return _DTYPES[code]
+
+
+_NARROWER = {torch.float64: torch.float32, torch.int64: torch.int32, torch.complex128: torch.complex64}
+
+
+def wrapped_number(tensor: torch.Tensor) -> int | float | bool | complex | None:
+    """The Python scalar that a traced 0-d constant was; None when it was a tensor.
+
+    The tracer writes ``x * 0.5`` with a 0-d float64 constant that still carries torch's mark for Python scalars, which
+    gives it the lowest priority in type promotion. The mark shows in what it promotes to.
+    """
+    if tensor.dim() or tensor.device.type != "cpu":
+        return None
+    probe = {torch.float64: torch.float32, torch.int64: torch.int32, torch.complex128: torch.complex64}.get(
+        tensor.dtype
+    )
+    if probe is None or torch.result_type(tensor, torch.empty((), dtype=probe)) != probe:
+        return None
+    return tensor.item()
+
+
+_OWN_DEPRECATION = re.compile(r"`torch\.jit\.\w+` is (deprecated|not supported)")
+
+
+@contextlib.contextmanager
+def tracing_mode() -> Iterator[list[warnings.WarningMessage]]:
+    """Everything a trace needs switched and put back: no grad, the composed attention path, the random state.
+
+    Yields:
+        the warnings that were raised inside, without those on the tracer's own deprecation.
+    """
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    # Without it nn.MultiheadAttention traces to one fused op that hides its projections.
+    torch.backends.mha.set_fastpath_enabled(False)
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with torch.random.fork_rng(), torch.no_grad(), warnings.catch_warnings(record=True) as raised:
+            warnings.simplefilter("always")
+            try:
+                yield caught
+            finally:
+                caught.extend(
+                    w
+                    for w in raised
+                    if not re.match(r"`torch\.jit\.\w+` is (deprecated|not supported)", str(w.message))
+                )
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+
+
+def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
+    """torch.jit.trace without its second, checking run."""
+    return torch.jit.trace(module, inputs, check_trace=False, strict=False)
+
+
+class MemoryBefore(TorchDispatchMode):
+    """Keeps what every piece of memory held before the first write to it inside a ``with`` block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._saved: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operator."""
+        kwargs = kwargs or {}
+        schema = function._schema
+        if schema.is_mutable:
+            named = {argument.name: argument for argument in schema.arguments}
+            given = [*zip(schema.arguments, args, strict=False), *((named[key], kwargs[key]) for key in kwargs)]
+            for argument, value in given:
+                if isinstance(value, torch.Tensor) and argument.alias_info is not None and argument.alias_info.is_write:
+                    memory = value.untyped_storage()
+                    self._saved.setdefault(memory._cdata, (memory, memory.clone()))
+        return function(*args, **kwargs)
+
+    def restore(self, tensor: torch.Tensor) -> bool:
+        """Give the tensor's memory its former contents; whether it was written to inside the block."""
+        memory, before = self._saved.get(tensor.untyped_storage()._cdata, (None, None))
+        if memory is None or before is None:
+            return False
+        memory.copy_(before)
+        return True
