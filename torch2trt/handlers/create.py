@@ -1,0 +1,142 @@
+"""Tensors made inside forward: constants when their sizes are known, layers when they are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .. import emit
+from ..emit import Dim, Shape, Tensor
+from ..registry import op
+
+
+def _default(value: Tensor) -> torch.dtype:
+    """The dtype that a tensor filled with ``value`` has by default."""
+    return torch.get_default_dtype() if emit.is_float(value) else emit.dtype_of(value)
+
+
+@op("aten::full")
+def aten_full(size: Shape, fill_value: Tensor, dtype: torch.dtype | None = None) -> Any:
+    """``full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, ...) -> Tensor``."""
+    return emit.filled(size, fill_value, dtype or _default(fill_value))
+
+
+@op("aten::zeros", "aten::empty.memory_format", "aten::empty_strided")
+def aten_zeros(size: Shape, dtype: torch.dtype | None = None, stride: Shape = ()) -> Any:
+    """``zeros(SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor``; what ``empty`` leaves open is zero here."""
+    return emit.filled(size, 0, dtype or torch.get_default_dtype())
+
+
+@op("aten::ones")
+def aten_ones(size: Shape, dtype: torch.dtype | None = None) -> Any:
+    """``ones(SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor``."""
+    return emit.filled(size, 1, dtype or torch.get_default_dtype())
+
+
+@op("aten::zeros_like", "aten::empty_like")
+def aten_zeros_like(self: Tensor, dtype: torch.dtype | None = None) -> Any:
+    """``zeros_like(Tensor self, *, ScalarType? dtype=None, ...) -> Tensor``; ``empty_like`` too."""
+    return emit.full_like(self, 0, dtype or emit.dtype_of(self))
+
+
+@op("aten::ones_like")
+def aten_ones_like(self: Tensor, dtype: torch.dtype | None = None) -> Any:
+    """``ones_like(Tensor self, *, ScalarType? dtype=None, ...) -> Tensor``."""
+    return emit.full_like(self, 1, dtype or emit.dtype_of(self))
+
+
+@op("aten::full_like")
+def aten_full_like(self: Tensor, fill_value: Tensor, dtype: torch.dtype | None = None) -> Any:
+    """``full_like(Tensor self, Scalar fill_value, *, ScalarType? dtype=None, ...) -> Tensor``."""
+    return emit.full_like(self, fill_value, dtype or emit.dtype_of(self))
+
+
+@op("aten::new_zeros", "aten::new_empty", "aten::new_empty_strided")
+def aten_new_zeros(self: Tensor, size: Shape, dtype: torch.dtype | None = None, stride: Shape = ()) -> Any:
+    """``new_zeros(Tensor self, SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor``; ``new_empty`` too."""
+    return emit.filled(size, 0, dtype or emit.dtype_of(self))
+
+
+@op("aten::new_ones")
+def aten_new_ones(self: Tensor, size: Shape, dtype: torch.dtype | None = None) -> Any:
+    """``new_ones(Tensor self, SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor``."""
+    return emit.filled(size, 1, dtype or emit.dtype_of(self))
+
+
+@op("aten::new_full")
+def aten_new_full(self: Tensor, size: Shape, fill_value: Tensor, dtype: torch.dtype | None = None) -> Any:
+    """``new_full(Tensor self, SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, ...) -> Tensor``."""
+    return emit.filled(size, fill_value, dtype or emit.dtype_of(self))
+
+
+@op("aten::fill.Scalar", "aten::fill.Tensor")
+def aten_fill(self: Tensor, value: Tensor) -> Any:
+    """``fill.Scalar(Tensor self, Scalar value) -> Tensor``: the value in self's shape and dtype."""
+    return emit.full_like(self, value, emit.dtype_of(self))
+
+
+@op("aten::zero")
+def aten_zero(self: Tensor) -> Any:
+    """``zero(Tensor self) -> Tensor``."""
+    return emit.full_like(self, 0, emit.dtype_of(self))
+
+
+@op("aten::scalar_tensor")
+def aten_scalar_tensor(s: Tensor, dtype: torch.dtype | None = None) -> Any:
+    """``scalar_tensor(Scalar s, *, ScalarType? dtype=None, ...) -> Tensor``."""
+    return emit.convert(emit.tensor(s), dtype or torch.get_default_dtype())
+
+
+@op("aten::arange", "aten::arange.start", "aten::arange.start_step")
+def aten_arange(end: Dim, start: Dim = 0, step: Dim = 1, dtype: torch.dtype | None = None) -> Any:
+    """``arange.start_step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, ...) -> Tensor``."""
+    floating = any(emit.is_float(value) for value in (start, end, step))
+    kind = torch.get_default_dtype() if floating else torch.int64
+    return emit.counting(emit.range_count(start, end, step), start, step, dtype or kind)
+
+
+@op("aten::linspace", "aten::linspace.Tensor_Tensor", "aten::linspace.Tensor_Scalar", "aten::linspace.Scalar_Tensor")
+def aten_linspace(start: Tensor, end: Tensor, steps: int, dtype: torch.dtype | None = None) -> Any:
+    """``linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, ...) -> Tensor``.
+
+    The first half counts from the start and the second one back from the end, as in eager.
+    """
+    dtype = dtype or torch.get_default_dtype()
+    return emit.convert(_evenly_spaced(start, end, steps, dtype), dtype)
+
+
+@op("aten::logspace", "aten::logspace.Tensor_Tensor", "aten::logspace.Tensor_Scalar", "aten::logspace.Scalar_Tensor")
+def aten_logspace(start: Tensor, end: Tensor, steps: int, base: float = 10.0, dtype: torch.dtype | None = None) -> Any:
+    """``logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, ...) -> Tensor``."""
+    dtype = dtype or torch.get_default_dtype()
+    return emit.convert(emit.power(base, _evenly_spaced(start, end, steps, dtype)), dtype)
+
+
+def _evenly_spaced(start: Tensor, end: Tensor, steps: int, dtype: torch.dtype) -> Any:
+    """Float32 numbers from ``start`` to ``end``; for an integer ``dtype`` eager cuts both to integers first."""
+    if not dtype.is_floating_point:
+        start, end = emit.convert(emit.tensor(start), dtype), emit.convert(emit.tensor(end), dtype)
+    first, last = (emit.reshape(emit.as_float32(value), [1]) for value in (start, end))
+    places = torch.arange(steps, dtype=torch.float32)
+    step = emit.elementwise("DIV", emit.elementwise("SUB", last, first), torch.tensor([float(max(steps - 1, 1))]))
+    low = emit.elementwise("SUM", first, emit.elementwise("PROD", step, places))
+    high = emit.elementwise("SUB", last, emit.elementwise("PROD", step, steps - 1 - places))
+    return emit.where(places < steps // 2, low, high) if steps > 1 else emit.expand(first, [steps])
+
+
+@op("aten::linalg_vander")
+def aten_linalg_vander(x: Tensor, N: int | None = None) -> Any:
+    """``linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor``: powers 0 to N - 1 along a new last axis.
+
+    Integers give int64.
+    """
+    x = x if emit.is_float(x) else emit.cast(x, torch.int64)
+    x = emit.reshape(x, [1]) if emit.rank_of(x) == 0 else x
+    axis = emit.rank_of(x)
+    count = emit.known_ints([emit.size_of(x, -1)], "N of linalg_vander")[0] if N is None else N
+    base = emit.unsqueeze(x, [axis])
+    columns = [emit.full_like(base, 1, emit.dtype_of(x))]
+    for _ in range(1, count):
+        columns.append(base if len(columns) == 1 else emit.arithmetic("PROD", columns[-1], base))
+    return emit.concatenate(columns[:count], axis)

@@ -1,0 +1,80 @@
+"""Distances and similarities of vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .. import emit
+from ..emit import Tensor
+from ..errors import UnsupportedArgumentError
+from ..registry import op
+
+
+def _float32(*values: Tensor) -> list[Any]:
+    return emit.align_ranks([emit.cast(value, torch.float32) for value in values])
+
+
+def _float_dtype(*values: Tensor) -> torch.dtype:
+    """The float dtype that PyTorch gives a distance of these values."""
+    dtype = emit.result_type(*values)
+    return dtype if dtype.is_floating_point else torch.get_default_dtype()
+
+
+@op("aten::pairwise_distance")
+def aten_pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
+    """``pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=1e-6, bool keepdim=False) -> Tensor``."""
+    left, right = _float32(x1, x2)
+    result = emit.pairwise_distance(left, right, p, eps, keepdim)
+    return emit.cast(result, _float_dtype(x1, x2))
+
+
+@op("aten::cosine_similarity")
+def aten_cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Any:
+    """``cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor``; of broadcast tensors."""
+    left, right = _float32(x1, x2)
+    axis = emit.axis_of(dim, emit.rank_of(left))
+    if emit.rank_of(left) == 0:
+        left, right = emit.reshape(left, [1]), emit.reshape(right, [1])
+    sizes = emit.broadcast_shape(emit.shape_of(left), emit.shape_of(right))
+    result = emit.cosine(emit.expand(left, sizes), emit.expand(right, sizes), axis, eps)
+    return emit.cast(result, _float_dtype(x1, x2))
+
+
+@op("aten::dist")
+def aten_dist(self: Tensor, other: Tensor, p: float = 2) -> Any:
+    """``dist(Tensor self, Tensor other, Scalar p=2) -> Tensor``: the p-norm of the difference of all elements."""
+    gap = emit.elementwise("SUB", *_float32(self, other))
+    result = emit.vector_norm(gap, float(p), range(emit.rank_of(gap)))
+    return emit.cast(result, emit.result_type(self, other))
+
+
+@op("aten::cdist", "aten::_cdist_forward")
+def aten_cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: int | None = None) -> Any:
+    """``cdist(Tensor x1, Tensor x2, float p=2., int? compute_mode=None) -> Tensor``.
+
+    Euclidean distances of more than 25 known rows come from a matrix product, as in eager.
+    """
+    left, right = _float32(x1, x2)
+    rank = emit.rank_of(left)
+    rows = [emit.size_of(value, rank - 2) for value in (left, right)]
+    many = any(isinstance(count, int) and count > emit.MATRIX_SIZE for count in rows)
+    if p == 2 and (compute_mode == 1 or (not compute_mode and many)):
+        return emit.cast(emit.euclidean_by_product(left, right), _float_dtype(x1, x2))
+    if rank == emit.MAX_RANK:
+        raise UnsupportedArgumentError(
+            "cdist of rank 8 needs tensors of rank 9, which TensorRT does not hold", hint="flatten the batch axes"
+        )
+    gap = emit.elementwise("SUB", emit.unsqueeze(left, rank - 1), emit.unsqueeze(right, rank - 2))
+    return emit.cast(emit.vector_norm(gap, p, [rank]), _float_dtype(x1, x2))
+
+
+@op("aten::pdist", "aten::_pdist_forward")
+def aten_pdist(self: Tensor, p: float = 2) -> Any:
+    """``pdist(Tensor self, float p=2.) -> Tensor``: of all pairs of rows, whose number must be known."""
+    count = emit.known_ints([emit.size_of(self, 0)], "the number of rows of pdist")[0]
+    first, second = torch.triu_indices(count, count, 1, dtype=torch.int32).unbind()
+    value = emit.as_float32(self)
+    gap = emit.elementwise("SUB", emit.gather(value, first, 0), emit.gather(value, second, 0))
+    return emit.cast(emit.vector_norm(gap, p, [1]), emit.dtype_of(self))

@@ -1,0 +1,73 @@
+"""Look-ups in tables of vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .. import emit
+from ..context import building
+from ..emit import Tensor
+from ..registry import op
+
+
+@op("aten::embedding")
+def aten_embedding(
+    weight: Tensor,
+    indices: Tensor,
+    padding_idx: int = -1,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Any:
+    """``embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, ...) -> Tensor``.
+
+    ``padding_idx`` and the two flags matter to gradients alone. PyTorch raises for an index out of range; an engine
+    does not check.
+    """
+    return emit.gather(weight, indices, 0)
+
+
+@op("aten::embedding_renorm")
+def aten_embedding_renorm(self: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Any:
+    """``embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor``."""
+    return emit.renormed_rows(self, indices, max_norm, norm_type)
+
+
+_MODES = ("sum", "mean", "max")
+
+
+@op("aten::embedding_bag")
+def aten_embedding_bag(
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> tuple[Any, Any, Any, Any]:
+    """``embedding_bag(Tensor weight, Tensor indices, Tensor offsets, ...) -> (Tensor, Tensor, Tensor, Tensor)``.
+
+    Short lists of rows are gathered if the offsets are known; else every bag looks at all rows. The other results are
+    the bag of each row, how many rows each bag has (zeros for sums), and where each maximum came from.
+    """
+    name = _MODES[mode]
+    found = emit.bags(offsets, emit.size_of(indices, 0), include_last_offset)
+    padding = padding_idx
+    if padding is not None and padding < 0:
+        padding += emit.known_ints(emit.size_of(weight, 0), "the number of rows")[0]
+    result, sizes, source = emit.embedding_bag(weight, indices, found, name, per_sample_weights, padding)
+    counted = emit.filled([emit.size_of(offsets, 0)], 0, torch.int64) if name == "sum" else sizes
+    bag = torch.empty(0, dtype=torch.int64) if _leaves_bags_out() else found.bag
+    others = (bag, counted, counted if source is None else source)
+    dtypes = [emit.traced_dtype(output) or torch.int64 for output in (1, 2, 3)]
+    return result, *(emit.cast(other, dtype) for other, dtype in zip(others, dtypes, strict=True))
+
+
+def _leaves_bags_out() -> bool:
+    """Whether eager took the short way through a sum, which does not say which bag each row is of."""
+    node = building().node
+    return node is not None and node.outputs[1].shape == (0,)

@@ -1,0 +1,341 @@
+"""Parts of a tensor, and tensors with a part replaced."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .. import emit
+from ..context import building
+from ..emit import Dim, Shape, Tensor
+from ..errors import UnsupportedArgumentError
+from ..graph import Value
+from ..registry import op
+
+
+@op("aten::slice.Tensor", "aten::slice_copy.Tensor")
+@emit.moves_bytes
+def aten_slice(self: Tensor, dim: int = 0, start: Dim | None = None, end: Dim | None = None, step: int = 1) -> Any:
+    """``slice.Tensor(Tensor self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor``."""
+    length = emit.size_of(self, dim)
+    first, size = emit.slice_bounds(start, end, step, length)
+    if isinstance(size, int) and size == length:
+        return emit.tensor(self)
+    return emit.slice_axis(self, dim, first, size, step)
+
+
+@op("aten::select.int", "aten::select_copy.int")
+@emit.moves_bytes
+def aten_select(self: Tensor, dim: int, index: Dim) -> Any:
+    """``select.int(Tensor self, int dim, SymInt index) -> Tensor``."""
+    axis = emit.axis_of(dim, emit.rank_of(self))
+    return emit.take(self, emit.wrap_index(index, emit.size_of(self, axis)), axis)
+
+
+@op("aten::narrow", "aten::narrow.Tensor", "aten::narrow_copy")
+@emit.moves_bytes
+def aten_narrow(self: Tensor, dim: int, start: Dim, length: Dim) -> Any:
+    """``narrow(Tensor self, int dim, SymInt start, SymInt length) -> Tensor``."""
+    size = emit.size_of(self, dim)
+    start = int(start) if isinstance(start, torch.Tensor) else start
+    if isinstance(start, int) and isinstance(size, int):
+        first: Dim = start + size if start < 0 else start  # the end itself is a start too: of nothing
+    else:
+        first = emit.wrap_index(start, size)
+    return emit.slice_axis(self, dim, first, length)
+
+
+@op("aten::split.Tensor", "aten::unsafe_split.Tensor", "aten::split_copy.Tensor")
+@emit.moves_bytes
+def aten_split(self: Tensor, split_size: int, dim: int = 0) -> Any:
+    """``split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]``; the axis must be static."""
+    length = emit.size_of(self, dim)
+    sizes = [0] if split_size == 0 else emit.split_sizes(length, split_size)
+    return emit.split_at(self, dim, sizes)
+
+
+@op("aten::split.sizes", "aten::split_with_sizes")
+@op("aten::unsafe_split_with_sizes", "aten::split_with_sizes_copy")
+@emit.moves_bytes
+def aten_split_with_sizes(self: Tensor, split_size: Shape = None, split_sizes: Shape = None, dim: int = 0) -> Any:
+    """``split_with_sizes(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]``."""
+    return emit.split_at(self, dim, list(split_sizes if split_size is None else split_size))
+
+
+@op("aten::chunk", "aten::unsafe_chunk")
+@emit.moves_bytes
+def aten_chunk(self: Tensor, chunks: int, dim: int = 0) -> Any:
+    """``chunk(Tensor self, int chunks, int dim=0) -> Tensor[]``.
+
+    An axis whose size is known at run time only gives ``chunks`` pieces; PyTorch gives fewer of some sizes, and then
+    fails where they are taken apart.
+    """
+    length = emit.size_of(self, dim)
+    if isinstance(length, int):
+        if length == 0:
+            return emit.split_at(self, dim, [0] * chunks)
+        return emit.split_at(self, dim, emit.split_sizes(length, -(-length // chunks)))
+    size = emit.dim_floordiv(emit.dim_add(length, chunks - 1), chunks)
+    starts = [emit.dim_min(emit.dim_mul(size, index), length) for index in range(chunks)]
+    return [emit.slice_axis(self, dim, first, emit.dim_min(size, emit.dim_sub(length, first))) for first in starts]
+
+
+def _pieces_between(self: Tensor, bounds: Sequence[Dim], dim: int) -> list[Any]:
+    """The pieces that ``self[0:b0], self[b0:b1], ... self[bn:]`` give, as slices are read."""
+    length = emit.size_of(self, dim)
+    edges: list[Dim | None] = [None, *bounds, None]
+    pieces = []
+    for start, end in itertools.pairwise(edges):
+        first, size = emit.slice_bounds(start, end, 1, length)
+        pieces.append(emit.slice_axis(self, dim, first, size))
+    return pieces
+
+
+def _sections(self: Tensor, sections: int, dim: int) -> list[Any]:
+    """Equal pieces, the first ones larger by one where the size is no multiple."""
+    length = emit.size_of(self, dim)
+    quotient, remainder = emit.dim_floordiv(length, sections), emit.dim_remainder(length, sections)
+    starts = [
+        emit.dim_add(emit.dim_mul(quotient, index), emit.dim_min(remainder, index)) for index in range(sections + 1)
+    ]
+    return [emit.slice_axis(self, dim, first, emit.dim_sub(last, first)) for first, last in itertools.pairwise(starts)]
+
+
+@op("aten::tensor_split.sections")
+@emit.moves_bytes
+def aten_tensor_split(self: Tensor, sections: int, dim: int = 0) -> Any:
+    """``tensor_split.sections(Tensor self, SymInt sections, int dim=0) -> Tensor[]``."""
+    return _sections(self, sections, dim)
+
+
+@op("aten::tensor_split.indices")
+@emit.moves_bytes
+def aten_tensor_split_indices(self: Tensor, indices: Shape, dim: int = 0) -> Any:
+    """``tensor_split.indices(Tensor self, SymInt[] indices, int dim=0) -> Tensor[]``."""
+    return _pieces_between(self, list(indices), dim)
+
+
+@op("aten::tensor_split.tensor_indices_or_sections")
+def aten_tensor_split_tensor(self: Tensor, tensor_indices_or_sections: torch.Tensor, dim: int = 0) -> Any:
+    """``tensor_split.tensor_indices_or_sections(Tensor self, Tensor tensor_indices_or_sections, int dim=0)``."""
+    places = tensor_indices_or_sections
+    if not isinstance(places, torch.Tensor):
+        raise UnsupportedArgumentError("the number of pieces must be known at conversion", hint="pass a list of ints")
+    if places.dim() == 0:
+        return aten_tensor_split(self=self, sections=int(places), dim=dim)
+    return aten_tensor_split_indices(self=self, indices=places.tolist(), dim=dim)
+
+
+def _register_split(name: str, least_rank: int) -> None:
+    """``hsplit``, ``vsplit``, ``dsplit``: along axis 1, 0 or 2; hsplit along 0 of a vector."""
+
+    def axis(value: Tensor) -> int:
+        return 0 if name == "vsplit" or emit.rank_of(value) == 1 else least_rank - 1
+
+    def sections_handler(self: Tensor, sections: int) -> Any:
+        return _sections(self, sections, axis(self))
+
+    def array_handler(self: Tensor, indices: Sequence[int]) -> Any:
+        return _pieces_between(self, list(indices), axis(self))
+
+    sections_handler.__doc__ = f"``{name}.int(Tensor self, int sections) -> Tensor[]``."
+    array_handler.__doc__ = f"``{name}.array(Tensor self, int[] indices) -> Tensor[]``."
+    op(f"aten::{name}.int")(emit.moves_bytes(sections_handler))
+    op(f"aten::{name}.array")(emit.moves_bytes(array_handler))
+
+
+for _name, _least_rank in (("hsplit", 2), ("vsplit", 2), ("dsplit", 3)):
+    _register_split(_name, _least_rank)
+
+
+@op("aten::unbind.int", "aten::unbind_copy.int")
+@emit.moves_bytes
+def aten_unbind(self: Tensor, dim: int = 0) -> Any:
+    """``unbind.int(Tensor self, int dim=0) -> Tensor[]``; the axis must be static."""
+    axis = emit.axis_of(dim, emit.rank_of(self))
+    count = emit.size_of(self, axis)
+    if not isinstance(count, int):
+        raise UnsupportedArgumentError(
+            "the number of tensors depends on a size that is known at run time only", hint="make this axis static"
+        )
+    return [emit.take(self, index, axis) for index in range(count)]
+
+
+@op("aten::unfold", "aten::unfold_copy")
+@emit.moves_bytes
+def aten_unfold(self: Tensor, dimension: int, size: int, step: int) -> Any:
+    """``unfold(Tensor self, int dimension, int size, int step) -> Tensor``: windows, their elements as a last axis."""
+    if not emit.rank_of(self):
+        return emit.slice_axis(emit.reshape(self, [1]), 0, 0, size)
+    rank = emit.rank_of(self)
+    axis = emit.axis_of(dimension, rank)
+    length = emit.size_of(self, axis)
+    count = emit.dim_add(emit.dim_floordiv(emit.dim_sub(length, size), step), 1)
+    sizes = emit.shape_of(self)
+    if size == step:  # windows that do not overlap are a reshape
+        used = emit.slice_axis(self, axis, 0, emit.dim_mul(count, size))
+        windows = emit.reshape(used, [*sizes[:axis], count, size, *sizes[axis + 1 :]])
+    else:
+        starts = emit.unsqueeze(emit.arithmetic("PROD", emit.iota(count), step), 1)
+        windows = emit.gather(self, emit.elementwise("SUM", starts, torch.arange(size)), axis)
+    order = [index for index in range(rank + 1) if index != axis + 1]
+    return emit.permute(windows, [*order, axis + 1])
+
+
+def _strided_places(
+    self: Tensor, size: Shape, stride: Sequence[int], storage_offset: int | None
+) -> tuple[Any, torch.Tensor]:
+    """``self`` as a vector, and where in it each element of a strided window lies.
+
+    Memory outside of the tensor does not exist in a network, and its layout must be the usual one.
+    """
+    dims = emit.known_ints(size, "the size of as_strided")
+    if not emit.is_static(self):
+        raise UnsupportedArgumentError(
+            "as_strided of a tensor whose sizes are known at run time only", hint="use slicing, or unfold"
+        )
+    _check_layout(self)
+    places = torch.full((1,) * len(dims), storage_offset or 0)
+    for axis, (length, step) in enumerate(zip(dims, stride, strict=True)):
+        places = places + (torch.arange(length) * step).reshape([-1 if i == axis else 1 for i in range(len(dims))])
+    total = math.prod(emit.static_shape(self))
+    if places.numel() and not 0 <= int(places.min()) <= int(places.max()) < total:
+        raise UnsupportedArgumentError(
+            "as_strided reaches memory outside of the tensor", hint="apply it to the tensor that owns the memory"
+        )
+    return emit.reshape(self, [-1]) if total else emit.tensor(self), places
+
+
+def _check_layout(self: Tensor) -> None:
+    node = building().node
+    source = node.args[0] if node is not None and node.args else None
+    if not isinstance(source, Value) or source.strides is None or source.shape is None:
+        return
+    expected = 1
+    for size, stride in zip(reversed(source.shape), reversed(source.strides), strict=True):
+        if size not in (1, None) and stride != expected:
+            raise UnsupportedArgumentError(
+                f"as_strided of a tensor that is no contiguous one, but has strides {list(source.strides)}",
+                hint="call .contiguous() first, or use permute and slicing",
+            )
+        expected *= size or 1
+
+
+@op("aten::as_strided", "aten::as_strided_copy")
+@emit.moves_bytes
+def aten_as_strided(self: Tensor, size: Shape, stride: Sequence[int], storage_offset: int | None = None) -> Any:
+    """``as_strided(Tensor self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor``.
+
+    Of a contiguous tensor of static sizes.
+    """
+    flat, places = _strided_places(self, size, stride, storage_offset)
+    if not places.numel():
+        return torch.empty(places.shape, dtype=emit.dtype_of(self))
+    return emit.gather_known(flat, places, 0)
+
+
+@op("aten::as_strided_scatter")
+@emit.moves_bytes
+def aten_as_strided_scatter(
+    self: Tensor, src: Tensor, size: Shape, stride: Sequence[int], storage_offset: int | None = None
+) -> Any:
+    """``as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None)``.
+
+    Of a contiguous tensor of static sizes; where the window overlaps itself, its last element counts.
+    """
+    flat, places = _strided_places(self, size, stride, storage_offset)
+    if not places.numel():
+        return emit.tensor(self)
+    source = torch.full((math.prod(emit.static_shape(self)),), -1)
+    for position, place in enumerate(places.flatten().tolist()):
+        source[place] = position
+    update = emit.reshape(emit.cast(src, emit.dtype_of(self)), [-1])
+    return emit.reshape(emit.overlay(flat, update, source, 0), emit.static_shape(self))
+
+
+@op("aten::slice_scatter")
+@emit.moves_bytes
+def aten_slice_scatter(
+    self: Tensor, src: Tensor, dim: int = 0, start: Dim | None = None, end: Dim | None = None, step: int = 1
+) -> Any:
+    """``slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1)``."""
+    axis = emit.axis_of(dim, emit.rank_of(self))
+    length = emit.size_of(self, axis)
+    first, size = emit.slice_bounds(start, end, step, length)
+    update = emit.cast(src, emit.dtype_of(self))
+    window = [size if index == axis else dim for index, dim in enumerate(emit.shape_of(self))]
+    return _replaced(self, emit.expand(update, window), axis, first, size, step)
+
+
+@op("aten::select_scatter")
+@emit.moves_bytes
+def aten_select_scatter(self: Tensor, src: Tensor, dim: int, index: Dim) -> Any:
+    """``select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor``."""
+    axis = emit.axis_of(dim, emit.rank_of(self))
+    first = emit.wrap_index(index, emit.size_of(self, axis))
+    sizes = emit.shape_of(self)
+    update = emit.expand(emit.cast(src, emit.dtype_of(self)), [*sizes[:axis], *sizes[axis + 1 :]])
+    row = emit.unsqueeze(update, axis)
+    if isinstance(first, int):
+        return _replaced(self, row, axis, first, 1, 1)
+    # Parts around an unknown index would have unknown sizes, which TensorRT builds outside of loops only.
+    place = emit.compare("EQUAL", emit.iota(sizes[axis]), first)
+    return emit.where(emit.unsqueeze(place, range(1, len(sizes) - axis)), row, self)
+
+
+def _replaced(self: Tensor, update: Tensor, axis: int, first: Dim, size: Dim, step: int) -> Any:
+    """``self`` with ``size`` entries along ``axis`` replaced."""
+    length = emit.size_of(self, axis)
+    if isinstance(size, int) and size == 0:
+        return emit.tensor(self)
+    if isinstance(size, int) and size == length:
+        return emit.tensor(update)
+    if step != 1:
+        return _replaced_by_steps(self, update, axis, first, size, step)
+    before = emit.slice_axis(self, axis, 0, first) if first != 0 or not isinstance(first, int) else None
+    last = emit.dim_add(first, size)
+    rest = emit.dim_sub(length, last)
+    after = emit.slice_axis(self, axis, last, rest) if rest != 0 or not isinstance(rest, int) else None
+    return emit.concatenate([part for part in (before, update, after) if part is not None], axis)
+
+
+def _replaced_by_steps(self: Tensor, update: Tensor, axis: int, first: Dim, size: Dim, step: int) -> Any:
+    length = emit.size_of(self, axis)
+    if isinstance(length, int) and isinstance(first, int) and isinstance(size, int):
+        known = torch.full((length,), -1)
+        known[first : first + size * step : step] = torch.arange(size)
+        return emit.overlay(self, update, known, axis)
+    place = emit.elementwise("SUB", emit.tensor(emit.iota(length)), emit.as_dim(first))
+    turn = emit.elementwise("FLOOR_DIV", place, torch.tensor(step))
+    exact = emit.compare("EQUAL", emit.elementwise("PROD", turn, torch.tensor(step)), place)
+    inside = emit.elementwise("AND", emit.compare("GREATER", turn, -1), emit.compare("LESS", turn, emit.as_dim(size)))
+    source = emit.clamped(turn, 0, emit.dim_max(0, emit.dim_sub(size, 1)))
+    mask = emit.along_axis(emit.elementwise("AND", exact, inside), axis, emit.rank_of(self))
+    return emit.where(mask, emit.gather(update, source, axis), self)
+
+
+@op("aten::diagonal", "aten::diagonal_copy")
+@emit.moves_bytes
+def aten_diagonal(self: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """``diagonal(Tensor self, int offset=0, int dim1=0, int dim2=1) -> Tensor``; the diagonal is the last axis."""
+    return emit.diagonal(emit.axes_last(self, dim1, dim2), offset)
+
+
+@op("aten::linalg_diagonal")
+@emit.moves_bytes
+def aten_linalg_diagonal(A: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    """``linalg_diagonal(Tensor A, *, int offset=0, int dim1=-2, int dim2=-1) -> Tensor``."""
+    return emit.diagonal(emit.axes_last(A, dim1, dim2), offset)
+
+
+@op("aten::diagonal_scatter")
+@emit.moves_bytes
+def aten_diagonal_scatter(self: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """``diagonal_scatter(Tensor self, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor``."""
+    moved = emit.axes_last(self, dim1, dim2)
+    written = emit.on_diagonal(moved, emit.cast(src, emit.dtype_of(self)), offset)
+    return emit.axes_back(written, dim1, dim2)

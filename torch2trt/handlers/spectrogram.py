@@ -1,0 +1,119 @@
+"""Short-time Fourier transforms, each as one convolution."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from .. import emit
+from ..emit import Tensor, fourier
+from ..emit import complex as pairs
+from ..errors import UnsupportedArgumentError
+from ..pairs import Complex, is_complex
+from ..registry import op
+from ..weights import derive
+
+
+def _window(window: Tensor | None, length: int, size: int) -> Tensor:
+    """The window, ones by default, in the middle of ``size`` elements."""
+    before = (size - length) // 2
+    if window is None:
+        window = torch.ones(length)
+    if is_complex(window):
+        raise UnsupportedArgumentError("a complex window", hint="use a real one")
+    if isinstance(window, torch.Tensor):
+        return derive(_in_the_middle, window, before, size)
+    return emit.padded(window, 0, size, before)
+
+
+def _in_the_middle(window: torch.Tensor, before: int, size: int) -> torch.Tensor:
+    return torch.nn.functional.pad(window.float(), (before, size - len(window) - before))
+
+
+def _weighted(basis: torch.Tensor, window: Tensor) -> Tensor:
+    """A kernel of shape ``(channels, 1, n)`` times the window."""
+    if isinstance(window, torch.Tensor):
+        return derive(torch.mul, basis, window)
+    return emit.elementwise("PROD", basis, window)
+
+
+def _frames(value: Tensor, kernel: Tensor, hop: int) -> Any:
+    return emit.convolution(emit.unsqueeze(value, 1), kernel, None, hop, 0, 1, 1)
+
+
+@op("aten::stft")
+def aten_stft(
+    self: Tensor | Complex,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Tensor | None = None,
+    normalized: bool = False,
+    onesided: bool | None = None,
+    return_complex: bool | None = None,
+) -> Any:
+    """``stft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, ...)``."""
+    onesided = not is_complex(self) if onesided is None else onesided
+    count = n_fft // 2 + 1 if onesided else n_fft
+    basis = fourier.basis(n_fft, count, -1.0, 1 / math.sqrt(n_fft) if normalized else 1.0)
+    rows = torch.cat([basis.real.T, basis.imag.T]).unsqueeze(1).float()
+    kernel = _weighted(rows, _window(window, win_length or n_fft, n_fft))
+    hop = hop_length or n_fft // 4
+    signals = [pairs.as_float(part) for part in (pairs.parts(self) if is_complex(self) else (self,))]
+    batched = emit.rank_of(signals[0]) == 2
+    signals = signals if batched else [emit.unsqueeze(signal, 0) for signal in signals]
+    sums = [emit.split_at(_frames(signal, kernel, hop), 1, [count, count]) for signal in signals]
+    real, imag = sums[0]
+    if len(sums) == 2:
+        real, imag = emit.elementwise("SUB", real, sums[1][1]), emit.elementwise("SUM", imag, sums[1][0])
+    result = Complex(*(part if batched else emit.squeeze(part, [0]) for part in (real, imag)))
+    return result if return_complex else pairs.as_last_axis(result)
+
+
+@op("aten::istft")
+def aten_istft(
+    self: Complex,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Tensor | None = None,
+    center: bool = True,
+    normalized: bool = False,
+    onesided: bool | None = None,
+    length: int | None = None,
+) -> Any:
+    """``istft(Tensor self, int n_fft, int? hop_length=None, ...) -> Tensor``: to a real signal."""
+    hop = hop_length or n_fft // 4
+    parts = [part if emit.rank_of(part) == 3 else emit.unsqueeze(part, 0) for part in pairs.parts(self)]
+    count = n_fft // 2 + 1
+    merged = emit.concatenate([emit.slice_axis(part, 1, 0, count) for part in parts], 1)
+    basis = fourier.half_inverse(n_fft, 1 / math.sqrt(n_fft) if normalized else 1 / n_fft)
+    shape = _window(window, win_length or n_fft, n_fft)
+    kernel = _weighted(basis.unsqueeze(1), shape)
+    frames = emit.size_of(merged, 2)
+    signal = emit.transposed_convolution(merged, kernel, None, hop, 0, 1, 1, output_padding=0)
+    square = derive(torch.square, shape) if isinstance(shape, torch.Tensor) else emit.elementwise("PROD", shape, shape)
+    envelope = _envelope(square, frames, hop)
+    start = n_fft // 2 if center else 0
+    total = emit.dim_add(emit.dim_mul(emit.dim_sub(frames, 1), hop), n_fft)
+    kept = emit.dim_sub(total, 2 * start) if length is None else emit.dim_min(emit.dim_sub(total, start), length)
+    scaled = emit.elementwise("DIV", emit.slice_axis(signal, 2, start, kept), emit.slice_axis(envelope, 2, start, kept))
+    if length is not None:
+        scaled = emit.padded(scaled, 2, length)
+    scaled = emit.squeeze(scaled, [1])
+    return scaled if emit.rank_of(pairs.parts(self).real) == 3 else emit.squeeze(scaled, [0])
+
+
+def _envelope(square: Tensor, frames: Any, hop: int) -> Any:
+    """The sum of the squared windows over each element of the signal, of shape ``(1, 1, length)``."""
+    if isinstance(square, torch.Tensor) and isinstance(frames, int):
+        return derive(_known_envelope, square, frames, hop)
+    ones = emit.filled([1, 1, frames], 1.0, torch.float32)
+    kernel = square.reshape(1, 1, -1) if isinstance(square, torch.Tensor) else emit.unsqueeze(square, [0, 1])
+    return emit.transposed_convolution(ones, kernel, None, hop, 0, 1, 1, output_padding=0)
+
+
+def _known_envelope(square: torch.Tensor, frames: int, hop: int) -> torch.Tensor:
+    return torch.nn.functional.conv_transpose1d(torch.ones(1, 1, frames), square.reshape(1, 1, -1), stride=hop)
