@@ -1,0 +1,1 @@
+"""Engines: building, running, storing and refitting them."""

@@ -1,0 +1,259 @@
+"""What is kept between processes: measured tactics, compiled kernels, whole engines.
+
+Every entry is a file that is written under another name and renamed, carries its own SHA-256 sum, and counts towards
+a limit of the folder's size; a damaged entry is as good as none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import EngineError, InputError
+from .build import library_identity
+from .files import PathLike, write_file_atomically
+
+ENVIRONMENT_VARIABLE = "TORCH2TRT_CACHE_DIR"
+DEFAULT_LIMIT = 8 << 30
+_SUFFIX = ".entry"
+_SUM = 32
+
+
+def cache_folder() -> Path:
+    """Where caches are kept: ``TORCH2TRT_CACHE_DIR``, or the platform's folder for caches."""
+    chosen = os.environ.get(ENVIRONMENT_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "torch2trt" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "torch2trt"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch2trt"
+
+
+def make_key(**parts: Any) -> str:
+    """A name for an entry that depends on all of ``parts``, which are JSON values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class DiskCache:
+    """A folder of entries, the least recently used ones dropped when it grows over its limit.
+
+    Args:
+        folder: the folder, made when it is first written to; None: ``name`` inside :func:`cache_folder`.
+        name: what the entries are, such as ``kernels``.
+        limit: most bytes that the entries may take together.
+
+    Raises:
+        InputError: the limit is not positive.
+    """
+
+    def __init__(self, folder: PathLike | None = None, *, name: str = "", limit: int = DEFAULT_LIMIT) -> None:
+        if limit <= 0:
+            raise InputError(f"a cache of {limit} bytes holds nothing")
+        self.folder = cache_folder() / name if folder is None else Path(folder)
+        self.limit = limit
+
+    def _path(self, key: str) -> Path:
+        return self.folder / (hashlib.sha256(key.encode()).hexdigest() + _SUFFIX)
+
+    def get(self, key: str) -> bytes | None:
+        """The entry's content; None when there is none, or it is damaged, in which case it is removed."""
+        path = self._path(key)
+        try:
+            stored = path.read_bytes()
+        except OSError:
+            return None
+        content = stored[_SUM:]
+        if hashlib.sha256(content).digest() != stored[:_SUM]:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # marks it as used
+        return content
+
+    def put(self, key: str, content: bytes) -> None:
+        """Store an entry; one larger than the limit is not stored.
+
+        Raises:
+            EngineError: the folder cannot be written.
+        """
+        if len(content) + _SUM > self.limit:
+            return
+        self._make_folder()
+        write_file_atomically(self._path(key), (hashlib.sha256(content).digest(), content))
+        with self._lock("size"):
+            self._shrink(keep=self._path(key))
+
+    def remove(self, key: str) -> None:
+        """Drop an entry, if there is one."""
+        with contextlib.suppress(OSError):
+            self._path(key).unlink()
+
+    def clear(self) -> None:
+        """Drop all entries."""
+        for path, _, _ in self._entries():
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    @property
+    def size(self) -> int:
+        """Bytes that the entries take."""
+        return sum(size for _, size, _ in self._entries())
+
+    @contextlib.contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Keep other processes and threads from being in this block with the same key.
+
+        Raises:
+            EngineError: the folder cannot be written.
+        """
+        self._make_folder()
+        with self._lock(hashlib.sha256(key.encode()).hexdigest()[:16]):
+            yield
+
+    def _lock(self, name: str) -> Any:
+        from filelock import FileLock  # torch needs it itself
+
+        return FileLock(self.folder / f"{name}.lock", thread_local=False)
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EngineError(
+                f"cannot make the cache folder {self.folder}: {error.strerror or error}",
+                hint=f"set {ENVIRONMENT_VARIABLE} to a folder that can be written",
+            ) from error
+
+    def _entries(self) -> list[tuple[Path, int, float]]:
+        found = []
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            with contextlib.suppress(OSError):  # another process may have dropped it
+                status = path.stat()
+                found.append((path, status.st_size, status.st_mtime))
+        return found
+
+    def _shrink(self, keep: Path) -> None:
+        entries = sorted(self._entries(), key=lambda entry: (entry[0] == keep, entry[2]))
+        excess = sum(size for _, size, _ in entries) - self.limit
+        for path, size, _ in entries:
+            if excess <= 0:
+                break
+            with contextlib.suppress(OSError):
+                path.unlink()
+            excess -= size
+
+
+def _machine(device: torch.device | None = None) -> dict[str, str]:
+    """What measured tactics and compiled kernels depend on."""
+    identity = {**library_identity(), "cuda": torch.version.cuda or ""}
+    if torch.cuda.is_available():
+        identity["gpu"] = torch.cuda.get_device_name(device)
+        identity["capability"] = "{}.{}".format(*torch.cuda.get_device_capability(device))
+    return identity
+
+
+def kernel_cache_key(plan: bytes, device: torch.device) -> str:
+    """The key for the kernels that TensorRT for RTX compiles for an engine."""
+    return make_key(kind="kernels", plan=hashlib.sha256(plan).hexdigest(), **_machine(device))
+
+
+@dataclass(frozen=True)
+class TimingCacheFile:
+    """Measured tactics of this machine, for :func:`torch2trt.engine.build.serialize_network`.
+
+    Two builds at once both write theirs, and the later one stays.
+
+    Args:
+        cache: where to keep them.
+    """
+
+    cache: DiskCache
+
+    def read(self) -> bytes:
+        """The stored tactics; empty when there are none."""
+        return self.cache.get(make_key(kind="timing", **_machine())) or b""
+
+    def write(self, content: bytes) -> None:
+        """Store tactics."""
+        self.cache.put(make_key(kind="timing", **_machine()), content)
+
+
+@dataclass(frozen=True)
+class CachedEngine:
+    """What :meth:`EngineCache.get_or_build` found or made.
+
+    Args:
+        content: the engine's file content, as ``Engine.to_bytes`` gives it.
+        fresh: whether it was built now.
+        same_weights: whether its weights are those that were asked for; False: it has to be refitted.
+    """
+
+    content: bytes
+    fresh: bool
+    same_weights: bool
+
+
+@dataclass(frozen=True)
+class EngineCache:
+    """Built engines, found again by what they were built from.
+
+    Args:
+        cache: where to keep them.
+    """
+
+    cache: DiskCache
+
+    def get_or_build(
+        self,
+        structure: Mapping[str, Any],
+        weights: str,
+        build: Callable[[], bytes],
+        *,
+        refittable: bool = False,
+    ) -> CachedEngine:
+        """The engine for a structure, from the cache or built now and stored.
+
+        Of several processes that ask for the same engine at once, one builds it and the others wait.
+
+        Args:
+            structure: everything but weights that the engine depends on, as JSON values: the model's structure,
+                shapes, profiles, options.
+            weights: a digest of the weights, as :func:`digest_tensors` gives it.
+            build: makes the content of the engine's file.
+            refittable: whether an engine with other weights will do, because it can be refitted.
+
+        Raises:
+            EngineError: the cache folder cannot be written.
+        """
+        identity = make_key(kind="engine", **_machine(), structure=structure)
+        key = identity if refittable else make_key(engine=identity, weights=weights)
+        with self.cache.locked(key):
+            stored = self.cache.get(key)
+            if stored is not None:
+                known, _, content = stored.partition(b"\n")
+                return CachedEngine(content, fresh=False, same_weights=known == weights.encode())
+            content = build()
+            self.cache.put(key, weights.encode() + b"\n" + content)
+            return CachedEngine(content, fresh=True, same_weights=True)
+
+
+def digest_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
+    """A SHA-256 sum over names, dtypes, shapes and values; the same wherever the tensors are."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        total.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()

@@ -1,0 +1,256 @@
+"""A deserialised engine: its tensors, its profiles, and the making of execution contexts."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .. import trt_compat
+from ..errors import EngineError, InputError
+from ..trt_compat import to_torch_dtype, trt
+from .signature import TensorSpec
+
+Shape = tuple[int, ...]
+RangeOfShapes = tuple[Shape, Shape, Shape]
+"""Smallest, optimal and largest shape."""
+
+MEMORY_HINT = "free GPU memory (torch.cuda.empty_cache() returns what PyTorch only caches), or use smaller shapes"
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One input or output of an engine.
+
+    Args:
+        spec: name, dtype and shape.
+        host: whether TensorRT reads or writes it in CPU memory.
+        shape_value: whether its values decide about shapes.
+    """
+
+    spec: TensorSpec
+    host: bool
+    shape_value: bool
+
+
+def reported(messages: Sequence[str]) -> str:
+    """TensorRT's reports as indented lines."""
+    return "\n".join(f"  {text}" for text in messages) or "  (TensorRT reported nothing)"
+
+
+def memory_hint(messages: Sequence[str]) -> str:
+    """What to do when TensorRT ran out of GPU memory; empty when it did not."""
+    text = " ".join(messages).lower()
+    if "out of memory" in text or "outofmemory" in text or "out_of_memory" in text:
+        return MEMORY_HINT
+    return ""
+
+
+def cuda_device(device: torch.device | str | int | None) -> torch.device:
+    """The CUDA device with its index; the current one for None.
+
+    Raises:
+        EngineError: there is no GPU.
+        InputError: ``device`` is no CUDA device of this machine.
+    """
+    if not torch.cuda.is_available():
+        raise EngineError(
+            "an engine needs an NVIDIA GPU to be loaded, and torch sees none",
+            hint="converted.evaluate(...) computes the network without one",
+        )
+    chosen = torch.device("cuda" if device is None else device)
+    if chosen.type != "cuda":
+        raise InputError(f"an engine runs on a CUDA device, not on {chosen}")
+    index = torch.cuda.current_device() if chosen.index is None else chosen.index
+    if index >= torch.cuda.device_count():
+        raise InputError(f"there is no device cuda:{index}, torch sees {torch.cuda.device_count()}")
+    return torch.device("cuda", index)
+
+
+class LoadedEngine:
+    """A ``trt.ICudaEngine`` on one device and what is known about it.
+
+    Args:
+        plan: the engine's bytes.
+        device: where to load it.
+        runtime_cache: kernels that TensorRT for RTX compiled before; ignored by the full library, which needs none.
+
+    Raises:
+        EngineError: TensorRT cannot load it; the message carries what it reported.
+    """
+
+    def __init__(self, plan: bytes | memoryview, device: torch.device, runtime_cache: bytes | None = None) -> None:
+        if len(plan) == 0:
+            raise EngineError("the engine is empty: it has no bytes")
+        self.device = device
+        self.process = os.getpid()
+        self.generation = 0
+        """Counts refits: what was captured before one is captured again."""
+        self.refitted: torch.cuda.Event | None = None
+        """Recorded after the latest refit; other streams wait for it."""
+        self.lock = threading.RLock()
+        self.warned = False
+        """Whether it was said that CUDA graphs have no effect."""
+        self.contexts: weakref.WeakSet[Any] = weakref.WeakSet()
+        """The :class:`ExecutionContext` objects that are alive."""
+        # Attributes are released in the order in which they were first set, and TensorRT needs this one.
+        self._cache: Any = None
+        self.cuda_engine: Any = None
+        self._runtime: Any = None
+        self._recorder: Any = None
+        recorder = trt_compat.error_recorder()
+        with torch.cuda.device(device):
+            self._runtime = trt.Runtime(trt_compat.logger())
+            self._runtime.error_recorder = recorder
+            self.cuda_engine = self._runtime.deserialize_cuda_engine(plan)
+        if self.cuda_engine is None:
+            raise EngineError(
+                f"TensorRT could not load the engine:\n{reported(recorder.messages + self._diagnose(plan))}",
+                hint=memory_hint(recorder.messages)
+                or "an engine fits one TensorRT version and the GPUs that it was built for",
+            )
+        self._recorder = recorder
+        self._read_tensors()
+        self.profiles = tuple(self._profile(index) for index in range(self.cuda_engine.num_optimization_profiles))
+        self._cache = self._make_runtime_cache(runtime_cache)
+        self.scratch = torch.empty(256, dtype=torch.uint8, device=device)
+        """What TensorRT is given as the address of an empty tensor, which may not be null."""
+
+    def _diagnose(self, plan: bytes | memoryview) -> list[str]:
+        """Why the engine does not fit this machine, as far as its header tells; TensorRT for RTX only."""
+        if not hasattr(self._runtime, "get_engine_validity"):
+            return []
+        _, found = self._runtime.get_engine_validity(plan)
+        reasons = trt.EngineInvalidityDiagnostics.__members__
+        return [f"engine header: {name}" for name, member in reasons.items() if int(found) & int(member)]
+
+    def _read_tensors(self) -> None:
+        engine = self.cuda_engine
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        inputs: list[TensorInfo] = []
+        outputs: list[TensorInfo] = []
+        for name in names:
+            is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+            spec = TensorSpec(name, to_torch_dtype(engine.get_tensor_dtype(name)), tuple(engine.get_tensor_shape(name)))
+            host = engine.get_tensor_location(name) == trt.TensorLocation.HOST
+            info = TensorInfo(spec, host, is_input and engine.is_shape_inference_io(name))
+            if engine.get_tensor_format(name) != trt.TensorFormat.LINEAR:
+                raise EngineError(
+                    f"tensor {name!r} of the engine has the layout {engine.get_tensor_format(name)}",
+                    hint="build it with linear inputs and outputs",
+                )
+            (inputs if is_input else outputs).append(info)
+        self.inputs: tuple[TensorInfo, ...] = tuple(inputs)
+        self.outputs: tuple[TensorInfo, ...] = tuple(outputs)
+
+    def _profile(self, index: int) -> dict[str, RangeOfShapes]:
+        ranges = {}
+        for info in self.inputs:
+            name = info.spec.name
+            if info.host and info.shape_value:
+                continue  # its range is one of values, and its shape is fixed
+            low, best, high = (tuple(dims) for dims in self.cuda_engine.get_tensor_profile_shape(name, index))
+            ranges[name] = (low, best, high)
+        return ranges
+
+    def _make_runtime_cache(self, content: bytes | None) -> Any:
+        """The cache of compiled kernels that all contexts share; None in the full library, which has none."""
+        if not hasattr(getattr(trt, "IRuntimeConfig", None), "create_runtime_cache"):
+            return None
+        cache = self.cuda_engine.create_runtime_config().create_runtime_cache()
+        if content and not cache.deserialize(content):
+            cache.reset()  # of another GPU or version: the kernels are compiled again
+            self._recorder.clear()
+        return cache
+
+    def runtime_cache_bytes(self) -> bytes:
+        """The kernels compiled so far, for the next load; empty in the full library."""
+        if self._cache is None:
+            return b""
+        content = self._cache.serialize()
+        return b"" if content is None else bytes(content)
+
+    def messages(self) -> list[str]:
+        """What TensorRT reported on the engine since the last call of this."""
+        found = list(self._recorder.messages)
+        self._recorder.clear()
+        return found
+
+    def create_context(self, specialization: str) -> tuple[Any, Any]:
+        """A new ``trt.IExecutionContext`` and the recorder of its errors.
+
+        Args:
+            specialization: when TensorRT for RTX compiles kernels for a new shape: ``lazy`` (in the background),
+                ``eager`` (at once) or ``none``.
+
+        Raises:
+            EngineError: no context can be made, mostly for lack of GPU memory.
+        """
+        recorder = trt_compat.error_recorder()
+        with self.lock, torch.cuda.device(self.device):
+            self._recorder.clear()
+            if self._cache is None:
+                context = self.cuda_engine.create_execution_context()
+            else:
+                config = self.cuda_engine.create_runtime_config()
+                config.set_runtime_cache(self._cache)
+                strategies = trt.DynamicShapesKernelSpecializationStrategy
+                config.dynamic_shapes_kernel_specialization_strategy = getattr(strategies, specialization.upper())
+                context = self.cuda_engine.create_execution_context(config)
+            if context is None:
+                messages = self.messages()
+                raise EngineError(
+                    f"TensorRT could not make an execution context:\n{reported(messages)}", hint=memory_hint(messages)
+                )
+            context.error_recorder = recorder
+        return context, recorder
+
+    def choose_profile(self, shapes: Sequence[Shape], active: int) -> int:
+        """The index of a profile that takes these shapes; ``active`` if it does.
+
+        Raises:
+            InputError: a rank, a fixed size or every profile's range is missed; the message names the inputs.
+        """
+        order = [active, *(index for index in range(len(self.profiles)) if index != active)]
+        mistakes: list[list[str]] = []
+        for index in order:
+            found = self._mistakes(shapes, self.profiles[index])
+            if not found:
+                return index
+            mistakes.append(found)
+        many = len(order) > 1
+        lines = [
+            f"  profile {i}: {text}" if many else f"  {text}"
+            for i, m in zip(order, mistakes, strict=True)
+            for text in m
+        ]
+        raise InputError(
+            "the shapes are not among those that the engine was built for:\n" + "\n".join(lines),
+            hint="build the engine with a profile that covers them",
+        )
+
+    def _mistakes(self, shapes: Sequence[Shape], profile: dict[str, RangeOfShapes]) -> list[str]:
+        mistakes = []
+        for info, shape in zip(self.inputs, shapes, strict=True):
+            spec = info.spec
+            low, _, high = profile.get(spec.name, (spec.shape, spec.shape, spec.shape))
+            if len(shape) != len(low):
+                mistakes.append(f"input {spec.name!r} has {len(shape)} axes {list(shape)}, and must have {len(low)}")
+                continue
+            wrong = [
+                axis
+                for axis, size in enumerate(shape)
+                if not low[axis] <= size <= high[axis] or spec.shape[axis] not in (-1, size)
+            ]
+            if wrong:
+                allowed = ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in zip(low, high, strict=True))
+                mistakes.append(
+                    f"input {spec.name!r} has shape {list(shape)}, axis {', '.join(map(str, wrong))} of it is out of "
+                    f"range: [{allowed}]"
+                )
+        return mistakes
