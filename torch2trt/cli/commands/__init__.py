@@ -1,0 +1,1 @@
+"""One file a command; none of them imports torch before it runs."""

@@ -1,0 +1,176 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import InputError
+from .framework import OptionGroup
+
+if TYPE_CHECKING:
+    from ..convert import Converted
+    from ..inputspec import BoundInputs
+    from ..modelspec import NamedModel
+
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="file.py:function or package.module:name.", show_default=False)
+]
+
+MUTATED_INPUTS = ("error", "output", "ignore")
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+
+
+@dataclass
+class ModelOptions(OptionGroup):
+    """Which model, and what it is called with."""
+
+    input: Annotated[
+        list[str],
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="NAME:[SIZES]:DTYPE",
+            help="An input, such as image:[1,3,224,224]:float16; sizes that may change are min:opt:max.",
+        ),
+    ] = field(default_factory=list)
+    weights: Annotated[str | None, typer.Option(help="Weights to load: .safetensors, or .pt without code.")] = None
+    arg: Annotated[
+        list[str], typer.Option(metavar="NAME=VALUE", help="An argument of the function that makes the model.")
+    ] = field(default_factory=list)
+    seed: Annotated[int, typer.Option(help="Of random weights and inputs.")] = 0
+
+    def load(self, spec: str) -> NamedModel:
+        """The model.
+
+        Raises:
+            InputError: it cannot be found or made.
+        """
+        from ..modelspec import load_model
+
+        return load_model(spec, seed=self.seed, weights=self.weights, arguments=parse_arguments(self.arg))
+
+    def bind(self, model: NamedModel) -> BoundInputs:
+        """Its example inputs.
+
+        Raises:
+            InputError: a description does not fit.
+        """
+        from ..inputspec import bind, parse_input
+
+        return bind(model, [parse_input(text) for text in self.input], seed=self.seed)
+
+
+def parse_arguments(texts: list[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` pairs; a value is JSON where it can be read so, else text.
+
+    Raises:
+        InputError: one has no name.
+    """
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name.isidentifier():
+            raise InputError(f"the argument {text!r} is not NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+@dataclass
+class ConvertOptions(OptionGroup):
+    """How a model becomes a network."""
+
+    precision: Annotated[str, typer.Option(help="float32, float16 or bfloat16.")] = "float32"
+    keep_float32: Annotated[str | None, typer.Option(metavar="REGEX", help="Module scopes that stay float32.")] = None
+    param_exclude: Annotated[str | None, typer.Option(metavar="REGEX", help="Parameters not to use.")] = None
+    output_name: Annotated[list[str], typer.Option(metavar="NAME", help="Names of the outputs, in order.")] = field(
+        default_factory=list
+    )
+    float64_as_float32: Annotated[bool, typer.Option("--float64-as-float32", help="Convert instead of refusing.")] = (
+        False
+    )
+    optimize: Annotated[bool, typer.Option(help="Rewrite the graph where TensorRT has a better layer.")] = True
+
+    mutated_inputs: Annotated[
+        str, typer.Option(help="When the model writes to an input: error, output (add one) or ignore.")
+    ] = "error"
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of :func:`torch2trt.convert`.
+
+        Raises:
+            InputError: a choice does not exist.
+        """
+        if self.mutated_inputs not in MUTATED_INPUTS:
+            raise InputError(f"--mutated-inputs {self.mutated_inputs} is none of {', '.join(MUTATED_INPUTS)}")
+        return {
+            "precision": self.precision,
+            "keep_float32": self.keep_float32,
+            "param_exclude": self.param_exclude,
+            "output_names": self.output_name or None,
+            "allow_float64_as_float32": self.float64_as_float32,
+            "optimize": self.optimize,
+            "mutated_inputs": self.mutated_inputs,
+        }
+
+    def convert(self, model: NamedModel, bound: BoundInputs, *, verbose: bool = False) -> Converted:
+        """Convert the model."""
+        from ..convert import convert
+
+        return convert(
+            model.module,
+            bound.inputs,
+            input_names=bound.names,
+            dynamic_shapes=bound.dynamic_shapes,
+            verbose=verbose,
+            **self.arguments(),
+        )
+
+
+@dataclass
+class BuildOptionsGroup(OptionGroup):
+    """How an engine is built."""
+
+    optimization_level: Annotated[int | None, typer.Option(help="0 (fast build) to 5 (long search).")] = None
+    workspace: Annotated[str | None, typer.Option(metavar="BYTES", help="Such as 512M or 4G.")] = None
+    tf32: Annotated[bool, typer.Option("--tf32", help="Let float32 products round to TF32.")] = False
+    refittable: Annotated[bool, typer.Option("--refittable", help="Weights can be replaced. Needs a GPU.")] = False
+    strip_weights: Annotated[bool, typer.Option("--strip-weights", help="Leave them out. Needs a GPU.")] = False
+    compute_capability: Annotated[
+        list[str], typer.Option(metavar="X.Y", help="GPUs to build for; TensorRT for RTX only.")
+    ] = field(default_factory=list)
+    aux_streams: Annotated[int | None, typer.Option(help="Most auxiliary streams of one execution.")] = None
+    detailed: Annotated[bool, typer.Option("--detailed", help="Keep all details for `inspect`.")] = False
+
+    def arguments(self) -> dict[str, Any]:
+        """Fields of :class:`torch2trt.engine.build.BuildOptions`."""
+        values = {
+            "optimization_level": self.optimization_level,
+            "workspace": None if self.workspace is None else parse_bytes(self.workspace),
+            "tf32": self.tf32,
+            "refit": self.refittable or self.strip_weights,
+            "strip_weights": self.strip_weights,
+            "compute_capability": tuple(self.compute_capability) or None,
+            "aux_streams": self.aux_streams,
+            "profiling_verbosity": "detailed" if self.detailed else "layer_names_only",
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def parse_bytes(text: str) -> int:
+    """A number of bytes with or without K, M or G.
+
+    Raises:
+        InputError: it is none.
+    """
+    match = re.fullmatch(r"(\d+)([KMG]?)(?:i?B)?", text.strip(), flags=re.IGNORECASE)
+    if match is None:
+        raise InputError(f"{text!r} is no number of bytes", hint="such as 512M or 4G")
+    return int(match[1]) * _UNITS[match[2].upper()]

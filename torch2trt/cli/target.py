@@ -1,0 +1,48 @@
+"""Files of engines: which they are, and loading them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EngineError, InputError
+
+if TYPE_CHECKING:
+    from ..engine.run import Engine
+
+PLAIN_SUFFIXES = (".engine", ".plan", ".trt")
+BUNDLE_SUFFIX = ".trt2"
+_ZIP = b"PK\x03\x04"
+
+
+def is_engine_file(text: str) -> bool:
+    """Whether ``text`` names the file of an engine rather than a model."""
+    return Path(text).suffix in (*PLAIN_SUFFIXES, BUNDLE_SUFFIX)
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a file is torch2trt's own, with the engine and what is known about it.
+
+    Raises:
+        InputError: there is no such file.
+        EngineError: it cannot be read.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_ZIP)) == _ZIP
+    except OSError as error:
+        raise EngineError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def load_engine(path: Path, **options: Any) -> Engine:
+    """Load either kind; needs a GPU.
+
+    Raises:
+        InputError: there is no such file.
+        EngineError: there is no GPU, or the file is damaged or does not fit.
+    """
+    from ..engine.run import Engine
+
+    return Engine.load(path, **options) if is_bundle(path) else Engine.import_plan(path, **options)
