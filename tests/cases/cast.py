@@ -1,0 +1,76 @@
+"""Conversions of dtype, and ops that give a tensor as it is."""
+
+import torch
+
+from tests.harness import Case, rand
+
+_I, _J, _B, _U, _H, _G, _F = (
+    torch.int64,
+    torch.int32,
+    torch.bool,
+    torch.uint8,
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+)
+_aten = torch.ops.aten
+_DTYPES = (_F, _I, _J, _B, _H, _G)
+
+
+def _to_all(x):
+    return tuple(x.to(dtype) for dtype in (*_DTYPES, _U))
+
+
+@torch.jit.script
+def _scripted(x: torch.Tensor):
+    moved = x.cpu() + 1, x.to(torch.device("cpu")) + 2, x.to("cpu", 5), x.to(torch.device("cpu"), 6) + 3
+    kinds = x.to(5), x.to(non_blocking=True) + 4, x.to(x) + 5, x.to(x.half()), x.to(dtype=None) + 6, x.float() + 7
+    return moved, kinds
+
+
+@torch.jit.script
+def _numbers(x: torch.Tensor):
+    number = float(x.sum())
+    count = float(x.size(0))
+    large = float(bool(x.max() > 0.5))
+    filled = float(bool(x.size(0)))
+    return x * number + count, x + large + filled
+
+
+@torch.jit.script
+def _implicit(x: torch.Tensor):
+    return torch.add(x, float(x.sum().item()))
+
+
+CASES = [
+    *(
+        Case(f"{str(dtype).removeprefix('torch.')}", _to_all, rand(3, 4, dtype=dtype, low=0, high=9))
+        for dtype in (*_DTYPES, _U)
+    ),
+    Case("negative", lambda x: (x.to(_I), x.to(_J), x.to(_B), x.to(_H)), rand(30, low=-9.0, high=9.0)),
+    Case("nan-to-bool", lambda x: x.to(_B), torch.tensor([float("nan"), 0.0, -0.0, 0.4, float("inf")])),
+    Case("wraps", lambda x: (x.to(_J), x.to(_U)), torch.tensor([2**31, -1, 256, 300, 2**40 + 7, -(2**31) - 1])),
+    Case("scalar", _to_all, rand(low=0.0)),
+    Case("empty", lambda x: x.to(_H), rand(0, 3)),
+    Case("device", lambda x: (x.to("cpu", _H), x.to("cpu"), x.to(device="cpu", dtype=_H, copy=True)), rand(3, 4)),
+    Case("other", lambda x, y: (x.to(y), x.type_as(y)), (rand(3, 4), rand(3, dtype=_H))),
+    Case("methods", lambda x: (x.int(), x.long(), x.half(), x.bool(), x.byte(), x.bfloat16()), rand(3, 4, low=0.0)),
+    Case("_to_copy", lambda x: (_aten._to_copy(x), _aten._to_copy(x, dtype=_H)), rand(3, 4)),
+    Case(
+        "same", lambda x: (x.clone(), x.detach(), x.contiguous(), x.alias() if hasattr(x, "alias") else x), rand(3, 4)
+    ),
+    Case("alias", lambda x: (_aten.alias(x), _aten.alias_copy(x), _aten.detach_copy(x), _aten.positive(x)), rand(3, 4)),
+    Case("real", lambda x: (_aten.real(x), _aten.resolve_conj(x), _aten.resolve_neg(x)), rand(3, 4)),
+    Case("conj", lambda x: (_aten.conj(x), torch.conj_physical(x)), rand(3, 4)),
+    Case("lift", lambda x: (_aten.lift(x), _aten.lift_fresh(x), _aten.lift_fresh_copy(x)), rand(3, 4)),
+    Case("scripted", _scripted, rand(3, 4)),
+    Case("numbers", _numbers, {"x": rand(3, 2)}, {"x": {0: (1, 3, 8)}}, [{"x": rand(2, 2)}, {"x": rand(5, 2)}]),
+    Case("implicit", _implicit, rand(3, 2)),
+    Case(
+        "dynamic",
+        _to_all,
+        {"x": rand(2, 3, low=0.0)},
+        {"x": {0: (1, 2, 8)}},
+        [{"x": rand(5, 3, low=0.0)}, {"x": rand(1, 3, low=0.0)}],
+    ),
+]

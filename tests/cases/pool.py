@@ -1,0 +1,193 @@
+"""Pooling."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from tests.harness import Case, rand
+
+aten = torch.ops.aten
+
+
+def _with(function: Callable[..., Any], *args: Any, **options: Any) -> Callable[[torch.Tensor], Any]:
+    """The function with everything given but the tensor."""
+
+    def run(x: torch.Tensor) -> Any:
+        return function(x, *args, **options)
+
+    return run
+
+
+def _max(spatial: int, *args: Any, **options: Any) -> Callable[[torch.Tensor], Any]:
+    return _with((F.max_pool1d, F.max_pool2d, F.max_pool3d)[spatial - 1], *args, **options)
+
+
+def _average(spatial: int, *args: Any, **options: Any) -> Callable[[torch.Tensor], Any]:
+    return _with((F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[spatial - 1], *args, **options)
+
+
+def _adaptive(spatial: int, size: Any) -> Callable[[torch.Tensor], Any]:
+    return _with((F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[spatial - 1], size)
+
+
+def _adaptive_max(spatial: int, size: Any, indices: bool = True) -> Callable[[torch.Tensor], Any]:
+    function = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)[spatial - 1]
+    return _with(function, size, return_indices=indices)
+
+
+def _unpool(spatial: int, size: Any = None) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Pooling and back; the places of a real pooling occur once each."""
+    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[spatial - 1]
+    unpool = (F.max_unpool1d, F.max_unpool2d, F.max_unpool3d)[spatial - 1]
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        values, indices = pool(x, 2, return_indices=True)
+        return unpool(values * 2, indices, 2, output_size=size)
+
+    return run
+
+
+def _backward(stride: int, padding: int, dilation: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    def run(x: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        window, steps, zeros, spread = [3, 3], [stride] * 2, [padding] * 2, [dilation] * 2
+        _, indices = aten.max_pool2d_with_indices(x, window, steps, zeros, spread, False)
+        result: torch.Tensor = aten.max_pool2d_with_indices_backward(
+            gradient, x, window, steps, zeros, spread, False, indices
+        )
+        return result
+
+    return run
+
+
+def _fractional2d(x: torch.Tensor, numbers: torch.Tensor) -> Any:
+    return aten.fractional_max_pool2d(x, [2, 3], [3, 4], numbers)
+
+
+def _fractional3d(x: torch.Tensor, numbers: torch.Tensor) -> Any:
+    return aten.fractional_max_pool3d(x, [2, 2, 3], [2, 3, 1], numbers)
+
+
+def _tied(*shape: int) -> torch.Tensor:
+    """Few different values, so that windows hold equal maxima."""
+    return rand(*shape, low=-2, high=2).round()
+
+
+_HALF = torch.float16
+_INT = torch.int64
+_SIZES = {"x": {0: (1, 2, 8), 2: (7, 9, 20), 3: (7, 8, 20)}}
+_OTHERS = [rand(1, 3, 7, 20), rand(8, 3, 14, 11)]
+_ALWAYS_NEGATIVE = rand(2, 3, 9, 8, low=-9, high=-5)
+
+CASES = [
+    Case("max1d", _max(1, 3, stride=2, padding=1), rand(2, 3, 9)),
+    Case("max1d-unbatched", _max(1, 2), rand(3, 9)),
+    Case("max2d", _max(2, 3, stride=2, padding=1), rand(2, 3, 9, 8)),
+    Case("max2d-negative", _max(2, 3, stride=2, padding=1), _ALWAYS_NEGATIVE),
+    Case("max2d-unbatched", _max(2, (2, 3)), rand(3, 9, 8)),
+    Case("max2d-ceil", _max(2, 3, stride=2, ceil_mode=True), rand(2, 3, 9, 8)),
+    Case("max2d-ceil-padding", _max(2, 3, stride=2, padding=1, ceil_mode=True), rand(2, 3, 8, 8)),
+    Case("max2d-ceil-starts-outside", _max(2, 2, stride=3, padding=1, ceil_mode=True), rand(2, 3, 9, 8)),
+    Case("max2d-dilation", _max(2, (3, 2), stride=2, padding=1, dilation=(2, 3)), rand(2, 3, 9, 8)),
+    Case("max2d-dilation-ceil", _max(2, 2, stride=3, padding=1, dilation=2, ceil_mode=True), rand(2, 3, 9, 8)),
+    Case("max2d-half", _max(2, 3, stride=2), rand(2, 3, 9, 8, dtype=_HALF)),
+    Case("max2d-empty-batch", _max(2, 3, stride=2), rand(0, 3, 9, 8)),
+    Case("max2d-dynamic", _max(2, 3, stride=2, padding=1), rand(2, 3, 9, 8), _SIZES, _OTHERS),
+    Case("max2d-dynamic-ceil", _max(2, 3, stride=2, padding=1, ceil_mode=True), rand(2, 3, 9, 8), _SIZES, _OTHERS),
+    Case("max2d-dynamic-outside", _max(2, 2, stride=3, padding=1, ceil_mode=True), rand(2, 3, 9, 8), _SIZES, _OTHERS),
+    Case("max2d-dynamic-dilation", _max(2, 2, stride=2, dilation=3), rand(2, 3, 9, 8), _SIZES, _OTHERS),
+    Case("max3d", _max(3, (2, 3, 2), stride=2, padding=(1, 1, 0)), rand(2, 3, 5, 6, 7)),
+    Case("max3d-unbatched", _max(3, 2), rand(3, 5, 6, 7)),
+    Case("indices1d", _max(1, 3, stride=2, return_indices=True), _tied(2, 3, 9)),
+    Case("indices2d", _max(2, 3, stride=1, padding=1, return_indices=True), _tied(2, 3, 9, 8)),
+    Case("indices2d-dilation", _max(2, 3, padding=1, dilation=2, return_indices=True), _tied(2, 3, 9, 8)),
+    Case("indices2d-infinite", _max(2, 3, padding=1, return_indices=True), torch.full((1, 2, 5, 5), -torch.inf)),
+    Case("indices2d-nan", _max(2, 2, return_indices=True), torch.tensor([[[1.0, torch.nan], [torch.nan, 9.0]]])),
+    Case(
+        "indices2d-dynamic",
+        _max(2, 3, stride=2, padding=1, ceil_mode=True, return_indices=True),
+        _tied(2, 3, 9, 8),
+        _SIZES,
+        [_tied(1, 3, 7, 20), _tied(8, 3, 14, 11)],
+    ),
+    Case("indices3d", _max(3, 2, stride=2, padding=1, return_indices=True), _tied(2, 3, 5, 6, 7)),
+    Case("average1d", _average(1, 3, stride=2, padding=1), rand(2, 3, 9)),
+    Case("average1d-integers", _average(1, 2), rand(2, 3, 9, dtype=_INT, low=-50, high=50)),
+    Case("average2d", _average(2, 3, stride=2, padding=1), rand(2, 3, 9, 8)),
+    Case("average2d-excluded", _average(2, 3, stride=2, padding=1, count_include_pad=False), rand(2, 3, 9, 8)),
+    Case("average2d-ceil", _average(2, 3, stride=2, padding=1, ceil_mode=True), rand(2, 3, 8, 9)),
+    Case(
+        "average2d-ceil-excluded",
+        _average(2, 3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+        rand(2, 3, 8, 9),
+    ),
+    Case("average2d-ceil-outside", _average(2, 2, stride=3, padding=1, ceil_mode=True), rand(2, 3, 8, 9)),
+    Case("average2d-divisor", _average(2, 3, stride=2, padding=1, divisor_override=5), rand(2, 3, 9, 8)),
+    Case(
+        "average2d-divisor-ceil",
+        _average(2, 3, stride=2, padding=1, ceil_mode=True, divisor_override=5),
+        rand(2, 3, 8, 8),
+    ),
+    Case("average2d-half", _average(2, 3, stride=2, padding=1), rand(2, 3, 9, 8, dtype=_HALF)),
+    Case("average2d-integers", _average(2, 3, padding=1), rand(2, 3, 9, 8, dtype=_INT, low=-50, high=50)),
+    Case("average2d-dynamic", _average(2, 3, stride=2, padding=1), rand(2, 3, 9, 8), _SIZES, _OTHERS),
+    Case(
+        "average2d-dynamic-outside",
+        _average(2, 2, stride=3, padding=1, ceil_mode=True, count_include_pad=False),
+        rand(2, 3, 9, 8),
+        _SIZES,
+        _OTHERS,
+    ),
+    Case(
+        "average2d-dynamic-ceil",
+        _average(2, 3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+        rand(2, 3, 9, 8),
+        _SIZES,
+        _OTHERS,
+    ),
+    Case("average3d", _average(3, 2, padding=(1, 0, 1), ceil_mode=True), rand(2, 3, 5, 6, 7)),
+    Case("power", _with(F.lp_pool2d, 2.0, 3, 2), rand(2, 3, 9, 8, low=0.1)),
+    Case("adaptive1d", _adaptive(1, 4), rand(2, 3, 9)),
+    Case("adaptive2d-global", _adaptive(2, 1), rand(2, 3, 9, 8)),
+    Case("adaptive2d-even", _adaptive(2, (3, 4)), rand(2, 3, 9, 8)),
+    Case("adaptive2d-same", _adaptive(2, (9, None)), rand(2, 3, 9, 8)),
+    Case("adaptive2d-uneven", _adaptive(2, (5, 3)), rand(2, 3, 9, 8)),
+    Case("adaptive2d-larger", _adaptive(2, (12, 8)), rand(2, 3, 9, 8)),
+    Case("adaptive2d-unbatched", _adaptive(2, (5, 1)), rand(3, 9, 8)),
+    Case("adaptive2d-half", _adaptive(2, (5, 3)), rand(2, 3, 9, 8, dtype=_HALF)),
+    Case("adaptive2d-dynamic-global", _adaptive(2, 1), rand(2, 3, 9, 8), _SIZES, _OTHERS),
+    Case("adaptive2d-dynamic", _adaptive(2, (5, 3)), rand(2, 3, 9, 8), _SIZES, _OTHERS),
+    Case("adaptive2d-internal", _with(aten._adaptive_avg_pool2d, [2, 2]), rand(2, 3, 9, 8)),
+    Case("adaptive3d", _adaptive(3, (2, 1, 7)), rand(2, 3, 5, 6, 7)),
+    Case("adaptive3d-internal", _with(aten._adaptive_avg_pool3d, [2, 2, 1]), rand(2, 3, 5, 6, 7)),
+    Case("adaptive_max1d", _adaptive_max(1, 4), _tied(2, 3, 9)),
+    Case("adaptive_max2d", _adaptive_max(2, (5, 3)), _tied(2, 3, 9, 8)),
+    Case("adaptive_max2d-values", _adaptive_max(2, (5, 1), indices=False), rand(2, 3, 9, 8)),
+    Case("adaptive_max2d-even", _adaptive_max(2, (3, 4)), _tied(2, 3, 9, 8)),
+    Case("adaptive_max2d-global", _adaptive_max(2, 1), _tied(2, 3, 9, 8)),
+    Case(
+        "adaptive_max2d-dynamic",
+        _adaptive_max(2, (5, 3)),
+        _tied(2, 3, 9, 8),
+        _SIZES,
+        [_tied(1, 3, 7, 20), _tied(8, 3, 14, 11)],
+    ),
+    Case("adaptive_max3d", _adaptive_max(3, (2, 4, 3)), _tied(2, 3, 5, 6, 7)),
+    Case("unpool1d", _unpool(1), rand(2, 3, 8)),
+    Case("unpool2d", _unpool(2), rand(2, 3, 8, 6)),
+    Case("unpool2d-size", _unpool(2, (9, 7)), rand(2, 3, 9, 7)),
+    Case("unpool2d-unbatched", _unpool(2), rand(3, 8, 6)),
+    Case(
+        "unpool2d-dynamic",
+        _unpool(2),
+        rand(2, 3, 8, 6),
+        {"x": {0: (1, 2, 4), 2: (4, 8, 16)}},
+        [rand(1, 3, 16, 6), rand(3, 3, 4, 6)],
+    ),
+    Case("unpool3d", _unpool(3), rand(2, 3, 4, 6, 4)),
+    Case("backward", _backward(2, 1, 1), (rand(2, 3, 9, 8), rand(2, 3, 5, 4))),
+    Case("backward-dilation", _backward(1, 1, 2), (rand(2, 3, 9, 8), rand(2, 3, 7, 6))),
+    Case("fractional2d", _fractional2d, (_tied(2, 60, 9, 11), rand(2, 60, 2, low=0, high=1))),
+    Case("fractional3d", _fractional3d, (_tied(2, 3, 5, 6, 7), rand(2, 3, 3, low=0, high=1))),
+]

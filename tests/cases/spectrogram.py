@@ -1,0 +1,66 @@
+"""Short-time Fourier transforms."""
+
+import torch
+
+from tests.harness import Case, rand
+
+_WINDOW, _SHORT = torch.hann_window(16), torch.hann_window(10)
+_TOLERANCE = {"atol": 2e-5}
+
+
+def _stft(**options):
+    return lambda x: torch.stft(x, 16, return_complex=True, **options)
+
+
+def _back(forward, **options):
+    return lambda x: torch.istft(torch.stft(x, 16, return_complex=True, **forward) * 2, 16, **options)
+
+
+_OPTIONS = {
+    "window": {"window": _WINDOW},
+    "normalized": {"window": _WINDOW, "normalized": True},
+    "short": {"window": _SHORT, "win_length": 10, "hop_length": 5},
+    "both-sides": {"onesided": False},
+    "not-centred": {"center": False, "hop_length": 3},
+}
+
+CASES = [
+    *(Case(f"stft-{name}", _stft(**options), rand(2, 100), **_TOLERANCE) for name, options in _OPTIONS.items()),
+    Case("stft-vector", lambda x: _stft(window=_WINDOW)(x).abs(), rand(100), **_TOLERANCE),
+    Case(
+        "stft-runtime-window",
+        lambda x, w: torch.stft(x, 16, window=w, win_length=10, return_complex=True),
+        (rand(2, 100), rand(10)),
+        **_TOLERANCE,
+    ),
+    Case(
+        "stft-complex",
+        lambda x: torch.stft(torch.view_as_complex(x), 16, window=_WINDOW, onesided=False, return_complex=True),
+        rand(2, 100, 2),
+        **_TOLERANCE,
+    ),
+    *(
+        Case(f"istft-{name}", _back(forward, **options), rand(2, 100), **_TOLERANCE)
+        for name, forward, options in (
+            ("window", {"window": _WINDOW}, {"window": _WINDOW}),
+            ("cut", {"window": _WINDOW}, {"window": _WINDOW, "length": 90}),
+            ("longer", {"window": _WINDOW}, {"window": _WINDOW, "length": 130}),
+            ("normalized", {"normalized": True, "hop_length": 4}, {"normalized": True, "hop_length": 4}),
+        )
+    ),
+    Case("istft-vector", _back({"window": _WINDOW}, window=_WINDOW), rand(100), **_TOLERANCE),
+    Case(
+        "istft-runtime-window",
+        lambda x, w: torch.istft(torch.stft(x, 16, window=w, return_complex=True), 16, window=w),
+        (rand(2, 100), rand(16, low=0.5)),
+        **_TOLERANCE,
+    ),
+    Case(
+        "dynamic",
+        lambda x: torch.istft(torch.stft(x, 16, window=_WINDOW, return_complex=True), 16, window=_WINDOW),
+        {"x": rand(2, 100)},
+        dynamic={"x": {0: (1, 2, 4), 1: (32, 100, 200)}},
+        others=[{"x": rand(1, 64)}, {"x": rand(3, 150)}],
+        **_TOLERANCE,
+    ),
+]

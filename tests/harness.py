@@ -1,0 +1,135 @@
+"""What every handler is held against: eager PyTorch, in debug mode, in the evaluator, as a built engine."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import pkgutil
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+import torch2trt
+from torch2trt import registry, structure
+from torch2trt.passes.fold import fold
+
+Make = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row.
+
+    Args:
+        name: unique in its file.
+        function: a function of tensors, or an nn.Module in eval mode.
+        inputs: example inputs, as ``convert`` takes them.
+        dynamic: dynamic_shapes, by input name.
+        others: further inputs for a dynamic case, at sizes that were not traced.
+        rtol: relative tolerance, of the largest magnitude of the expected tensor.
+        atol: absolute tolerance.
+        unbuilt: why TensorRT for RTX builds no engine of it; empty when it must build.
+        options: further arguments of ``convert``.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    inputs: Any
+    dynamic: Mapping[str, Any] | None = None
+    others: Sequence[Any] = ()
+    rtol: float = 1e-5
+    atol: float = 1e-6
+    unbuilt: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_seeds = itertools.count()
+
+
+def rand(*shape: int, dtype: torch.dtype = torch.float32, low: float = -2.0, high: float = 2.0) -> torch.Tensor:
+    """Seeded uniform numbers; integers in ``[low, high)``; booleans."""
+    generator = torch.Generator().manual_seed(next(_seeds))
+    if dtype == torch.bool:
+        return torch.rand(shape, generator=generator) > 0.5
+    if dtype.is_floating_point:
+        return (torch.rand(shape, generator=generator) * (high - low) + low).to(dtype)
+    return torch.randint(int(low), int(high), shape, generator=generator, dtype=dtype)
+
+
+def load_cases() -> list[Case]:
+    """Every row of every file in tests/cases, its name prefixed with the file's."""
+    from tests import cases
+
+    found = []
+    for module in pkgutil.iter_modules(cases.__path__):
+        rows = importlib.import_module(f"tests.cases.{module.name}").CASES
+        names = [row.name for row in rows]
+        duplicates = {name for name in names if names.count(name) > 1}
+        if duplicates:
+            raise ValueError(f"tests/cases/{module.name}.py has rows of the same name: {duplicates}")
+        found += [Case(**{**row.__dict__, "name": f"{module.name}-{row.name}"}) for row in rows]
+    return found
+
+
+def clone(value: Any) -> Any:
+    """Fresh copies of all tensors, so that a function that writes to its inputs can run again."""
+    leaves, nesting = structure.flatten(value)
+    return structure.unflatten([leaf.clone() for leaf in leaves], nesting)
+
+
+def call(function: Callable[..., Any], inputs: Any) -> Any:
+    """``function`` on fresh copies of ``inputs``."""
+    args, kwargs = torch2trt.tracing.normalize_inputs(clone(inputs))
+    with torch.no_grad():
+        return function(*args, **kwargs)
+
+
+def convert(case: Case) -> torch2trt.Converted:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return torch2trt.convert(case.function, clone(case.inputs), dynamic_shapes=case.dynamic, **case.options)
+
+
+def assert_same(actual: Any, expected: Any, *, rtol: float = 1e-5, atol: float = 1e-6, what: str = "") -> None:
+    """Equal structure, shapes and dtypes; equal integers; floats within tolerance, NaN and infinities in place."""
+    found, found_nesting = structure.flatten(actual)
+    wanted, wanted_nesting = structure.flatten(expected)
+    assert found_nesting == wanted_nesting, f"{what}: {found_nesting} != {wanted_nesting}"
+    for index, (left, right) in enumerate(zip(found, wanted, strict=True)):
+        place = f"{what} output {index}"
+        assert left.shape == right.shape, f"{place}: shape {list(left.shape)} != {list(right.shape)}"
+        assert left.dtype == right.dtype, f"{place}: {left.dtype} != {right.dtype}"
+        left, right = left.detach().cpu(), right.detach().cpu()
+        if right.is_complex():
+            left, right = torch.view_as_real(left.resolve_conj()), torch.view_as_real(right.resolve_conj())
+        if not right.dtype.is_floating_point:
+            assert torch.equal(left, right), f"{place}: {left.flatten()[:8]} != {right.flatten()[:8]}"
+            continue
+        finite = right[right.isfinite()]
+        scale = finite.abs().max().item() if finite.numel() else 0.0
+        tolerance = atol + rtol * scale
+        if right.dtype in (torch.float16, torch.bfloat16):
+            tolerance = max(tolerance, (2e-3 if right.dtype == torch.float16 else 1.6e-2) * max(scale, 1.0))
+        torch.testing.assert_close(
+            left.double(), right.double(), rtol=0, atol=tolerance, equal_nan=True, msg=lambda m, p=place: f"{p}: {m}"
+        )
+
+
+def engine_tolerance(case: Case) -> dict[str, float]:
+    """What an engine may differ by from eager.
+
+    TensorRT for RTX 1.4 multiplies float32 in TF32 (10 bits of mantissa) whatever its TF32 flag says: on an H200 the
+    relative error of a product was 2.5e-4 to 3.2e-4 with the flag set and cleared alike.
+    """
+    floor = 2e-3 if torch2trt.trt_compat.is_rtx() else 2e-5
+    return {"rtol": max(case.rtol, floor), "atol": max(case.atol, floor)}
+
+
+def handlers_used(converted: torch2trt.Converted) -> set[str]:
+    """Names of the handlers that a conversion called."""
+    nodes = torch2trt.graph.walk_nodes(fold(converted.graph).nodes)
+    found = (registry.find(node) for node in nodes)
+    return {handler.name for handler in found if handler is not None}

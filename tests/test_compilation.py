@@ -1,0 +1,121 @@
+"""Engines for what TensorRT runs, PyTorch for the rest; here with the reference evaluator in place of engines."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import torch2trt
+from torch2trt import errors
+from torch2trt.compilation import explain
+from torch2trt.partition import partition
+from torch2trt.passes.fold import fold
+
+LIBRARY = torch.library.Library("torch2trt_compile_test", "DEF")
+LIBRARY.define("foreign(Tensor x) -> Tensor")
+LIBRARY.impl("foreign", lambda x: x * 2, "CompositeExplicitAutograd")
+foreign = torch.ops.torch2trt_compile_test.foreign
+
+
+class Mixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+        self.second = nn.Linear(4, 4)
+        self.register_buffer("scale", torch.rand(4))
+
+    def forward(self, x):
+        y = torch.exp(self.first(x))
+        y = foreign(y) * self.scale
+        return self.second(torch.sin(y)) + y, x
+
+
+def compiled(module, inputs, **options):
+    return torch2trt.compile(module, inputs, backend="reference", **options)
+
+
+def test_unsupported_nodes_stay_in_pytorch():
+    module, x = Mixed().eval(), torch.randn(2, 4)
+    fast = compiled(module, x)
+    assert [segment.in_engine for segment in fast.segments] == [True, False, True]
+    for left, right in zip(fast(x), module(x), strict=True):
+        torch.testing.assert_close(left, right.detach())
+
+
+def test_explain_says_why():
+    explanation = explain(Mixed().eval(), torch.randn(2, 4))
+    assert explanation.engines == 2
+    assert "foreign" in str(explanation) and "there is no handler for it" in str(explanation)
+    assert "test_compilation.py:" in str(explanation)
+
+
+def test_exclude_by_op_and_by_scope():
+    module, x = Mixed().eval(), torch.randn(2, 4)
+    for pattern in ("aten::sin", "second"):
+        fast = compiled(module, x, exclude=pattern)
+        kinds = {node.kind for segment in fast.segments if not segment.in_engine for node in segment.nodes}
+        assert kinds & {"aten::sin", "aten::linear"}
+        torch.testing.assert_close(fast(x)[0], module(x)[0].detach())
+
+
+def test_small_blocks_are_not_worth_an_engine():
+    fast = compiled(Mixed().eval(), torch.randn(2, 4), min_block_size=3)
+    assert [segment.in_engine for segment in fast.segments] == [False, True]
+
+
+def test_full_raises():
+    with pytest.raises(errors.UnsupportedOpError, match="foreign"):
+        compiled(Mixed().eval(), torch.randn(2, 4), full=True)
+    with pytest.raises(errors.InputError, match="would stay in PyTorch: it is excluded"):
+        compiled(nn.Linear(4, 4).eval(), torch.randn(2, 4), full=True, exclude="aten::linear")
+
+
+def test_independent_branches_share_one_engine():
+    def function(x):
+        return torch.exp(x) + 1, torch.sin(x) + 2, foreign(x)
+
+    plan = fold(torch2trt.core.prepare(function, torch.randn(2)).graph)
+    segments = partition(plan, lambda node: "foreign" if "foreign" in node.kind else "")
+    assert sorted((segment.in_engine, len(segment.nodes)) for segment in segments) == [(False, 1), (True, 4)]
+
+
+def test_dynamic_sizes_across_segments():
+    class Net(nn.Module):
+        def forward(self, x):
+            y = foreign(torch.exp(x))
+            return y.reshape(x.shape[0] * 2, -1) + 1
+
+    module = Net().eval()
+    fast = compiled(module, torch.randn(2, 4), dynamic_shapes={"x": {0: (1, 2, 8)}})
+    for batch in (1, 5):
+        x = torch.randn(batch, 4)
+        torch.testing.assert_close(fast(x), module(x))
+
+
+def test_it_behaves_as_a_module():
+    import copy
+
+    module, x = Mixed().eval(), torch.randn(2, 4)
+    fast = compiled(module, x)
+    assert {key.removeprefix("module.") for key in fast.state_dict()} == set(module.state_dict())
+    twin = copy.deepcopy(fast)
+    torch.testing.assert_close(twin(x)[0], fast(x)[0])
+    fast.module.load_state_dict(Mixed().state_dict())
+    with pytest.raises(errors.EngineError, match="compile the module again"):
+        fast(x)
+    torch.testing.assert_close(twin(x)[0], twin.module(x)[0].detach())
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [({"backend": "cpu"}, "none of"), ({"speed": 1}, "unknown option"), ({"exclude": "("}, "regular expression")],
+)
+def test_bad_options(options, text):
+    with pytest.raises(errors.InputError, match=text):
+        torch2trt.compile(nn.Linear(2, 2).eval(), torch.ones(1, 2), **options)
+
+
+def test_a_function_is_refused():
+    with pytest.raises(errors.InputError, match=r"nn\.Module"):
+        compiled(torch.exp, torch.ones(1))

@@ -1,0 +1,253 @@
+"""From a module to a finished network, evaluated and built ahead of time."""
+
+from __future__ import annotations
+
+import collections
+import gc
+import os
+
+import pytest
+import torch
+from torch import nn
+
+import torch2trt
+from tests import harness
+from torch2trt import errors, trt
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(4, 3)
+        self.second = nn.Linear(3, 2)
+
+    def forward(self, image, scale=None):
+        hidden = torch.relu(self.first(image))
+        return self.second(hidden if scale is None else hidden * scale)
+
+
+@pytest.fixture
+def net():
+    return Net().eval()
+
+
+def check(function, *inputs, **options):
+    converted = torch2trt.convert(function, inputs, **options)
+    actual = converted.evaluate(*inputs)
+    harness.assert_same(actual, harness.call(function, inputs))
+    return converted
+
+
+Point = collections.namedtuple("Point", ["x", "y"])
+
+
+def test_nested_inputs_and_outputs():
+    def function(a, b, flag):
+        y = torch.exp(a["k"]) + b[0]
+        return {"sum": y, "again": (y, None, [3, "text"]), "input": b[1], "point": Point(y, torch.ones(2))}
+
+    inputs = ({"k": torch.randn(2)}, [torch.randn(2), torch.randn(3)], True)
+    converted = torch2trt.convert(function, inputs)
+    assert converted.input_names == ["a_k", "b_0", "b_1"]
+    assert converted.output_names == ["sum", "sum", "input", "sum", "point_y"]
+    assert converted.network.num_outputs == 3
+    harness.assert_same(converted.evaluate(*inputs), function(*inputs))
+    assert converted.serialize()
+
+
+def test_keyword_arguments(net):
+    x, scale = torch.randn(2, 4), torch.tensor(2.0)
+    converted = torch2trt.convert(net, {"image": x, "scale": scale})
+    harness.assert_same(converted.evaluate(image=x, scale=scale), harness.call(net, (x, scale)))
+
+
+def test_unused_inputs_are_fine():
+    check(lambda x, y: torch.exp(x), torch.randn(2), torch.randn(3)).serialize()
+
+
+def test_outputs_that_are_inputs_and_constants():
+    check(lambda x: (x, torch.ones(3), x), torch.randn(2)).serialize()
+
+
+def test_input_and_output_of_the_same_name():
+    converted = torch2trt.convert(lambda x: {"x": torch.exp(x)}, torch.ones(2))
+    assert converted.output_names == ["output_x"]
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.bool], ids=str
+)
+def test_input_dtypes(dtype):
+    x = harness.rand(2, 3, dtype=dtype, low=0, high=3)
+    converted = check(lambda x: (x + x, x.to(torch.float32)), x)
+    assert converted.serialize()
+
+
+def test_promotion_follows_pytorch():
+    half, integers, zero = torch.randn(3).half(), torch.tensor([1, 2, 3]), torch.tensor(2.5)
+    check(lambda h, i, z: (h + i, h + z, i + z, i + 1, i + 1.5, h * 2.5, i / 2, h + i.int()), half, integers, zero)
+
+
+def test_float64_is_refused_with_its_place():
+    with pytest.raises(errors.DtypeError, match=r"float64(.|\n)*test_convert.py(.|\n)*allow_float64"):
+        torch2trt.convert(lambda x: x.double() + 1, torch.ones(2))
+    with pytest.raises(errors.InputError, match="input 'x'.*float64"):
+        torch2trt.convert(lambda x: x + 1, torch.ones(2, dtype=torch.float64))
+
+
+def test_float64_as_float32():
+    x = torch.randn(3, dtype=torch.float64)
+    converted = torch2trt.convert(lambda x: torch.exp(x) * 2.0, x, allow_float64_as_float32=True)
+    torch.testing.assert_close(converted.evaluate(x), (torch.exp(x) * 2).float())
+
+
+def test_dynamic_shapes(net):
+    x = torch.randn(2, 4)
+    converted = torch2trt.convert(net, x, dynamic_shapes={"image": {0: (1, 2, 16)}})
+    assert tuple(converted.network.get_input(0).shape) == (-1, 4)
+    assert converted.profile() == {"image": ((1, 4), (2, 4), (16, 4))}
+    for batch in (1, 3, 16):
+        other = torch.randn(batch, 4)
+        torch.testing.assert_close(converted.evaluate(other), net(other).detach())
+    assert converted.serialize()
+
+
+def test_input_descriptions(net):
+    described = torch2trt.Input("picture", min=(1, 4), opt=(2, 4), max=(8, 4))
+    converted = torch2trt.convert(net, described)
+    assert converted.input_names == ["picture"] and converted.profile()["picture"] == ((1, 4), (2, 4), (8, 4))
+    x = torch.randn(5, 4)
+    torch.testing.assert_close(converted.evaluate(x), net(x).detach())
+
+
+def test_axes_that_share_a_name():
+    shapes = {"x": {0: ("batch", 1, 2, 8)}, "y": {0: "batch"}}
+    x, y = torch.randn(2, 3), torch.randn(2, 3)
+    converted = torch2trt.convert(lambda x, y: x + y, (x, y), dynamic_shapes=shapes)
+    harness.assert_same(converted.evaluate(torch.ones(5, 3), torch.ones(5, 3)), torch.full((5, 3), 2.0))
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (lambda x: x.reshape(int(x.shape[0]) * 3), "baked into the trace: 6"),
+        (lambda x: x + 1 if x.shape[0] > 2 else torch.exp(x), "branches on a dynamic size"),
+        (lambda x: x + torch.ones(int(x.shape[0]), 3), "baked"),
+        (lambda x: sum(x[i] for i in range(x.shape[0])), "depends on a dynamic size|branches|baked"),
+    ],
+)
+def test_baked_sizes_are_found(function, text):
+    with pytest.raises(errors.ShapeError, match=rf"({text})(.|\n)*test_convert.py"):
+        torch2trt.convert(function, torch.randn(2, 3), dynamic_shapes={"x": {0: (1, 2, 8)}})
+
+
+@pytest.mark.parametrize(
+    ("shapes", "text"),
+    [
+        ({"y": {0: (1, 2, 3)}}, "names 'y'; the inputs are x"),
+        ({"x": {5: (1, 2, 3)}}, "no axis 5"),
+        ({"x": {0: (4, 2, 3)}}, "not ordered"),
+        ({"x": {0: (4, 5, 6)}}, "outside"),
+        ({"x": {0: 7}}, "is not"),
+        ({"x": {0: "batch"}}, "no axis gives sizes to 'batch'"),
+    ],
+)
+def test_bad_dynamic_shapes(shapes, text):
+    with pytest.raises(errors.InputError, match=text):
+        torch2trt.convert(lambda x: torch.exp(x), torch.ones(2, 3), dynamic_shapes=shapes)
+
+
+def test_weight_names_and_overrides(net):
+    x = torch.randn(2, 4)
+    converted = torch2trt.convert(net, x)
+    assert set(converted.weights.origins) >= {"first.weight", "second.weight"}
+    assert converted.weights.keys() == set(net.state_dict())
+    other = Net().eval()
+    actual = converted.evaluate_with(other.state_dict(), x)
+    torch.testing.assert_close(actual, other(x).detach())
+
+
+def test_computed_weights_are_computed_again():
+    class Folded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 4))
+            self.scale = nn.Parameter(torch.randn(3))
+
+        def forward(self, x):
+            return x @ (self.weight * self.scale[:, None]).T
+
+    first, second, x = Folded().eval(), Folded().eval(), torch.randn(2, 4)
+    converted = torch2trt.convert(first, x)
+    assert converted.weights.keys() == {"weight", "scale"}
+    torch.testing.assert_close(converted.evaluate(x), first(x).detach())
+    torch.testing.assert_close(converted.evaluate_with(second.state_dict(), x), second(x).detach())
+
+
+def test_weights_are_not_copied(net):
+    converted = torch2trt.convert(net, torch.randn(2, 4))
+    layers = [converted.network.get_layer(i) for i in range(converted.network.num_layers)]
+    constants = [layer for layer in layers if layer.type == trt.LayerType.CONSTANT]
+    for layer in constants:
+        layer.__class__ = trt.IConstantLayer
+    addresses = {layer.weights.ctypes.data for layer in constants if hasattr(layer.weights, "ctypes")}
+    assert net.first.weight.data_ptr() in addresses
+
+
+def test_network_outlives_its_module():
+    x = torch.randn(2, 4)
+    net = Net().eval()
+    expected = net(x).detach()
+    converted = torch2trt.convert(net, x)
+    del net
+    converted.trace = converted.graph = None
+    gc.collect()
+    result = torch2trt.reference.evaluate(converted.network, {"image": x})
+    torch.testing.assert_close(result["output"], expected)
+
+
+def test_serialize_writes_a_whole_file_or_none(net, tmp_path):
+    converted = torch2trt.convert(net, torch.randn(2, 4))
+    path = tmp_path / "net.engine"
+    path.write_bytes(b"before")
+    blob = converted.serialize(path, optimization_level=0)
+    assert path.read_bytes() == blob and os.listdir(tmp_path) == ["net.engine"]
+    with pytest.raises(errors.Torch2TRTError, match="missing"):
+        converted.serialize(tmp_path / "missing" / "net.engine")
+    with pytest.raises(errors.InputError, match="unknown build option"):
+        converted.serialize(speed="fast")
+
+
+def test_interrupted_build_leaves_no_file(net, tmp_path, monkeypatch):
+    from torch2trt.engine import build
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    converted = torch2trt.convert(net, torch.randn(2, 4))
+    monkeypatch.setattr(build, "serialize_network", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        converted.serialize(tmp_path / "net.engine")
+    assert os.listdir(tmp_path) == []
+
+
+def test_wrong_inputs_to_evaluate(net):
+    converted = torch2trt.convert(net, torch.randn(2, 4))
+    with pytest.raises(errors.InputError, match="expected 1 tensors"):
+        converted.evaluate(torch.randn(2, 4), torch.randn(2, 4))
+    with pytest.raises(errors.InputError):
+        converted.evaluate(torch.randn(3, 4))
+    with pytest.raises(errors.InputError):
+        converted.evaluate(torch.ones(2, 4, dtype=torch.int64))
+
+
+def test_names_that_clash(net):
+    with pytest.raises(errors.InputError, match="must differ"):
+        torch2trt.convert(lambda a, b: a + b, (torch.ones(1), torch.ones(1)), input_names=["x", "x"])
+    with pytest.raises(errors.InputError, match="2 output names"):
+        torch2trt.convert(net, torch.ones(1, 4), output_names=["a", "b"])
+
+
+def test_bad_exclude_pattern(net):
+    with pytest.raises(errors.InputError, match="regular expression"):
+        torch2trt.convert(net, torch.ones(1, 4), param_exclude="(")

@@ -1,0 +1,72 @@
+"""Every row of tests/cases, in every mode."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import torch2trt
+from tests import harness
+from tests.harness import Case
+from torch2trt import registry
+
+CASES = harness.load_cases()
+cases = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+
+
+@cases
+def test_case(case: Case) -> None:
+    expected = harness.call(case.function, case.inputs)
+    with torch2trt.torch_network():
+        _, graph = torch2trt.torch2trt(case.function, harness.clone(case.inputs))
+    debug = torch2trt.debug_call_graph(graph, harness.clone(case.inputs))
+    harness.assert_same(debug, expected, rtol=0, atol=0, what="debug mode")
+
+    converted = harness.convert(case)
+    args, kwargs = torch2trt.tracing.normalize_inputs(harness.clone(case.inputs))
+    actual = converted.evaluate(*args, **kwargs)
+    harness.assert_same(actual, expected, rtol=case.rtol, atol=case.atol, what="evaluator")
+
+    for inputs in case.others:
+        args, kwargs = torch2trt.tracing.normalize_inputs(harness.clone(inputs))
+        actual = converted.evaluate(*args, **kwargs)
+        expected = harness.call(case.function, inputs)
+        harness.assert_same(actual, expected, rtol=case.rtol, atol=case.atol, what="other size")
+
+    if case.unbuilt:
+        with pytest.raises(torch2trt.errors.BuildError):
+            converted.serialize(optimization_level=0)
+    else:
+        assert converted.serialize(optimization_level=0)
+
+
+@pytest.mark.gpu
+@cases
+def test_engine(case: Case) -> None:
+    """The engine against eager, at every size; half precision and TF32-free float32 within the evaluator's bounds."""
+    if case.unbuilt:
+        pytest.skip(case.unbuilt)
+    engine = harness.convert(case).build(auto_device=True, auto_contiguous=True)
+    for inputs in (case.inputs, *case.others):
+        args, kwargs = torch2trt.tracing.normalize_inputs(harness.clone(inputs))
+        expected = harness.call(case.function, inputs)
+        harness.assert_same(engine(*args, **kwargs), expected, **harness.engine_tolerance(case))
+
+
+def test_dynamic_cases_run_at_two_sizes_that_were_not_traced() -> None:
+    for case in CASES:
+        assert not case.dynamic or len(case.others) >= 2, case.name
+
+
+def test_every_handler_has_a_case() -> None:
+    used = set()
+    for case in CASES:
+        used |= harness.handlers_used(harness.convert(case))
+    builtin = {name for name, handler in registry.handlers().items() if handler.builtin}
+    assert builtin - used == set(), "handlers that no row of tests/cases reaches"
+
+
+def test_cases_have_random_data() -> None:
+    for case in CASES:
+        leaves = torch2trt.structure.flatten(torch2trt.tracing.normalize_inputs(case.inputs))[0]
+        assert any(leaf.numel() == 0 or leaf.dim() == 0 or bool(torch.any(leaf != 0)) for leaf in leaves), case.name

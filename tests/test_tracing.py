@@ -1,0 +1,191 @@
+"""From a module to our graph: inputs, outputs, names, and the module as it was."""
+
+from __future__ import annotations
+
+import collections
+import copy
+import functools
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from torch2trt import errors, structure, tracing
+
+
+def trace(module, *args, **kwargs):
+    return tracing.trace_graph(module, args, kwargs)[1]
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+        self.head = nn.Linear(4, 2)
+        self.twin = self.head
+        self.register_buffer("offset", torch.ones(2))
+        self.register_buffer("table", torch.ones(2), persistent=False)
+        self.unused = nn.Linear(3, 3)
+        self.plain = torch.ones(2)
+
+    def forward(self, image, mask=None):
+        y = self.twin(self.encoder(image)) + self.offset + self.table + self.plain
+        return y if mask is None else y * mask
+
+
+def test_scopes_sources_and_parameters():
+    graph = trace(Net().eval(), torch.randn(1, 4))
+    linear = [node for node in graph.nodes if node.kind == "aten::linear"]
+    assert [node.scope for node in linear] == ["encoder.0", "head"] or [node.scope for node in linear] == [
+        "encoder.0",
+        "twin",
+    ]
+    assert all("test_tracing.py:" in node.source for node in linear)
+    assert set(graph.parameters) == {"encoder.0.weight", "encoder.0.bias", "head.weight", "head.bias", "offset"}
+    assert linear[1].argument("weight").key == "head.weight"
+    assert linear[0].outputs[0].shape == (1, 4) and linear[0].outputs[0].dtype == torch.float32
+
+
+def test_arguments_are_bound_by_schema():
+    graph = trace(lambda x: torch.sum(x, 1, keepdim=True).to(torch.float16), torch.randn(2, 3))
+    total, cast = graph.nodes
+    assert (total.kind, total.overload) == ("aten::sum", "dim_IntList")
+    assert total.argument("dim") == [1] and total.argument("keepdim") is True
+    assert cast.argument("dtype") is torch.float16
+    with pytest.raises(errors.InternalError, match="nothing"):
+        total.argument("nothing")
+
+
+def test_python_scalars_are_numbers():
+    graph = trace(lambda x: x * 0.5 + 2, torch.randn(2))
+    assert graph.nodes[0].argument("other") == 0.5
+    assert graph.nodes[1].argument("other") == 2
+
+
+@pytest.mark.parametrize(
+    ("inputs", "names"),
+    [
+        (torch.zeros(1), ["a"]),
+        ((torch.zeros(1), torch.ones(1)), ["a", "b"]),
+        ({"b": torch.zeros(1), "a": torch.ones(1)}, ["b", "a"]),
+        (([torch.zeros(1), torch.ones(1)], {"k": torch.zeros(1)}), ["a_0", "a_1", "b_k"]),
+        (tracing.Call((torch.zeros(1),), {"b": torch.ones(1)}), ["a", "b"]),
+    ],
+)
+def test_input_names(inputs, names):
+    args, kwargs = tracing.normalize_inputs(inputs)
+    assert tracing.default_input_names(lambda a, b=None: a, args, kwargs) == names
+
+
+def test_var_positional_names():
+    assert tracing.default_input_names(lambda a, *rest: a, (torch.zeros(1),) * 3, {}) == ["a", "rest_0", "rest_1"]
+
+
+Point = collections.namedtuple("Point", ["x", "y"])
+
+
+def test_outputs_of_any_nesting():
+    def nested(x):
+        y = x + 1
+        return {"a": (y, None, 3), "b": [x, {"c": y}], "d": Point(y, "text")}
+
+    x = torch.randn(2)
+    graph = trace(nested, x)
+
+    leaves, nesting = structure.flatten(nested(x))
+    assert nesting == graph.output_structure and len(leaves) == len(graph.outputs) == 4
+    assert graph.outputs[1] is graph.inputs[0]
+    assert graph.outputs[0] is graph.outputs[2]
+
+
+def test_unused_inputs_stay():
+    graph = trace(lambda x, y: x + 1, torch.zeros(2), torch.zeros(3))
+    assert graph.input_names == ["x", "y"] and graph.inputs[1].shape == (3,)
+
+
+def test_module_is_left_as_it_was():
+    module = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
+    module[0].eval()
+    module[0].weight.requires_grad_(False)
+    calls = []
+    module[1].register_forward_hook(lambda *_: calls.append(1))
+    before = copy.deepcopy(module.state_dict())
+    flags = [child.training for child in module.modules()]
+    random_state = torch.get_rng_state()
+    x = torch.randn(3, 4)
+    random_state = torch.get_rng_state()
+    with pytest.warns(UserWarning, match="training mode"):
+        trace(module, x)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert [child.training for child in module.modules()] == flags
+    assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
+    assert not module[0].weight.requires_grad and module[1].weight.requires_grad
+    assert module[1].weight.grad is None and len(module[1]._forward_hooks) == 1
+    assert torch.is_grad_enabled()
+
+
+def test_inputs_are_left_as_they_were():
+    x = torch.zeros(3)
+    trace(lambda x: x.add_(1), x)
+    assert torch.equal(x, torch.zeros(3))
+
+
+def test_function_with_modules_in_its_closure():
+    linear = nn.Linear(2, 2)
+    graph = trace(lambda x: linear(x), torch.randn(1, 2))
+    assert set(graph.parameters) == {"linear.weight", "linear.bias"}
+    graph = trace(functools.partial(lambda m, x: m(x), linear), torch.randn(1, 2))
+    assert len(graph.parameters) == 2
+
+
+class Double(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return torch.exp(x) * 2
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+def test_custom_autograd_function_is_looked_into():
+    graph = trace(lambda x: Double.apply(x + 1), torch.randn(2))
+    assert [node.kind for node in graph.nodes] == ["aten::add", "aten::exp", "aten::mul"]
+
+
+def test_tracer_warnings_once_with_the_line():
+    def branchy(x):
+        for _ in range(3):
+            if x.sum() > 0:
+                x = x + 1
+        return x
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trace(branchy, torch.ones(2))
+    ours = [w for w in caught if issubclass(w.category, torch.jit.TracerWarning)]
+    assert len(ours) == 1 and ours[0].filename.endswith("test_tracing.py")
+    assert not [w for w in caught if "deprecated" in str(w.message)]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: trace("resnet18", torch.zeros(1)), errors.InputError, "must be an nn.Module or a function, not str"),
+        (lambda: trace(Net().eval(), 1, 2), errors.InputError, "no tensor"),
+        (lambda: trace(Net().eval()), errors.InputError, "missing a required argument: 'image'"),
+        (lambda: trace(Net().eval(), torch.zeros(1), torch.zeros(1), torch.zeros(1)), errors.InputError, "too many"),
+        (lambda: trace(Net().eval(), torch.zeros(1, 5)), errors.TraceError, "mat1 and mat2"),
+        (lambda: trace(Net().eval(), torch.zeros(1, 4, device="meta")), errors.InputError, "meta"),
+        (lambda: trace(nn.Linear(4, 2, device="meta").eval(), torch.zeros(1, 4)), errors.InputError, "is on meta and"),
+        (
+            lambda: tracing.trace_graph(Net().eval(), (torch.zeros(1, 4),), input_names=["a", "b"]),
+            errors.InputError,
+            "2 input names",
+        ),
+    ],
+)
+def test_bad_input(call, error, text):
+    with pytest.raises(error, match=text):
+        call()

@@ -1,0 +1,109 @@
+"""Eager against the network, node by node."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import torch2trt
+from torch2trt import emit, errors, registry
+from torch2trt.verify import difference, verify
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(4, 3)
+        self.second = nn.Linear(3, 2)
+
+    def forward(self, image):
+        return self.second(torch.cosh(self.first(image)))
+
+
+@pytest.fixture
+def net():
+    return Net().eval()
+
+
+@pytest.fixture
+def wrong_cosh():
+    """A handler that is slightly wrong."""
+    before = dict(registry._handlers)
+
+    @torch2trt.register_node_handler("aten::cosh", override=True)
+    def cosh(inputs, attributes):
+        if not torch2trt.has_trt_tensor(inputs):
+            return [torch.cosh(inputs[0])]
+        return [emit.mul(emit.unary("COSH", inputs[0]), 1.01)]
+
+    yield
+    registry._handlers.clear()
+    registry._handlers.update(before)
+
+
+def test_all_agree(net):
+    report = verify(net, torch.randn(2, 4))
+    assert report and report.first_divergence is None
+    assert [row.kind for row in report.rows] == ["aten::linear", "aten::cosh", "aten::linear"]
+    assert report.rows[0].scope == "first" and report.rows[0].layers and report.rows[0].network.cosine > 0.999999
+    assert "all agree" in str(report)
+
+
+def test_first_divergence_is_named(net, wrong_cosh):
+    report = verify(net, torch.randn(2, 4))
+    first = report.first_divergence
+    assert not report and first.kind == "aten::cosh" and "test_verify.py:" in first.source
+    assert abs(first.network.actual / first.network.expected - 1.01) < 1e-4
+    assert any(layer.startswith("cosh") for layer in first.layers) and first.inputs
+    assert first.source in str(report)
+
+
+def test_other_inputs_than_those_converted(net):
+    converted = torch2trt.convert(net, torch.randn(2, 4), dynamic_shapes={"image": {0: (1, 2, 8)}})
+    assert verify(converted, torch.randn(7, 4))
+
+
+def test_float16_overflow_is_named():
+    report = verify(lambda x: torch.exp(x) - 1, torch.tensor([20.0]))
+    assert report.first_float16_overflow.kind == "aten::exp" and "unsafe in float16" in str(report)
+
+
+def test_report_as_table_json_and_picture(net, wrong_cosh, tmp_path):
+    from rich.console import Console
+
+    report = verify(net, torch.randn(2, 4))
+    console = Console(record=True, width=160, file=io.StringIO())
+    console.print(report.table())
+    text = console.export_text()
+    assert text.count("aten::") == 3 and text.count("<-") >= 1
+    report.to_json(tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text())["ok"] is False
+    report.plot(tmp_path / "report.png")
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "within"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], True),
+        ([1.0, 2.1], [1.0, 2.0], False),
+        ([float("nan")], [float("nan")], True),
+        ([float("nan")], [1.0], False),
+        ([float("inf")], [float("inf")], True),
+        ([float("-inf")], [float("inf")], False),
+        ([], [], True),
+    ],
+)
+def test_difference(actual, expected, within):
+    assert difference(torch.tensor(actual), torch.tensor(expected), 1e-4, 1e-5).within is within
+
+
+def test_an_engine_needs_a_gpu(net):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(errors.InputError, match="needs a GPU"):
+        verify(net, torch.randn(2, 4), engine=True)
