@@ -95,7 +95,7 @@ def check(context: Context, layer: Any, method: str) -> None:
 def _shape(tensor: Any) -> tuple[int, ...] | None:
     try:
         return tuple(tensor.shape)
-    except ValueError:  # dims that TensorRT could not infer have a negative length
+    except (ValueError, RuntimeError):  # dims that TensorRT could not infer: of negative length, or an error by now
         return None
 
 
