@@ -50,10 +50,12 @@ _seeds = itertools.count()
 
 
 def rand(*shape: int, dtype: torch.dtype = torch.float32, low: float = -2.0, high: float = 2.0) -> torch.Tensor:
-    """Seeded uniform numbers; integers in ``[low, high)``; booleans."""
+    """Seeded uniform numbers; integers in ``[low, high)``; booleans, the first of them true."""
     generator = torch.Generator().manual_seed(next(_seeds))
     if dtype == torch.bool:
-        return torch.rand(shape, generator=generator) > 0.5
+        drawn = torch.rand(shape, generator=generator) > 0.5
+        drawn.view(-1)[:1] = True  # some are so small that none would be
+        return drawn
     if dtype.is_floating_point:
         return (torch.rand(shape, generator=generator) * (high - low) + low).to(dtype)
     return torch.randint(int(low), int(high), shape, generator=generator, dtype=dtype)

@@ -154,6 +154,22 @@ def test_custom_autograd_function_is_looked_into():
     assert [node.kind for node in graph.nodes] == ["aten::add", "aten::exp", "aten::mul"]
 
 
+class Aliases(nn.Module):
+    def forward(self, x):
+        y = torch.swapaxes(x, -1, -2).clip(min=0.1).moveaxis(0, 1)
+        y = torch.multiply(torch.true_divide(y, 3), torch.divide(y, 2, rounding_mode="floor"))
+        return torch.greater(y, 0.5), torch.subtract(torch.row_stack((y, y)), 1, alpha=2).absolute_()
+
+
+def test_aliases_of_ops_are_the_ops_in_submodules_too():
+    x = torch.randn(2, 3, 4)
+    outside = trace(Aliases().forward, x)
+    inside = trace(nn.Sequential(Aliases()), x)
+    kinds = [(node.kind, node.overload, node.schema.name) for node in inside.nodes]
+    assert kinds == [(node.kind, node.overload, node.schema.name) for node in outside.nodes]
+    assert ("aten::transpose", "int", "aten::transpose") in kinds
+
+
 def test_tracer_warnings_once_with_the_line():
     def branchy(x):
         for _ in range(3):

@@ -129,6 +129,53 @@ def schema_of(name: str, overload: str) -> Schema | None:
     return next((schema for schema in schemas_of(name) if schema.overload == overload), None)
 
 
+_ALIASES = {
+    f"aten::{alias}{suffix}": f"aten::{name}{suffix}"
+    for suffix in ("", "_")
+    for name, aliases in {
+        "abs": "absolute",
+        "acos": "arccos",
+        "acosh": "arccosh",
+        "asin": "arcsin",
+        "asinh": "arcsinh",
+        "atan": "arctan",
+        "atanh": "arctanh",
+        "clamp": "clip",
+        "deg2rad": "radians",
+        "det": "linalg_det",
+        "div": "divide true_divide",
+        "ge": "greater_equal",
+        "gt": "greater",
+        "le": "less_equal",
+        "lt": "less",
+        "movedim": "moveaxis",
+        "mul": "multiply",
+        "ne": "not_equal",
+        "neg": "negative",
+        "outer": "ger",
+        "rad2deg": "degrees",
+        "sub": "subtract",
+        "transpose": "swapaxes swapdims",
+        "trunc": "fix",
+        "vstack": "row_stack",
+    }.items()
+    for alias in aliases.split()
+}
+
+
+def canonical_schema(schema: Schema) -> Schema:
+    """The schema of the operator that this one is only another name of; itself when it is no alias.
+
+    torch.jit.trace replaces aliases by these names in the outermost forward alone.
+    """
+    name = _ALIASES.get(schema.name)
+    types = [argument.type for argument in schema.arguments]
+    for other in schemas_of(name) if name else ():
+        if [argument.type for argument in other.arguments] == types:
+            return other
+    return schema
+
+
 _DTYPES: tuple[torch.dtype, ...] = (
     torch.uint8,
     torch.int8,

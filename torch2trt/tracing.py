@@ -344,6 +344,8 @@ class GraphReader:
         schema = torch_compat.parse_schema(raw.schema())
         args = [self._operand(value) for value in raw.inputs()]
         if schema is not None:
+            schema = torch_compat.canonical_schema(schema)
+            kind = schema.name
             for index, argument in enumerate(schema.arguments[: len(args)]):
                 if argument.is_dtype and type(args[index]) is int:
                     args[index] = torch_compat.dtype_of_code(args[index])
