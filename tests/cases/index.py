@@ -190,6 +190,16 @@ CASES = [
     Case(
         "nonzero-tuple", lambda x: x.nonzero(as_tuple=True), rand(3, 4, dtype=_I, low=0, high=2), unbuilt=_NO_NON_ZERO
     ),
+    Case("where-condition", torch.where, rand(3, 4, dtype=torch.bool), unbuilt=_NO_NON_ZERO),
+    Case(
+        "where-condition-dynamic",
+        lambda x: (*torch.where(x > 0), x[torch.where(x > 0.5)]),
+        rand(3, 4),
+        {"x": {0: (0, 3, 8), 1: (1, 4, 8)}},
+        [rand(5, 2), rand(0, 3), rand(1, 1)],
+        unbuilt=_NO_NON_ZERO,
+    ),
+    Case("where-condition-scalar", torch.where, torch.tensor(2.0), unbuilt=_NO_NON_ZERO),
     Case("nonzero-tuple-scalar", lambda x: x.nonzero(as_tuple=True), torch.tensor(2.0), unbuilt=_NO_NON_ZERO),
     Case(
         "nonzero_static",

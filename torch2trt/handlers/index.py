@@ -153,6 +153,12 @@ def aten_nonzero_numpy(self: Tensor) -> list[Any]:
     return [emit.take(found, axis, 1) for axis in range(max(1, emit.rank_of(self)))]
 
 
+@op("aten::where")
+def aten_where_condition(condition: Tensor) -> list[Any]:
+    """``where(Tensor condition) -> Tensor[]``: as ``nonzero_numpy``."""
+    return aten_nonzero_numpy(condition)
+
+
 @op("aten::nonzero_static")
 def aten_nonzero_static(self: Tensor, size: int, fill_value: int = -1) -> Any:
     """``nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor``: a known count needs no non-zero
