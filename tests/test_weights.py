@@ -67,3 +67,13 @@ def test_weight_map_lists_all_that_is_wrong():
         mapping.compute({"a": torch.ones(3), "b": torch.ones(4)})
     assert mapping.compute({"a": torch.ones(2)}, partial=True).keys() == {"a"}
     assert mapping.compute({"a": torch.ones(2), "b": torch.ones(2)})["b"].dtype == torch.float16
+
+
+def test_constants_follow_the_state_dict_to_its_device():
+    """The ``meta`` device stands for a GPU: it mixes with CPU tensors as little."""
+    weight = parameter("w", 3)
+    moved = derive(torch.add, weight, torch.arange(3.0))
+    result = derive(torch.cat, [moved, torch.ones(2), derive(torch.Tensor.to, weight, "cpu")])
+    computed = origin(result).compute({"w": torch.ones(3, device="meta")})
+    assert computed.device.type == "meta" and computed.shape == (8,)
+    assert torch.equal(origin(moved).compute({"w": torch.ones(3)}), torch.tensor([1.0, 2.0, 3.0]))

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from .convert import Converted, build_engine, check, convert
     from .core import debug_call_graph, register_node_handler, torch2trt
     from .dynamic import Input
+    from .engine.run import Engine
     from .verify import verify
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Converted",
+    "Engine",
     "Input",
     "build_engine",
     "check",
@@ -45,6 +47,7 @@ __all__ = [
 # Public name → where it is: ``module`` or ``module:name there``. ``core`` registers torch2trt's own handlers first.
 _HOMES = {
     "Converted": "convert",
+    "Engine": "engine.run",
     "Input": "dynamic",
     "build_engine": "convert",
     "check": "convert",

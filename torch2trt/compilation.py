@@ -7,7 +7,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import regex
 import torch
@@ -28,6 +28,9 @@ from .tracing import Inputs
 from .trt_compat import trt
 from .weights import origin
 
+if TYPE_CHECKING:
+    from .engine.cached import CacheChoice
+
 __all__ = ["CompiledModule", "Explanation", "compile_module", "explain"]
 
 BACKENDS = ("engine", "reference")
@@ -45,6 +48,7 @@ class CompileOptions:
     keep_float32: str | None = None
     allow_float64_as_float32: bool = False
     backend: str = "engine"
+    engine_cache: CacheChoice = None
     build: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
 
@@ -100,8 +104,9 @@ def compile_module(module: torch.nn.Module, inputs: Inputs, **options: Any) -> C
             :func:`torch2trt.convert`; ``exclude``, a pattern of the ``regex`` package over op kinds and module scopes
             that stay in PyTorch; ``min_block_size``, the fewest nodes that are worth an engine; ``full=True`` to raise
             if a node would stay in PyTorch; ``backend="reference"`` to run the networks in the reference evaluator,
-            which needs no GPU; ``build``, a dict of :class:`torch2trt.engine.build.BuildOptions` fields; ``run``, a
-            dict of options of :class:`torch2trt.engine.run.Engine`.
+            which needs no GPU; ``engine_cache``, where engines are kept to be found again
+            (:mod:`torch2trt.engine.cached`); ``build``, a dict of :class:`torch2trt.engine.build.BuildOptions` fields;
+            ``run``, a dict of options of :class:`torch2trt.engine.run.Engine`.
 
     Raises:
         InputError: an option does not exist or does not fit.
@@ -327,7 +332,10 @@ class CompiledModule(torch.nn.Module):
             engine = Engine.from_bytes(blob, auto_contiguous=True, **self._options.run)
         else:
             engine = compilation.network(segment).build(
-                auto_contiguous=True, **self._options.build, **self._options.run
+                engine_cache=self._options.engine_cache,
+                auto_contiguous=True,
+                **self._options.build,
+                **self._options.run,
             )
         self._engines.append(engine)
         return lambda tensors: engine(*tensors)

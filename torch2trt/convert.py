@@ -30,6 +30,8 @@ from .weights import WeightMap
 if TYPE_CHECKING:
     from .engine.build import BuildOptions
     from .engine.bundle import Bundle
+    from .engine.cache import DiskCache
+    from .engine.cached import CacheChoice
     from .engine.run import Engine
     from .engine.signature import EngineSignature
 
@@ -137,12 +139,20 @@ class Converted:
                 profile[held.name] = (shapes[0], shapes[1], shapes[2])
         return profile
 
-    def serialize(self, path: str | os.PathLike[str] | None = None, *, progress: bool = False, **options: Any) -> bytes:
+    def serialize(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        progress: bool = False,
+        engine_cache: CacheChoice = None,
+        **options: Any,
+    ) -> bytes:
         """Build an engine ahead of time; needs no GPU.
 
         Args:
             path: where to write the bytes too; an existing file is replaced only by a complete one.
             progress: show TensorRT's progress.
+            engine_cache: where engines are kept to be found again: see :mod:`torch2trt.engine.cached`.
             options: fields of :class:`torch2trt.engine.build.BuildOptions`.
 
         Raises:
@@ -151,23 +161,17 @@ class Converted:
         """
         from .engine.build import write_file_atomically
 
-        blob = self._plan(_build_options(options), progress)
+        blob = self.bundle(progress=progress, engine_cache=engine_cache, **options).plan
         if path is not None:
             write_file_atomically(path, blob)
         return blob
 
-    def _plan(self, options: BuildOptions, progress: bool) -> bytes:
-        from .engine.build import serialize_network
-
-        profile = self.profile()
-        profiles = [profile] if profile else []
-        return serialize_network(self.builder, self.network, options, profiles=profiles, progress=progress)
-
-    def build(self, *, progress: bool = False, **options: Any) -> Engine:
+    def build(self, *, progress: bool = False, engine_cache: CacheChoice = None, **options: Any) -> Engine:
         """Build an engine and load it; needs a GPU.
 
         Args:
             progress: show TensorRT's progress.
+            engine_cache: where engines are kept to be found again: see :mod:`torch2trt.engine.cached`.
             options: fields of :class:`torch2trt.engine.build.BuildOptions`, and options of
                 :class:`torch2trt.engine.run.Engine`.
 
@@ -176,26 +180,61 @@ class Converted:
             EngineError: there is no GPU.
             InputError: an option does not exist.
         """
+        from .engine.cached import open_cache
         from .engine.run import Engine
 
         building = {key: options.pop(key) for key in list(options) if key in _build_option_names()}
-        return Engine(self.bundle(progress=progress, **building), weights=self.weights, **options)
+        cache = open_cache(engine_cache)
+        bundle, current = self._make(_build_options(building), progress, cache)
+        if cache is not None:
+            options.setdefault("kernel_cache", cache)
+        engine = Engine(bundle, weights=self.weights, **options)
+        if not current:
+            engine.refit(self._used_parameters())
+        return engine
 
-    def bundle(self, *, progress: bool = False, **options: Any) -> Bundle:
+    def bundle(self, *, progress: bool = False, engine_cache: CacheChoice = None, **options: Any) -> Bundle:
         """Build an engine ahead of time, with all that a program that loads it needs to know; needs no GPU.
 
         Args:
             progress: show TensorRT's progress.
+            engine_cache: where engines are kept to be found again: see :mod:`torch2trt.engine.cached`.
             options: fields of :class:`torch2trt.engine.build.BuildOptions`.
         """
+        from .engine.cached import open_cache
+        from .engine.run import Engine
+
+        bundle, current = self._make(_build_options(options), progress, open_cache(engine_cache))
+        if current:
+            return bundle
+        with Engine(bundle, weights=self.weights) as engine:
+            engine.refit(self._used_parameters())
+            return engine.bundle(kernels=False)
+
+    def _make(self, options: BuildOptions, progress: bool, cache: DiskCache | None) -> tuple[Bundle, bool]:
+        """An engine, and whether it holds the module's weights: one from the cache may hold older ones."""
         from .engine.bundle import Bundle, Environment
+        from .engine.cached import find_or_build
         from .engine.refit import StoredWeights
 
-        chosen = _build_options(options)
+        profile = self.profile()
         shapes = {key: tuple(tensor.shape) for key, tensor in self.graph.parameters.items()}
-        plan = self._plan(chosen, progress)
-        weights = StoredWeights.of(self.weights)
-        return Bundle(plan, self.signature(), chosen, Environment.here(), weights, shapes)
+        plan, current = find_or_build(
+            self.builder,
+            self.network,
+            options,
+            profiles=[profile] if profile else [],
+            weights=self.weights,
+            cache=cache,
+            progress=progress,
+        )
+        stored = StoredWeights.of(self.weights)
+        return Bundle(plan, self.signature(), options, Environment.here(), stored, shapes), current
+
+    def _used_parameters(self) -> dict[str, torch.Tensor]:
+        """The entries of the module's ``state_dict`` that the network's weights come from."""
+        used = self.weights.keys()
+        return {key: tensor for key, tensor in self.graph.parameters.items() if key in used}
 
     def signature(self) -> EngineSignature:
         """What an engine of this network takes and gives, in terms of the module."""

@@ -53,8 +53,12 @@ class Origin:
             if key not in state_dict:
                 raise InputError(f"the state_dict has no entry {key!r}")
             return state_dict[key].detach()
+        args = [_replace(value, done) for value in self.inputs]
+        device = _accelerator(args)
+        if device is not None:
+            args = [_moved(value, device) for value in args]
         with torch.no_grad():
-            return self.function(*(_replace(value, done) for value in self.inputs))
+            return self.function(*args)
 
     def origins(self) -> Iterator[Origin]:
         """The origins among the inputs."""
@@ -89,6 +93,24 @@ def _replace(value: Any, done: dict[int, Any]) -> Any:
         return done[id(value)]
     if isinstance(value, (list, tuple)):
         return type(value)(_replace(item, done) for item in value)
+    return value
+
+
+def _accelerator(value: Any) -> torch.device | None:
+    """The device of the first tensor in ``value`` that is not on the CPU; None when all are."""
+    if isinstance(value, torch.Tensor):
+        return None if value.device.type == "cpu" else value.device
+    if isinstance(value, (list, tuple)):
+        return next((found for item in value if (found := _accelerator(item)) is not None), None)
+    return None
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    """``value`` with its tensors on ``device``: constants of the trace were made where the module was traced."""
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_moved(item, device) for item in value)
     return value
 
 

@@ -131,6 +131,16 @@ def test_convert_to_torch2trts_own_file(folder):
     assert bundle.options.workspace == 64 * 2**20
 
 
+def test_convert_with_an_engine_cache(folder):
+    command = f"torch2trt convert models.py {IMAGE} --engine-cache cache --json"
+    contents = []
+    for name in ("one.engine", "two.engine"):
+        answer(run(f"{command} -o {name}", folder))
+        contents.append((folder / name).read_bytes())
+    assert contents[0] == contents[1]
+    assert len(list((folder / "cache").glob("*.entry"))) == 1
+
+
 def test_quiet_and_verbose(folder):
     quiet = run(f"torch2trt convert models.py {IMAGE} -o net.engine -q", folder)
     loud = run(f"torch2trt convert models.py {IMAGE} -o net.engine -v", folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -162,6 +163,20 @@ class BuildOptionsGroup(OptionGroup):
             "profiling_verbosity": "detailed" if self.detailed else "layer_names_only",
         }
         return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass
+class CachedBuildOptions(BuildOptionsGroup):
+    """How an engine is built, and where it may be found instead."""
+
+    engine_cache: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Take the engine from there if it was built before, else keep it there."),
+    ] = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Fields of :class:`torch2trt.engine.build.BuildOptions`, and ``engine_cache``."""
+        return {**super().arguments(), "engine_cache": self.engine_cache}
 
 
 def parse_bytes(text: str) -> int:

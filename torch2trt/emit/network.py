@@ -116,6 +116,8 @@ def _name(context: Context, layer: Any, method: str) -> None:
     ordinal = names.get(base, 0)
     names[base] = ordinal + 1
     layer.name = f"{base}.{ordinal}"
+    # An engine gives fused layers names of its own, and keeps what its inspector shows of where they came from here.
+    layer.metadata = layer.name
     if node is not None:
         context.state.node_of[layer.name] = node.name
     for index in range(layer.num_outputs):

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,7 +236,7 @@ class EngineCache:
             refittable: whether an engine with other weights will do, because it can be refitted.
 
         Raises:
-            EngineError: the cache folder cannot be written.
+            EngineError: the cache folder cannot be made.
         """
         identity = make_key(kind="engine", **_machine(), structure=structure)
         key = identity if refittable else make_key(engine=identity, weights=weights)
@@ -245,7 +246,10 @@ class EngineCache:
                 known, _, content = stored.partition(b"\n")
                 return CachedEngine(content, fresh=False, same_weights=known == weights.encode())
             content = build()
-            self.cache.put(key, weights.encode() + b"\n" + content)
+            try:
+                self.cache.put(key, weights.encode() + b"\n" + content)
+            except EngineError as error:  # a full disk: what took so long to build is not thrown away for it
+                warnings.warn(f"the engine is built, but not kept in the cache: {error.message}", stacklevel=2)
             return CachedEngine(content, fresh=True, same_weights=True)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ...errors import EngineError, InputError
-from ..options import BuildOptionsGroup, ConvertOptions, ModelArgument, ModelOptions
+from ..options import CachedBuildOptions, ConvertOptions, ModelArgument, ModelOptions
 from ..output import Output
 
 
@@ -18,7 +18,7 @@ def bench(
     model: ModelArgument,
     source: ModelOptions,
     conversion: ConvertOptions,
-    build: BuildOptionsGroup,
+    build: CachedBuildOptions,
     runs: Annotated[int, typer.Option(help="How many runs the medians are of.")] = 100,
     warmup: Annotated[int, typer.Option(help="How many runs come before.")] = 20,
     cuda_graph: Annotated[bool, typer.Option(help="Run the engine from a CUDA graph too.")] = True,
@@ -27,6 +27,7 @@ def bench(
     import torch
 
     from ... import structure, tracing
+    from ...engine.run import Engine
 
     if not torch.cuda.is_available():
         raise EngineError("bench needs an NVIDIA GPU, and torch sees none")
@@ -37,8 +38,9 @@ def bench(
         bound = source.bind(named)
     with out.working("building the engine"):
         converted = conversion.convert(named, bound)
-        engine = converted.build(**build.arguments())
-        graphed = converted.build(cuda_graph=True, **build.arguments()) if cuda_graph else None
+        bundle = converted.bundle(**build.arguments())
+        engine = Engine(bundle)
+        graphed = Engine(bundle, cuda_graph=True) if cuda_graph else None
     leaves, nesting = structure.flatten(tracing.normalize_inputs(bound.inputs))
     args, kwargs = structure.unflatten([leaf.cuda() for leaf in leaves], nesting)
     module = named.module.cuda() if isinstance(named.module, torch.nn.Module) else named.module

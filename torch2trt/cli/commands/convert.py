@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ...errors import InputError
-from ..options import BuildOptionsGroup, ConvertOptions, ModelArgument, ModelOptions
+from ..options import CachedBuildOptions, ConvertOptions, ModelArgument, ModelOptions
 from ..output import Output
 from ..target import BUNDLE_SUFFIX
 
@@ -25,7 +25,7 @@ def convert(
     ],
     source: ModelOptions,
     conversion: ConvertOptions,
-    build: BuildOptionsGroup,
+    build: CachedBuildOptions,
 ) -> None:
     """Convert a model and build its engine; needs no GPU."""
     options = build.arguments()

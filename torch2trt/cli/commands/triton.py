@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...errors import InputError
-from ..options import BuildOptionsGroup, ConvertOptions, ModelOptions
+from ..options import CachedBuildOptions, ConvertOptions, ModelOptions
 from ..output import Output
 from ..target import BUNDLE_SUFFIX, is_bundle, is_engine_file
 
@@ -23,7 +23,7 @@ def export_triton(
     name: Annotated[str, typer.Option(help="The model's name in the repository.")],
     source: ModelOptions,
     conversion: ConvertOptions,
-    build: BuildOptionsGroup,
+    build: CachedBuildOptions,
     max_batch: Annotated[
         int | None,
         typer.Option(help="Most requests to join; by default what the model's dynamic first axis allows, else none."),
@@ -54,7 +54,7 @@ def export_triton(
 
 
 def _bundle(
-    out: Output, target: str, source: ModelOptions, conversion: ConvertOptions, build: BuildOptionsGroup
+    out: Output, target: str, source: ModelOptions, conversion: ConvertOptions, build: CachedBuildOptions
 ) -> tuple[Bundle, int]:
     """The engine, and the largest batch that it is known to take."""
     from ...engine.bundle import Bundle

@@ -1,0 +1,90 @@
+"""``engine_cache=``: an engine that was built before is found again instead of built.
+
+The choice is None (build always), True (the folder of :func:`torch2trt.engine.cache.cache_folder`), a folder, or a
+:class:`~torch2trt.engine.cache.DiskCache` with a limit of its own. An engine is found by all that it depends on: the
+network's layers and their settings, the shapes it was optimised for, the build options, TensorRT's version, the GPU,
+and the weights. A refittable engine is found whatever its replaceable weights are, and refitted. TensorRT's measured
+tactics, and the kernels that TensorRT for RTX compiles at loading, are kept in the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import InputError
+from ..weights import WeightMap
+from .build import serialize_network
+from .cache import DiskCache, EngineCache, TimingCacheFile
+from .files import PathLike
+from .fingerprint import fingerprint
+from .options import BuildOptions, Profile
+
+CacheChoice = bool | PathLike | DiskCache | None
+"""Where engines are kept: see this module."""
+
+
+def open_cache(choice: CacheChoice) -> DiskCache | None:
+    """The cache that ``engine_cache=choice`` stands for; None for none.
+
+    Raises:
+        InputError: it is no such choice.
+    """
+    if choice is None or choice is False:
+        return None
+    if isinstance(choice, DiskCache):
+        return choice
+    if choice is True:
+        return DiskCache()
+    try:
+        return DiskCache(choice)
+    except TypeError:
+        raise InputError(
+            f"engine_cache={choice!r} is no place for a cache", hint="use True, a folder, or a DiskCache"
+        ) from None
+
+
+def find_or_build(
+    builder: Any,
+    network: Any,
+    options: BuildOptions,
+    *,
+    profiles: Sequence[Profile],
+    weights: WeightMap,
+    cache: DiskCache | None,
+    progress: bool = False,
+) -> tuple[bytes, bool]:
+    """The engine's bytes, and whether they hold the network's weights; if not, they have to be refitted.
+
+    Args:
+        builder: the ``trt.Builder`` that made the network.
+        network: a finished network.
+        options: how to build it.
+        profiles: optimisation profiles.
+        weights: the weights that a refit can replace.
+        cache: where engines are kept; None: build.
+        progress: show progress bars.
+
+    Raises:
+        InputError: the network holds a plugin, whose settings cannot be read, and there is a cache.
+        BuildError: it cannot be built.
+        EngineError: the cache folder cannot be made.
+    """
+    timing = None if cache is None else TimingCacheFile(cache)
+
+    def build() -> bytes:
+        return serialize_network(builder, network, options, profiles=profiles, progress=progress, timing_cache=timing)
+
+    if cache is None:
+        return build(), True
+    places = {place for used in weights.places.values() for place in used} if options.refit else set()
+    digests = fingerprint(network, places)
+    structure = {
+        "network": digests.structure,
+        "names": {name: [list(place) for place in used] for name, used in weights.places.items()},
+        "options": options.to_json(),
+        "profiles": [{name: [list(part) for part in shapes] for name, shapes in p.items()} for p in profiles],
+    }
+    found = EngineCache(cache).get_or_build(structure, digests.weights, build, refittable=options.refit)
+    # A stripped engine holds no weights: its owner refits it anyway.
+    return found.content, found.same_weights or options.strip_weights
