@@ -107,5 +107,29 @@ CASES = [
     Case("softmax-masked", lambda x: x.masked_fill(x < 0, float("-inf")).softmax(-1), rand(3, 8)),
     Case("_softmax", lambda x: (_aten._softmax(x, 1, False), _aten._log_softmax(x, 1, False)), rand(3, 4)),
     Case("softmin", lambda x: F.softmin(x, 1), rand(3, 4)),
+    Case(
+        "_safe_softmax",
+        lambda x: [_aten._safe_softmax(value, axis) for value, axis in ((x, -1), (x, 0), (x[0, 0], 0))],
+        torch.where(torch.arange(12.0).reshape(3, 4) > 6, rand(3, 4), -torch.inf),
+    ),
+    Case("_safe_softmax-nan", lambda x: _aten._safe_softmax(x, 0), torch.tensor([[float("nan"), 1], [-torch.inf, 2]])),
+    Case(
+        "softmax-backward",
+        lambda g, y: (
+            _aten._softmax_backward_data(g, y, 1, torch.float32),
+            _aten._log_softmax_backward_data(g, y, -2, torch.float32),
+            _aten._softmax_backward_data(g[0, 0], y[0, 0], 0, torch.float32),
+        ),
+        (rand(3, 4), rand(3, 4)),
+    ),
+    Case("softmax-backward-empty", lambda g: _aten._softmax_backward_data(g, g + 1, 1, torch.float32), rand(0, 4)),
+    _dynamic(
+        "softmax-backward-dynamic",
+        lambda x: (
+            _aten._softmax_backward_data(x * 2, x, 0, torch.float32),
+            _aten._log_softmax_backward_data(x * 2, x, 0, torch.float32),
+            _aten._safe_softmax(x, 0),
+        ),
+    ),
     _dynamic("softmax-dynamic", lambda x: (x.softmax(0), x.log_softmax(0), x.softmax(-1))),
 ]

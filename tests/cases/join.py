@@ -50,6 +50,13 @@ CASES = [
     ),
     Case("flatten_dense_tensors", lambda x, y: _aten.flatten_dense_tensors([x, y]), (rand(2, 3), rand(4))),
     Case(
+        "_chunk_cat",
+        lambda x, y: (_aten._chunk_cat([x, y], 0, 2), _aten._chunk_cat([x, y], 1, 3), _aten._chunk_cat([x], -1, 4)),
+        (rand(3, 5, 2), rand(3, 2)),
+    ),
+    Case("_chunk_cat-whole", lambda x, y: _aten._chunk_cat([x, y], 0, 2), (rand(4, 2), rand(2))),
+    _dynamic("_chunk_cat-dynamic", lambda x: (_aten._chunk_cat([x, x * 2], 0, 2), _aten._chunk_cat([x], 1, 2))),
+    Case(
         "meshgrid",
         lambda x, y, z: (*torch.meshgrid(x, y, z, indexing="ij"), *torch.meshgrid(x, y, z, indexing="xy")),
         (rand(3), rand(2), rand()),

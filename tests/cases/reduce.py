@@ -7,6 +7,7 @@ import torch
 from tests.harness import Case, rand
 
 _I, _J, _H, _B, _U = torch.int64, torch.int32, torch.float16, torch.bool, torch.uint8
+_aten = torch.ops.aten
 _NAN = torch.tensor([[1.0, math.nan, 3.0], [math.inf, 2.0, -1.0], [-math.inf, math.inf, 0.5], [math.nan] * 3])
 
 
@@ -55,19 +56,18 @@ def _variances(x):
 
 
 def _variances_by_position(x):
-    aten = torch.ops.aten
     return (
-        aten.var(x, False),
-        aten.var.dim(x, [1], False, True),
-        aten.std(x, True),
-        aten.std.dim(x, [0], True),
-        aten.var_mean(x, False),
-        aten.var_mean.dim(x, [0, 1]),
-        aten.std_mean(x, True),
-        aten.std_mean.dim(x, [2], False, True),
-        aten.std_mean.correction(x, None, correction=1),
-        aten.std.correction(x, [0], correction=0),
-        aten.var.correction(x),
+        _aten.var(x, False),
+        _aten.var.dim(x, [1], False, True),
+        _aten.std(x, True),
+        _aten.std.dim(x, [0], True),
+        _aten.var_mean(x, False),
+        _aten.var_mean.dim(x, [0, 1]),
+        _aten.std_mean(x, True),
+        _aten.std_mean.dim(x, [2], False, True),
+        _aten.std_mean.correction(x, None, correction=1),
+        _aten.std.correction(x, [0], correction=0),
+        _aten.var.correction(x),
     )
 
 
@@ -77,15 +77,22 @@ def _norms(x):
 
 
 def _old_norms(x):
-    aten = torch.ops.aten
     return (
-        aten.norm.Scalar(x, 3),
-        aten.norm.ScalarOpt_dim(x, None, [1]),
-        aten.norm.ScalarOpt_dim(x, 1, [0, 2], True),
-        aten.norm.ScalarOpt_dim_dtype(x, 2, [0], False, dtype=torch.float32),
-        aten.norm.ScalarOpt_dtype(x, 2, dtype=torch.float32),
-        aten.frobenius_norm.dim(x, [0, 1], True),
+        _aten.norm.Scalar(x, 3),
+        _aten.norm.ScalarOpt_dim(x, None, [1]),
+        _aten.norm.ScalarOpt_dim(x, 1, [0, 2], True),
+        _aten.norm.ScalarOpt_dim_dtype(x, 2, [0], False, dtype=torch.float32),
+        _aten.norm.ScalarOpt_dtype(x, 2, dtype=torch.float32),
+        _aten.frobenius_norm.dim(x, [0, 1], True),
     )
+
+
+def _singular_norms(x):
+    return [
+        torch.linalg.matrix_norm(x, order, dim=dim, keepdim=keep)
+        for order in (2, -2, "nuc")
+        for dim, keep in (((-2, -1), False), ((0, 2), True), ((2, 0), False))
+    ] + [torch.linalg.norm(x[0], 2), torch.norm(x, "nuc", dim=(1, 2)), torch.linalg.norm(x, "nuc", dim=(1, 2))]
 
 
 def _linalg_norms(x):
@@ -179,6 +186,17 @@ CASES = [
     Case("linalg_norm", _linalg_norms, _NUMBERS),
     Case("linalg_norm-matrix", lambda x: [torch.linalg.norm(x, p) for p in (None, "fro", 1, -math.inf)], rand(3, 4)),
     Case("linalg_norm-empty", lambda x: (torch.linalg.matrix_norm(x, math.inf), torch.linalg.norm(x)), rand(2, 0)),
+    Case("linalg_norm-singular", _singular_norms, rand(2, 3, 4), rtol=1e-4),
+    Case("linalg_norm-singular-empty", lambda x: torch.linalg.matrix_norm(x, "nuc"), rand(2, 0, 3)),
+    Case("nuclear_norm", lambda x: (_aten.nuclear_norm(x), _aten.nuclear_norm.dim(x, [1, 0], True)), rand(3, 4)),
+    Case(
+        "linalg_norm-singular-dynamic",
+        lambda x: (torch.linalg.matrix_norm(x, 2), torch.linalg.norm(x, "nuc", dim=(2, 1))),
+        {"x": rand(2, 3, 4)},
+        {"x": {0: (1, 2, 8)}},
+        [{"x": rand(1, 3, 4)}, {"x": rand(5, 3, 4)}],
+        rtol=1e-4,
+    ),
     Case("renorm", lambda x: (x.renorm(2, 0, 1.5), x.renorm(1, -1, 3), x.renorm(math.inf, 1, 0.5)), _NUMBERS),
     Case("renorm-half", lambda x: x.renorm(2, 0, 1.5), rand(3, 4, dtype=_H)),
     _dynamic("renorm-dynamic", lambda x: x.renorm(2, 0, 1.5), *_SIZES),

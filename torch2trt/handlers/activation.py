@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -211,6 +212,42 @@ def aten_log_softmax(self: Tensor, dim: int, dtype: torch.dtype | None = None, h
     """``log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor``; exact for small probabilities."""
     value, target = _softmax_operand(self, dtype, half_to_float)
     return emit.cast(emit.log_softmax(value, emit.axis_of(dim, emit.rank_of(self))), target)
+
+
+@op("aten::_safe_softmax")
+def aten_safe_softmax(self: Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
+    """``_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor``: zeros where all are minus infinity."""
+    value, target = _softmax_operand(self, dtype, False)
+    if emit.is_empty(value):
+        return emit.cast(value, target)
+    axis = emit.axis_of(dim, emit.rank_of(self))
+    largest = emit.extreme("MAX", value, [axis] if emit.rank_of(self) else [], keepdim=True)
+    masked = emit.compare("EQUAL", largest, -math.inf)
+    return emit.cast(emit.where(masked, torch.tensor(0.0), emit.softmax(value, axis)), target)
+
+
+def _gradient(grad_output: Tensor, output: Tensor, dim: int) -> tuple[Any, Any, list[int]]:
+    """The gradient and the softmax in float32, and the axes that the softmax is along: none of a 0-d tensor."""
+    axes = [emit.axis_of(dim, emit.rank_of(output))] if emit.rank_of(output) else []
+    return emit.cast(grad_output, torch.float32), emit.cast(output, torch.float32), axes
+
+
+@op("aten::_softmax_backward_data")
+@emit.known_if_empty
+def aten_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: torch.dtype) -> Any:
+    """``_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType input_dtype) -> Tensor``."""
+    gradient, result, axes = _gradient(grad_output, output, dim)
+    total = emit.reduce("SUM", emit.elementwise("PROD", gradient, result), axes, keepdim=True)
+    return emit.cast(emit.elementwise("PROD", result, emit.elementwise("SUB", gradient, total)), input_dtype)
+
+
+@op("aten::_log_softmax_backward_data")
+@emit.known_if_empty
+def aten_log_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: torch.dtype) -> Any:
+    """``_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType input_dtype) -> Tensor``."""
+    gradient, result, axes = _gradient(grad_output, output, dim)
+    share = emit.elementwise("PROD", emit.unary("EXP", result), emit.reduce("SUM", gradient, axes, keepdim=True))
+    return emit.cast(emit.elementwise("SUB", gradient, share), input_dtype)
 
 
 def _softmax_operand(value: Tensor, dtype: torch.dtype | None, half_to_float: bool) -> tuple[Any, torch.dtype]:

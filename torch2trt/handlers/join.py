@@ -66,6 +66,28 @@ def aten_column_stack(tensors: Sequence[Tensor]) -> Any:
     return aten_cat(tensors=columns, dim=1)
 
 
+@op("aten::_chunk_cat")
+@emit.moves_bytes
+def aten_chunk_cat(tensors: Sequence[Tensor], dim: int, num_chunks: int) -> Any:
+    """``_chunk_cat(Tensor[] tensors, int dim, int num_chunks) -> Tensor``.
+
+    Each tensor is padded with zeros to ``num_chunks`` chunks of one size along ``dim``; all that a chunk holds becomes
+    one axis, and chunks of the same place stand one after another.
+    """
+    axis = emit.axis_of(dim, emit.rank_of(tensors[0]))
+    chunked = []
+    for value in tensors:
+        length = emit.size_of(value, axis)
+        size = emit.dim_floordiv(emit.dim_add(length, num_chunks - 1), num_chunks)
+        missing = emit.dim_sub(emit.dim_mul(size, num_chunks), length)
+        shape = emit.shape_of(value)
+        zeros = emit.filled([*shape[:axis], missing, *shape[axis + 1 :]], 0, emit.dtype_of(value))
+        whole = value if missing == 0 else emit.concatenate([value, zeros], axis)
+        content = emit.dim_product([size, *shape[axis + 1 :]])
+        chunked.append(emit.reshape(whole, [*shape[:axis], num_chunks, content]))
+    return _joined(chunked, axis + 1)
+
+
 @op("aten::flatten_dense_tensors")
 @emit.moves_bytes
 def aten_flatten_dense_tensors(tensors: Sequence[Tensor]) -> Any:
