@@ -205,3 +205,21 @@ def test_tracer_warnings_once_with_the_line():
 def test_bad_input(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def test_bools_as_numbers_keep_sources_and_written_state():
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, x):
+            self.calls += 1
+            x += 1
+            return (x > 0) == True, self.calls * 1  # noqa: E712
+
+    module, x = Masked().eval(), torch.zeros(3)
+    graph = trace(module, x)
+    equal = next(node for node in graph.nodes if node.kind == "aten::eq")
+    assert equal.overload == "Tensor" and "test_tracing.py:" in equal.source
+    assert module.calls == 0 and torch.equal(x, torch.zeros(3))

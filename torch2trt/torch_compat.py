@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
@@ -252,6 +253,64 @@ def tracing_mode() -> Iterator[list[warnings.WarningMessage]]:
 def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
     """torch.jit.trace without its second, checking run."""
     return torch.jit.trace(module, inputs, check_trace=False, strict=False)
+
+
+def needs_bools_as_numbers(error: Exception) -> bool:
+    """Whether a trace failed over a bool that was given for a number.
+
+    The tracer writes the ``True`` of ``mask == True`` or ``torch.full(size, True)`` as a bool, and then finds no
+    operator that takes one: the scalars of TorchScript are numbers.
+    """
+    return "but it isn't a special case" in str(error) and "bool" in str(error)
+
+
+_BOOLS = {value: torch.tensor(value) for value in (False, True)}
+
+
+@functools.cache
+def _number_arguments(name: str) -> dict[str, tuple[int, bool]]:
+    """The arguments of the operator ``name`` that take numbers and no bools: position, and whether tensors fit too."""
+    types: dict[tuple[str, int], set[str]] = {}
+    for schema in schemas_of(f"aten::{name}"):
+        if any("Tensor" in result.type for result in schema.returns):
+            for index, argument in enumerate(schema.arguments):
+                types.setdefault((argument.name, index), set()).add(argument.type.removeprefix("Optional[").rstrip("]"))
+    return {
+        argument: (index, "Tensor" in kinds)
+        for (argument, index), kinds in types.items()
+        if "number" in kinds and "bool" not in kinds
+    }
+
+
+class BoolsAsNumbers(TorchFunctionMode):
+    """Inside a ``with`` block, gives operators what means the same in place of bools that stand for numbers.
+
+    That is a 0-d bool tensor where the operator takes one, which promotes as the scalar does, and an integer elsewhere.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operator."""
+        args, kwargs = list(args), dict(kwargs or {})
+        name = _operator_name(function)
+        for argument, (index, takes_tensor) in _number_arguments(name).items():
+            holder, key = (kwargs, argument) if argument in kwargs else (args, index)
+            value = holder[key] if holder is kwargs or index < len(args) else None
+            if isinstance(value, bool):
+                holder[key] = _BOOLS[value] if takes_tensor else int(value)
+                if name == "full" and kwargs.get("dtype") is None:
+                    kwargs["dtype"] = torch.bool
+        return function(*args, **kwargs)
+
+
+def _operator_name(function: Any) -> str:
+    """The name under which the dispatcher may know a function; ``eq`` for ``__eq__``."""
+    if isinstance(function, torch._ops.OpOverload):
+        return str(function._schema.name).partition("::")[2]
+    name = str(getattr(function, "__name__", ""))
+    reflected = re.fullmatch(r"__r(and|or|xor|lshift|rshift)__", name)
+    if reflected:
+        return f"__{reflected[1]}__"
+    return name if schemas_of(f"aten::{name}") else name.strip("_")
 
 
 class MemoryBefore(TorchDispatchMode):

@@ -251,16 +251,27 @@ def _check_leaves(module: object, leaves: Sequence[Any]) -> None:
 def _run_tracer(
     flat: FlatModule, leaves: Sequence[torch.Tensor], before: torch_compat.MemoryBefore | None = None
 ) -> torch.jit.ScriptModule:
+    try:
+        try:
+            return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
+        except RuntimeError as error:
+            if not torch_compat.needs_bools_as_numbers(error):
+                raise
+        with torch_compat.BoolsAsNumbers():
+            return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
+    except Exception as error:
+        raise _trace_error(error) from error
+
+
+def _run_tracer_in(
+    flat: FlatModule, leaves: Sequence[torch.Tensor], mode: contextlib.AbstractContextManager[Any]
+) -> torch.jit.ScriptModule:
     kept = [*flat.buffers(), *(tensor for _, tensor in flat.plain_tensors())]
     buffers = [(buffer, buffer.detach().clone()) for buffer in kept]
     examples = tuple(leaf.detach().clone() for leaf in leaves)  # forward may write to its inputs
     try:
-        with torch_compat.tracing_mode() as caught:
-            try:
-                with before or contextlib.nullcontext():
-                    traced = torch_compat.trace(flat, examples)
-            except Exception as error:
-                raise _trace_error(error) from error
+        with torch_compat.tracing_mode() as caught, mode:
+            traced = torch_compat.trace(flat, examples)
     finally:
         with torch.no_grad():
             for buffer, saved in buffers:

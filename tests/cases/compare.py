@@ -59,6 +59,26 @@ def _whole(x: torch.Tensor, y: torch.Tensor):
     return x * same[0], x * same[1], x * same[2], x * close[0], x * close[1]
 
 
+def _bool_numbers(x):
+    """Python bools where operators take numbers, with the tracer's help or without."""
+    mask = x > 0
+    filled = mask.clone().fill_(True)
+    filled |= x > 1
+    return (
+        mask == True,  # noqa: E712
+        True & mask,
+        torch.where(mask, True, False),
+        torch.where(mask, x, True),
+        mask.masked_fill(x > 1, False),
+        filled,
+        torch.full((2, 3), True),
+        torch.full_like(x, True),
+        x.new_full((2,), fill_value=False),
+        x.clamp(False, True) + x.sum(0, True),
+        torch.nn.functional.threshold(x, True, False),
+    )
+
+
 CASES = [
     Case("comparisons", _comparisons, (rand(3, 4), rand(4))),
     Case("comparisons-special", _comparisons, _PAIRS),
@@ -139,4 +159,6 @@ CASES = [
         dynamic={"x": {0: (1, 3, 8)}},
         others=[{"x": rand(2, 2)}, {"x": rand(5, 2)}],
     ),
+    Case("bool-numbers", _bool_numbers, rand(3, 4)),
+    _dynamic("bool-numbers-dynamic", _bool_numbers),
 ]
