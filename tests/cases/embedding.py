@@ -63,6 +63,19 @@ def _known_bags(index: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     return F.embedding_bag(index, table, torch.tensor([0, 0, 6]), mode="max", padding_idx=2)
 
 
+def _plain(mode: int, padding_idx: int = -1, name: str = "_embedding_bag") -> Callable[..., Any]:
+    function = getattr(torch.ops.aten, name)
+
+    def run(table: torch.Tensor, index: torch.Tensor, offsets: torch.Tensor) -> Any:
+        return function(table, index, offsets, False, mode, False, None, False, padding_idx)[0]
+
+    return run
+
+
+def _one_hot(index: torch.Tensor) -> Any:
+    return F.one_hot(index, 11), F.one_hot(index[0, 0], 10), F.one_hot(index[:0], 12)
+
+
 _ROWS = {"input": {0: (1, 2, 8)}}
 _OFFSETS = {"input": {0: (1, 8, 20)}, "offsets": {0: (1, 4, 9)}}
 
@@ -104,5 +117,19 @@ CASES = [
         _indices(2, 4),
         _ROWS,
         [_indices(1, 4), _indices(8, 4)],
+    ),
+    *(
+        Case(f"bag-plain-{mode}", _plain(mode), (rand(10, 3), _indices(8), torch.tensor([0, 3, 3, 5])))
+        for mode in range(3)
+    ),
+    Case("bag-plain-padding", _plain(1, 2), (rand(10, 3), _indices(8), torch.tensor([0, 3, 3, 5]))),
+    Case(
+        "bag-plain-forward-only",
+        _plain(0, name="_embedding_bag_forward_only"),
+        (rand(10, 3), _indices(8), torch.tensor([0, 3])),
+    ),
+    Case("one_hot", _one_hot, _indices(2, 4)),
+    Case(
+        "one_hot-dynamic", lambda input: F.one_hot(input, 10), _indices(2, 4), _ROWS, [_indices(1, 4), _indices(8, 4)]
     ),
 ]

@@ -9,6 +9,7 @@ import torch
 from .. import emit
 from ..context import building
 from ..emit import Tensor
+from ..errors import UnsupportedArgumentError
 from ..registry import op
 
 
@@ -65,6 +66,45 @@ def aten_embedding_bag(
     others = (bag, counted, counted if source is None else source)
     dtypes = [emit.traced_dtype(output) or torch.int64 for output in (1, 2, 3)]
     return result, *(emit.cast(other, dtype) for other, dtype in zip(others, dtypes, strict=True))
+
+
+@op("aten::_embedding_bag", "aten::_embedding_bag_forward_only")
+def aten_embedding_bag_forward_only(
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int = -1,
+) -> tuple[Any, Any, Any, Any]:
+    """``_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, ..., int padding_idx=-1) -> (Tensor, ...)``.
+
+    What ``embedding_bag`` computes; a negative ``padding_idx`` means none here.
+    """
+    padding = None if padding_idx < 0 else padding_idx
+    return aten_embedding_bag(
+        weight, indices, offsets, False, mode, False, per_sample_weights, include_last_offset, padding
+    )
+
+
+@op("aten::one_hot")
+def aten_one_hot(self: Tensor, num_classes: int = -1) -> Any:
+    """``one_hot(Tensor self, int num_classes=-1) -> Tensor``: int64; an index that is no class gives zeros.
+
+    PyTorch raises for such an index; an engine does not check.
+
+    Raises:
+        UnsupportedArgumentError: the number of classes follows the largest index.
+    """
+    if num_classes < 0:
+        raise UnsupportedArgumentError(
+            "one_hot without num_classes: the result's size depends on the largest index", hint="pass num_classes"
+        )
+    classes = torch.arange(num_classes).reshape(*[1] * emit.rank_of(self), num_classes)
+    return emit.cast(emit.compare("EQUAL", emit.unsqueeze(self, emit.rank_of(self)), classes), torch.int64)
 
 
 def _leaves_bags_out() -> bool:
