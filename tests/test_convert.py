@@ -142,6 +142,26 @@ def test_baked_sizes_are_found(function, text):
 
 
 @pytest.mark.parametrize(
+    ("function", "high", "text"),
+    [
+        (lambda x: torch.ops.aten.roll(x, [x.shape[0] // 2], [0]), 5, "baked into the trace: 2 at one size is 1"),
+        (lambda x: x + 1 if int(x.shape[0]) % 2 else torch.exp(x), 8, "branches on a dynamic size"),
+    ],
+)
+def test_what_no_other_size_shows_is_warned_about(function, high, text):
+    with pytest.warns(UserWarning, match=rf"may be wrong at sizes such as x \[3, 3\]: .*{text}(.|\n)*test_convert.py"):
+        torch2trt.convert(function, torch.randn(4, 3), dynamic_shapes={"x": {0: (3, 4, high)}})
+
+
+def test_returned_sizes_and_failures_at_other_sizes_are_errors():
+    shapes = {"x": {0: (1, 2, 8)}}
+    with pytest.raises(errors.ShapeError, match="Python value that the module returns"):
+        torch2trt.convert(lambda x: (x + 1, len(x)), torch.randn(2, 3), dynamic_shapes=shapes)
+    with pytest.raises(errors.ShapeError, match=r"does not run at other sizes .*x \[8, 3\]"):
+        torch2trt.convert(lambda x: x.view(6) + 1, torch.randn(2, 3), dynamic_shapes=shapes)
+
+
+@pytest.mark.parametrize(
     ("shapes", "text"),
     [
         ({"y": {0: (1, 2, 3)}}, "names 'y'; the inputs are x"),

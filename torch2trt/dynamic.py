@@ -125,32 +125,63 @@ def _range(name: str, spec: Any, named: Mapping[str, Range]) -> Range:
     return limits
 
 
+@dataclass(frozen=True)
+class Alternatives:
+    """The example tensors at other sizes along every dynamic axis.
+
+    Args:
+        tensors: at sizes of the ranges that differ from the examples'; these must be possible.
+        odd: at the smallest odd sizes that neither of the two has, where the ranges have such sizes.
+    """
+
+    tensors: list[torch.Tensor]
+    odd: list[torch.Tensor] | None
+
+
 def alternative_inputs(
     leaves: Sequence[Any], examples: Sequence[torch.Tensor], ranges: Sequence[Mapping[int, Range]]
-) -> list[torch.Tensor] | None:
-    """The examples at other sizes along every dynamic axis; None when no axis is dynamic.
+) -> Alternatives | None:
+    """The examples at other sizes; None when no axis is dynamic.
 
     Args:
         leaves: the inputs; a ``trt.ITensor`` is dynamic where its size is -1.
         examples: the tensors that are traced.
         ranges: the dynamic axes of each input.
     """
-    others = [
-        _at_other_sizes(leaf, example, axes) for leaf, example, axes in zip(leaves, examples, ranges, strict=True)
-    ]
-    return others if any(other is not example for other, example in zip(others, examples, strict=True)) else None
+    triples = list(zip(leaves, examples, ranges, strict=True))
+    others = [_at_other_sizes(leaf, example, axes) for leaf, example, axes in triples]
+    if not _any_differs(others, examples):
+        return None
+    odd = [_at_odd_sizes(example, other, axes) for (_, example, axes), other in zip(triples, others, strict=True)]
+    return Alternatives(others, odd if _any_differs(odd, examples) else None)
+
+
+def _any_differs(tensors: Sequence[torch.Tensor], examples: Sequence[torch.Tensor]) -> bool:
+    return any(tensor is not example for tensor, example in zip(tensors, examples, strict=True))
 
 
 def _at_other_sizes(leaf: Any, example: torch.Tensor, axes: Mapping[int, Range]) -> torch.Tensor:
     sizes = {axis: _other_size(example.shape[axis], limits) for axis, limits in axes.items()}
     if trt_compat.is_tensor(leaf):
         sizes |= {axis: example.shape[axis] * 3 // 2 for axis, size in enumerate(leaf.shape) if size < 0}
+    return _resized(example, sizes)
+
+
+def _at_odd_sizes(example: torch.Tensor, other: torch.Tensor, axes: Mapping[int, Range]) -> torch.Tensor:
+    sizes = {}
+    for axis, limits in axes.items():
+        taken = (example.shape[axis], other.shape[axis])
+        odd = (size for size in range(max(limits.min, 3) | 1, limits.max + 1, 2) if size not in taken)
+        sizes[axis] = next(odd, example.shape[axis])
+    return _resized(example, sizes)
+
+
+def _resized(example: torch.Tensor, sizes: Mapping[int, int]) -> torch.Tensor:
+    """The example at other sizes, of its own values, so that indices stay in range."""
     for axis, size in sizes.items():
         if size != example.shape[axis]:
-            # Values of the example, so that indices stay in range.
-            example = example.index_select(
-                axis, torch.arange(size, device=example.device) % max(example.shape[axis], 1)
-            )
+            places = torch.arange(size, device=example.device) % max(example.shape[axis], 1)
+            example = example.index_select(axis, places)
     return example
 
 

@@ -14,23 +14,15 @@ from typing import Any
 import torch
 
 from . import torch_compat
-from .errors import InputError, Location, TraceError
-from .graph import Block, Graph, Node, Operand, Value
-from .passes.dynamic import mark_dynamic
+from .dynamic import Alternatives
+from .errors import InputError, ShapeError, TraceError
+from .graph import Graph
+from .passes.dynamic import check_same, mark_dynamic
+from .reading import GraphReader
 from .structure import Structure, flatten, leaf_names, unflatten
 
 Inputs = Any
 """A tensor, a tuple or list of positional arguments, a dict of keyword arguments, or a :class:`Call`; each may nest."""
-
-_LIST_KEEPERS = {
-    *(
-        f"aten::{name}"
-        for name in ("append", "extend", "insert", "pop", "remove", "clear", "reverse", "_set_item", "Delete", "sort")
-    ),
-    *(f"aten::{name}" for name in ("add_", "mul_", "setdefault", "update")),
-    *(f"prim::{name}" for name in ("Loop", "If", "Return", "ListConstruct", "TupleConstruct", "DictConstruct")),
-}
-"""What changes a list, or hands it on to what may; such a list is one object, others are just their items."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +148,7 @@ def trace_graph(
     kwargs: dict[str, Any] | None = None,
     *,
     input_names: Sequence[str] | None = None,
-    alternatives: Sequence[torch.Tensor] | None = None,
+    alternatives: Alternatives | None = None,
 ) -> tuple[torch.jit.ScriptModule, Graph]:
     """Trace ``module`` on example arguments.
 
@@ -168,7 +160,8 @@ def trace_graph(
         kwargs: keyword arguments.
         input_names: one name a tensor; the names of forward's parameters by default.
         alternatives: the tensors among the arguments once more, other sizes along the axes that are dynamic; the
-            module is traced on these too, and what differs between the traces is dynamic.
+            module is traced on these too, and what differs between the traces is dynamic. A third trace, at odd
+            sizes, must differ in nothing more; else a warning says what does, and where.
 
     Returns:
         the traced module, which takes and gives flat tuples of tensors, and its graph.
@@ -196,8 +189,34 @@ def trace_graph(
     traced, graph = _trace_once(flat, leaves, names)
     graph.argument_names = argument_names(module, args, kwargs)
     if alternatives is not None:
-        mark_dynamic(graph, _trace_once(flat, alternatives, names)[1])
+        mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
+        if alternatives.odd is not None:
+            _check_odd_sizes(flat, graph, alternatives.odd, names)
     return traced, graph
+
+
+def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: list[str]) -> Graph:
+    try:
+        return _trace_once(flat, leaves, names)[1]
+    except TraceError as error:
+        shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves, strict=True))
+        raise ShapeError(
+            f"the module does not run at other sizes of its dynamic axes ({shapes}): {error.message}",
+            hint="give ranges in which it runs, or compute sizes from tensors inside forward (x.shape, x.size())",
+        ) from error
+
+
+def _check_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor], names: list[str]) -> None:
+    """Warn of what no trace at sizes like 224 and 512 shows: halves, paddings to a multiple, parities."""
+    try:
+        other = _trace_once(flat, leaves, names)[1]
+    except TraceError:  # a model may need multiples, which ranges cannot say
+        return
+    try:
+        check_same(graph, other)
+    except ShapeError as error:
+        shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves, strict=True))
+        warnings.warn(f"results may be wrong at sizes such as {shapes}: {error}", stacklevel=4)
 
 
 def _trace_once(
@@ -215,7 +234,7 @@ def _trace_once(
 
 def _read(flat: FlatModule, traced: torch.jit.ScriptModule, names: list[str]) -> tuple[Graph, list[torch.Tensor]]:
     """The graph of a trace, and the tensors that it holds as constants."""
-    reader = GraphReader(flat, traced)
+    reader = GraphReader(traced, flat.state_dict(keep_vars=True), flat.strip)
     return reader.read(names, flat.__dict__["structure"], flat.__dict__["output_structure"]), reader.constants
 
 
@@ -299,195 +318,3 @@ def _pass_on(caught: Sequence[warnings.WarningMessage]) -> None:
         if key not in seen:
             seen.add(key)
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-
-
-class GraphReader:
-    """Turns a traced module's inlined TorchScript graph into a :class:`~torch2trt.graph.Graph`."""
-
-    def __init__(self, flat: FlatModule, traced: torch.jit.ScriptModule) -> None:
-        self._traced = traced
-        self._strip = flat.strip
-        self.constants: list[torch.Tensor] = []
-        keys = flat.state_dict(keep_vars=True)
-        self._keys = {id(tensor): self._strip(key) for key, tensor in reversed(list(keys.items()))}
-        self._operands: dict[str, Operand] = {}
-        self._paths: dict[str, str] = {}
-        self._attributes: dict[int, Value] = {}
-        self._parameters: dict[str, torch.Tensor] = {}
-        self._counter = itertools.count()
-
-    def read(self, names: list[str], structure: Structure, output_structure: Structure) -> Graph:
-        """The whole graph."""
-        raw = self._traced.inlined_graph
-        owner, *tensors = raw.inputs()
-        self._paths[owner.debugName()] = ""
-        inputs = [self._define(value) for value in tensors]
-        nodes = self._nodes(raw)
-        (result,) = raw.outputs()
-        outputs = self._operand(result)
-        flat_outputs = list(outputs) if isinstance(outputs, tuple) else [outputs]
-        return Graph(inputs, nodes, flat_outputs, names, structure, output_structure, self._parameters)
-
-    def _define(self, raw: Any) -> Value:
-        value = Value(raw.debugName())
-        kind = raw.type()
-        if kind.kind() == "TensorType":
-            value.dtype = kind.dtype()
-            sizes, strides = kind.sizes(), kind.strides()
-            value.shape = tuple(sizes) if sizes is not None else None
-            value.strides = tuple(strides) if strides is not None else None
-        self._operands[value.name] = value
-        return value
-
-    def _operand(self, raw: Any) -> Operand:
-        return self._operands[raw.debugName()]
-
-    def _nodes(self, block: Any) -> list[Node]:
-        nodes: list[Node] = []
-        for raw in block.nodes():
-            kind = raw.kind()
-            reader = _READERS.get(kind)
-            if reader is None or not reader(self, raw, nodes):
-                nodes.append(self._node(raw, kind))
-        return nodes
-
-    def _node(self, raw: Any, kind: str) -> Node:
-        schema = torch_compat.parse_schema(raw.schema())
-        args = [self._operand(value) for value in raw.inputs()]
-        if schema is not None:
-            schema = torch_compat.canonical_schema(schema)
-            kind = schema.name
-            for index, argument in enumerate(schema.arguments[: len(args)]):
-                if argument.is_dtype and type(args[index]) is int:
-                    args[index] = torch_compat.dtype_of_code(args[index])
-        blocks = [self._block(block) for block in raw.blocks()]
-        outputs = [self._define(value) for value in raw.outputs()]
-        return Node(
-            kind,
-            schema.overload if schema else "",
-            outputs[0].name if outputs else f"{kind.rsplit('::', maxsplit=1)[-1]}_{next(self._counter)}",
-            args,
-            outputs,
-            schema,
-            self._scope(raw),
-            raw.sourceRange(),
-            {name: _attribute(raw, name) for name in raw.attributeNames()},
-            blocks,
-        )
-
-    def _block(self, raw: Any) -> Block:
-        inputs = [self._define(value) for value in raw.inputs()]
-        nodes = self._nodes(raw)
-        return Block(inputs, nodes, [self._operand(value) for value in raw.outputs()])
-
-    def _scope(self, raw: Any) -> str:
-        last = raw.scopeName().rsplit("/", 1)[-1]
-        return self._strip(last.removeprefix("__module.").removeprefix("__module"))
-
-    def _read_attribute(self, raw: Any, nodes: list[Node]) -> bool:
-        owner = self._paths[raw.input().debugName()]
-        path = f"{owner}.{raw.s('name')}" if owner else raw.s("name")
-        output = raw.output()
-        name = output.debugName()
-        if output.type().kind() == "ClassType":
-            self._paths[name] = path
-            return True
-        found = self._traced
-        for part in path.split("."):
-            found = getattr(found, part)
-        self._operands[name] = self._tensor(path, found) if isinstance(found, torch.Tensor) else found
-        return True
-
-    def _tensor(self, path: str, tensor: torch.Tensor) -> Value:
-        key = self._keys.get(id(tensor))
-        # A parameter shared under two names is one value; attributes that are no state are constants.
-        value = self._attributes.get(id(tensor))
-        if value is None:
-            value = _tensor_value(key or self._strip(path), tensor, key)
-            self._attributes[id(tensor)] = value
-            if key is not None:
-                self._parameters[key] = tensor
-        return value
-
-    def _read_constant(self, raw: Any, nodes: list[Node]) -> bool:
-        output = raw.output()
-        name = output.debugName()
-        if output.type().kind() == "FunctionType":  # what a call that is inlined leaves behind
-            return True
-        constant = output.toIValue()
-        if isinstance(constant, torch.Tensor):
-            self.constants.append(constant)
-            number = torch_compat.wrapped_number(constant)
-            constant = number if number is not None else _tensor_value(name, constant, None)
-        self._operands[name] = constant
-        return True
-
-    def _read_list(self, raw: Any, nodes: list[Node]) -> bool:
-        output = raw.output()
-        if any(use.user.kind() in _LIST_KEEPERS for use in output.uses()):
-            return False
-        self._operands[output.debugName()] = [self._operand(value) for value in raw.inputs()]
-        return True
-
-    def _read_tuple(self, raw: Any, nodes: list[Node]) -> bool:
-        self._operands[raw.output().debugName()] = tuple(self._operand(value) for value in raw.inputs())
-        return True
-
-    def _read_unpack(self, raw: Any, nodes: list[Node]) -> bool:
-        operand = self._operand(raw.input())
-        if isinstance(operand, Value):
-            return False
-        for value, item in zip(raw.outputs(), operand, strict=True):
-            self._operands[value.debugName()] = item
-        return True
-
-    def _read_python_op(self, raw: Any, nodes: list[Node]) -> bool:
-        """A custom autograd function: what its forward did was recorded beside it."""
-        if not raw.hasAttribute("Subgraph"):
-            name = raw.pyname()
-            raise TraceError(
-                f"the trace holds nothing of what the custom autograd function {name} does",
-                location=Location("prim::PythonOp", self._scope(raw), raw.sourceRange()),
-                hint="call the function's forward instead of apply when not training",
-            )
-        body = raw.g("Subgraph")
-        outer = dict(self._operands)
-        for inside, outside in zip(body.inputs(), raw.inputs(), strict=False):
-            self._operands[inside.debugName()] = self._operand(outside)
-        first = len(nodes)
-        nodes.extend(self._nodes(body))
-        results = [self._operand(value) for value in body.outputs()]
-        for node in nodes[first:]:
-            node.scope = self._scope(raw)
-            for value in node.outputs:  # names inside may be taken outside
-                value.name = f"{raw.pyname()}_{next(self._counter)}_{value.name}"
-        self._operands = outer
-        for value, operand in zip(raw.outputs(), results, strict=True):
-            self._operands[value.debugName()] = operand
-        return True
-
-
-_READERS: dict[str, Callable[[GraphReader, Any, list[Node]], bool]] = {
-    "prim::GetAttr": GraphReader._read_attribute,
-    "prim::Constant": GraphReader._read_constant,
-    "prim::ListConstruct": GraphReader._read_list,
-    "prim::TupleConstruct": GraphReader._read_tuple,
-    "prim::TupleUnpack": GraphReader._read_unpack,
-    "prim::ListUnpack": GraphReader._read_unpack,
-    "prim::PythonOp": GraphReader._read_python_op,
-}
-
-
-def _tensor_value(name: str, tensor: torch.Tensor, key: str | None) -> Value:
-    return Value(
-        name,
-        dtype=tensor.dtype,
-        shape=tuple(tensor.shape),
-        strides=tensor.stride() if tensor.layout is torch.strided else None,
-        data=tensor,
-        key=key,
-    )
-
-
-def _attribute(raw: Any, name: str) -> Any:
-    return getattr(raw, raw.kindOf(name))(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,16 +28,37 @@ def mark_dynamic(graph: Graph, other: Graph) -> None:
         ShapeError: the traces differ in more than the sizes of their tensors: an int was baked in that should follow
             a size, or Python code took another way. The message gives the source line.
     """
+    _compare(graph, other, _merge)
+
+
+def check_same(graph: Graph, other: Graph) -> None:
+    """Hold a graph whose sizes are marked against a trace at yet other sizes.
+
+    Raises:
+        ShapeError: it would have been marked otherwise, or refused.
+    """
+    _compare(graph, other, _check_shape)
+
+
+Visit = Callable[[Value, Value, Location], None]
+
+
+def _compare(graph: Graph, other: Graph, visit: Visit) -> None:
     for value, twin in zip(graph.inputs, other.inputs, strict=True):
-        _merge(value, twin)
-    _compare_nodes(graph.nodes, other.nodes)
+        visit(value, twin, Location())
+    _compare_nodes(graph.nodes, other.nodes, visit)
     if len(graph.outputs) != len(other.outputs):
         raise ShapeError(
             f"the module gives {len(graph.outputs)} tensors at one size and {len(other.outputs)} at another"
         )
+    if graph.output_structure != other.output_structure:
+        raise ShapeError(
+            "a Python value that the module returns depends on a dynamic size, and an engine gives tensors alone",
+            hint="return the size as a tensor: torch.tensor(x.shape[0])",
+        )
 
 
-def _compare_nodes(nodes: list[Node], others: list[Node]) -> None:
+def _compare_nodes(nodes: list[Node], others: list[Node], visit: Visit) -> None:
     for node, twin in zip(nodes, others, strict=False):
         if (node.kind, node.overload) != (twin.kind, twin.overload):
             raise ShapeError(
@@ -46,9 +68,9 @@ def _compare_nodes(nodes: list[Node], others: list[Node]) -> None:
             )
         _compare_operands(node.args, twin.args, node.location)
         for block, other_block in zip(node.blocks, twin.blocks, strict=True):
-            _compare_nodes(block.nodes, other_block.nodes)
+            _compare_nodes(block.nodes, other_block.nodes, visit)
         for value, other_value in zip(node.outputs, twin.outputs, strict=True):
-            _merge(value, other_value)
+            visit(value, other_value, node.location)
     if len(nodes) != len(others):
         longer = nodes if len(nodes) > len(others) else others
         raise ShapeError(
@@ -91,7 +113,19 @@ def _same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
-def _merge(value: Value, twin: Value) -> None:
+def _check_shape(value: Value, twin: Value, location: Location) -> None:
+    if value.shape is None or twin.shape is None:
+        return
+    sizes = zip(value.shape, twin.shape, strict=False)
+    if len(value.shape) != len(twin.shape) or any(size not in (None, other) for size, other in sizes):
+        raise ShapeError(
+            f"a shape is {list(value.shape)} at two sizes and {list(twin.shape)} at another",
+            location=location,
+            hint=_HINT,
+        )
+
+
+def _merge(value: Value, twin: Value, location: Location) -> None:
     if value.shape is None or twin.shape is None or len(value.shape) != len(twin.shape):
         value.shape = value.strides = None
         return
