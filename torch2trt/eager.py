@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from . import torch_compat, trt_compat
+from . import quantized, torch_compat, trt_compat
 from .errors import InternalError, UnsupportedArgumentError
 from .graph import Node
 
@@ -53,7 +53,9 @@ def _call_operator(node: Node, args: Sequence[Any]) -> Any:
     count = schema.positional_count
     keywords = dict(zip(schema.argument_names[count:], args[count:], strict=False))
     with torch.no_grad():
-        return function(*args[:count], **keywords)
+        result = function(*args[:count], **keywords)
+    quantized.note(node.kind, args, result)
+    return result
 
 
 _OF_LISTS = frozenset({("aten::tensor", ""), ("aten::as_tensor", "list")})

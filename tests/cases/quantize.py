@@ -40,6 +40,17 @@ def _channel_mask(x: torch.Tensor) -> Any:
     return aten.fake_quantize_per_channel_affine_cachemask(x, scale, zero, 1, 0, 15)
 
 
+def _calibrated(scale: list[float], zero: list[int], low: int, high: int) -> Callable[..., torch.Tensor]:
+    """What torch.ao's default fake quantisation calls, its observer off; several scales are those of axis 1."""
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        off, on = torch.tensor([0]), torch.tensor([1])
+        state = (-torch.ones(len(scale)), torch.ones(len(scale)), torch.tensor(scale), torch.tensor(zero).int())
+        return aten.fused_moving_avg_obs_fake_quant(x, off, on, *state, 0.01, low, high, 1, len(scale) > 1)
+
+    return run
+
+
 _SIZES = {"x": {0: (1, 2, 8)}}
 _OTHERS = [rand(1, 3, 5), rand(8, 3, 5)]
 
@@ -54,6 +65,9 @@ CASES = [
     Case("channel", _per_channel(1, [0, 0, 0], -128, 127), rand(2, 3, 5), unbuilt=_NO_GPU),
     Case("channel-zero-points", _per_channel(1, [0, 5, 9], 0, 255), rand(2, 3, 5)),
     Case("channel-first", _per_channel(0, [0, 1], -8, 7), rand(2, 3, 5)),
+    Case("calibrated", _calibrated([0.013], [0], -128, 127), rand(2, 3, 5), unbuilt=_NO_GPU),
+    Case("calibrated-zero-point", _calibrated([0.013], [5], 0, 255), rand(2, 3, 5), _SIZES, _OTHERS),
+    Case("calibrated-channel", _calibrated([0.1, 0.2, 0.3], [0, 1, 2], 0, 15), rand(2, 3, 5)),
     Case("tensor-mask", _mask, rand(2, 3, 5)),
     Case("channel-mask", _channel_mask, rand(2, 3, 5)),
 ]

@@ -159,7 +159,7 @@ from .pointwise import (
 )
 from .pooling import average_pool, max_pool, max_pool_with_indices, windows
 from .product import contract, linear, product
-from .quantization import fake_quantize
+from .quantization import fake_quantize, in_range, quantize_dequantize
 from .reduction import (
     NOWHERE,
     accumulated,

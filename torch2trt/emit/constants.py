@@ -96,7 +96,7 @@ def constant(tensor: torch.Tensor, dims: tuple[int, ...] | None = None) -> Any:
         raise DtypeError(f"TensorRT holds no {tensor.layout} or complex tensor of dtype {tensor.dtype}")
     state = building().state
     dims = tuple(tensor.shape) if dims is None else dims
-    small = tensor.numel() <= _SMALL and origin(tensor) is None and tensor.dtype != torch.bfloat16
+    small = tensor.numel() <= _SMALL and origin(tensor) is None and tensor.dtype in _NUMPY_DTYPES
     if small:
         key: Any = (tensor.dtype, dims, tensor.detach().cpu().numpy().tobytes())
     else:

@@ -15,6 +15,7 @@ from .dtypes import Tensor, dtype_of, tensor
 from .math import gather
 from .network import add_layer
 from .padding import pad
+from .quantization import quantized_weight
 from .shape import permute, reshape, slice_axis, squeeze, strided_slice, unsqueeze
 
 
@@ -197,6 +198,7 @@ def _layer(
     added = unit_axes(rank_of(value), spatial)
     image = unsqueeze(value, added) if added else tensor(value)
     window = tuple(_padded_list(static_shape(weight)[2:], spatial, 1))
+    weight = quantized_weight(weight)
     inputs = {}
     if not isinstance(weight, torch.Tensor):
         inputs[1] = unsqueeze(weight, 2) if spatial == 1 else weight

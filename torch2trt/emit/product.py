@@ -13,6 +13,7 @@ from .dtypes import Tensor, cast, dtype_of, is_bool, is_float, tensor
 from .math import elementwise, matmul, reduce
 from .network import add_layer, enum
 from .pointwise import computable, to_uint8
+from .quantization import quantized_weight
 from .shape import align_ranks, pad_rank, permute, reshape, unsqueeze
 
 
@@ -31,7 +32,7 @@ def product(left: Tensor, right: Tensor, transpose_right: bool = False) -> Any:
     first, second = rank_of(left), rank_of(right)
     if first > 1 and second > 1:
         right, transpose_right = _as_stored(right, transpose_right)
-        return matmul(left, right, transpose_right=transpose_right)
+        return matmul(left, quantized_weight(right), transpose_right=transpose_right)
     collection = max(first, second, 2) - 2  # leading axes that both operands must have
     if first == second == 1:
         modes, ranks = ("VECTOR", "VECTOR"), (1, 1)

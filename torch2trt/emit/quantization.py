@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from ..quantized import INT8, along, steps_of
 from .dims import rank_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, tensor
 from .math import elementwise, unary
@@ -13,12 +14,8 @@ from .network import add_layer, enum
 from .pointwise import is_half
 from .whole import shaped
 
-_INT8 = (-128, 127)
 
-
-def fake_quantize(
-    value: Tensor, scale: Tensor, zero_point: Tensor, lowest: int, highest: int, axis: int | None
-) -> tuple[Any, Any]:
+def fake_quantize(value: Tensor, scale: Tensor, zero_point: Tensor, lowest: int, highest: int, axis: int | None) -> Any:
     """``torch.fake_quantize_per_tensor_affine`` and ``per_channel``.
 
     Symmetric int8 becomes TensorRT's quantize and dequantize layers, so that what lies around them can run in int8;
@@ -32,25 +29,33 @@ def fake_quantize(
         lowest: the smallest step.
         highest: the largest step.
         axis: of the channels; None for one scale in all.
-
-    Returns:
-        the rounded values, and which of them were in range.
     """
     dtype = dtype_of(value)
-    image = tensor(value, torch.float32 if is_half(dtype) else dtype)
+    if _is_native(value, scale, zero_point, (lowest, highest)):
+        image = tensor(value, torch.float32 if is_half(dtype) else dtype)
+        return cast(quantize_dequantize(image, cast(_as_tensor(scale), torch.float32), "INT8", axis), dtype)
+    step, zero, _, held = _rounded(value, scale, zero_point, lowest, highest, axis)
+    return cast(elementwise("PROD", elementwise("SUB", held, zero), step), dtype)
+
+
+def in_range(value: Tensor, scale: Tensor, zero_point: Tensor, lowest: int, highest: int, axis: int | None) -> Any:
+    """Which elements of ``value`` fake quantisation only rounds, because they are between its limits."""
+    _, _, rounded, held = _rounded(value, scale, zero_point, lowest, highest, axis)
+    return elementwise("EQUAL", held, rounded)
+
+
+def _rounded(
+    value: Tensor, scale: Tensor, zero_point: Tensor, lowest: int, highest: int, axis: int | None
+) -> tuple[Any, Any, Any, Any]:
+    """Scale and zero point to broadcast, the nearest steps, and those held between the limits; all float32."""
+    image = tensor(value, torch.float32 if is_half(dtype_of(value)) else dtype_of(value))
     shape = [1] * rank_of(value)
     if axis is not None:
         shape[axis] = -1
-    step, zero = (shaped(_as_tensor(part), shape) for part in (scale, zero_point))
-    inverse = _reciprocal(cast(step, torch.float32))
-    rounded = elementwise("SUM", unary("ROUND", elementwise("PROD", image, inverse)), cast(zero, torch.float32))
+    step, zero = (cast(shaped(_as_tensor(part), shape), torch.float32) for part in (scale, zero_point))
+    rounded = elementwise("SUM", unary("ROUND", elementwise("PROD", image, _reciprocal(step))), zero)
     least, most = (torch.tensor(float(bound)) for bound in (lowest, highest))
-    held = elementwise("MIN", elementwise("MAX", rounded, least), most)
-    inside = elementwise("EQUAL", held, rounded)
-    if _is_native(value, scale, zero_point, (lowest, highest)):
-        return cast(_layers(image, scale, axis), dtype), inside
-    result = elementwise("PROD", elementwise("SUB", held, cast(zero, torch.float32)), cast(step, torch.float32))
-    return cast(result, dtype), inside
+    return step, zero, rounded, elementwise("MIN", elementwise("MAX", rounded, least), most)
 
 
 def _as_tensor(value: Tensor) -> Tensor:
@@ -67,11 +72,36 @@ def _is_native(value: Tensor, scale: Tensor, zero_point: Tensor, bounds: tuple[i
     if isinstance(zero_point, torch.Tensor):
         symmetric = not bool(zero_point.any())
     known = isinstance(scale, (int, float, torch.Tensor))
-    return symmetric and known and bounds == _INT8 and rank_of(value) > 0 and 0 not in static_shape(value)
+    return symmetric and known and bounds == INT8 and has_elements(value)
 
 
-def _layers(value: Any, scale: Tensor, axis: int | None) -> Any:
-    factor = tensor(cast(_as_tensor(scale), torch.float32))
+def has_elements(value: Tensor) -> bool:
+    """Whether TensorRT quantises tensors of this shape: neither 0-d nor empty."""
+    return rank_of(value) > 0 and 0 not in static_shape(value)
+
+
+def quantize_dequantize(value: Any, scale: torch.Tensor, kind: str, axis: int | None) -> Any:
+    """``value`` rounded to multiples of a scale by TensorRT's own layers.
+
+    Args:
+        value: floating point, with axes.
+        scale: float32; one number, or one a channel.
+        kind: the ``trt.DataType`` between the two layers: ``INT8`` or ``FP8``.
+        axis: of the channels; None for one scale in all.
+    """
+    factor = tensor(scale)
     settings: dict[str, Any] = {} if axis is None else {"axis": axis}
-    quantized = add_layer("quantize", value, factor, enum("DataType", "INT8"), **settings)
+    quantized = add_layer("quantize", value, factor, enum("DataType", kind), **settings)
     return add_layer("dequantize", quantized, factor, value.dtype, **settings)
+
+
+def quantized_weight(weight: Tensor) -> Tensor:
+    """A known weight that was fake-quantised, as 8-bit numbers and a dequantize layer; any other one as it is."""
+    steps = steps_of(weight) if isinstance(weight, torch.Tensor) else None
+    if steps is None or weight.dtype != torch.float32 or not has_elements(weight):
+        return weight
+    numbers = steps.numbers(weight)
+    if not torch.equal(numbers.float() * along(steps.scale, steps.axis, weight.dim()), weight):
+        return weight  # a scale so small that its multiples were rounded
+    settings: dict[str, Any] = {} if steps.axis is None else {"axis": steps.axis}
+    return add_layer("dequantize", tensor(numbers), tensor(steps.scale), enum("DataType", "FLOAT"), **settings)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from .. import emit
 from ..emit import Tensor
+from ..errors import UnsupportedArgumentError
 from ..registry import op
 
 
@@ -17,7 +20,7 @@ def aten_fake_quantize_per_tensor(
 
     Symmetric int8 becomes a quantize and a dequantize layer, which TensorRT builds where there is a GPU.
     """
-    return emit.fake_quantize(self, scale, zero_point, quant_min, quant_max, None)[0]
+    return emit.fake_quantize(self, scale, zero_point, quant_min, quant_max, None)
 
 
 @op("aten::fake_quantize_per_tensor_affine_cachemask")
@@ -25,7 +28,8 @@ def aten_fake_quantize_per_tensor_cachemask(
     self: Tensor, scale: Tensor, zero_point: Tensor, quant_min: int, quant_max: int
 ) -> tuple[Any, Any]:
     """``fake_quantize_per_tensor_affine_cachemask(...) -> (Tensor output, Tensor mask)``: which were in range."""
-    return emit.fake_quantize(self, scale, zero_point, quant_min, quant_max, None)
+    arguments = (self, scale, zero_point, quant_min, quant_max, None)
+    return emit.fake_quantize(*arguments), emit.in_range(*arguments)
 
 
 @op("aten::fake_quantize_per_channel_affine")
@@ -33,7 +37,7 @@ def aten_fake_quantize_per_channel(
     self: Tensor, scale: Tensor, zero_point: Tensor, axis: int, quant_min: int, quant_max: int
 ) -> Any:
     """``fake_quantize_per_channel_affine(Tensor self, Tensor scale, Tensor zero_point, int axis, ...) -> Tensor``."""
-    return emit.fake_quantize(self, scale, zero_point, quant_min, quant_max, axis)[0]
+    return emit.fake_quantize(self, scale, zero_point, quant_min, quant_max, axis)
 
 
 @op("aten::fake_quantize_per_channel_affine_cachemask")
@@ -41,4 +45,37 @@ def aten_fake_quantize_per_channel_cachemask(
     self: Tensor, scale: Tensor, zero_point: Tensor, axis: int, quant_min: int, quant_max: int
 ) -> tuple[Any, Any]:
     """``fake_quantize_per_channel_affine_cachemask(...) -> (Tensor output, Tensor mask)``: which were in range."""
-    return emit.fake_quantize(self, scale, zero_point, quant_min, quant_max, axis)
+    arguments = (self, scale, zero_point, quant_min, quant_max, axis)
+    return emit.fake_quantize(*arguments), emit.in_range(*arguments)
+
+
+@op("aten::fused_moving_avg_obs_fake_quant")
+def aten_fused_moving_avg_obs_fake_quant(
+    self: Tensor,
+    observer_on: Tensor,
+    fake_quant_on: Tensor,
+    running_min: Tensor,
+    running_max: Tensor,
+    scale: Tensor,
+    zero_point: Tensor,
+    averaging_const: float,
+    quant_min: int,
+    quant_max: int,
+    ch_axis: int,
+    per_row_fake_quant: bool = False,
+    symmetric_quant: bool = False,
+) -> Any:
+    """``fused_moving_avg_obs_fake_quant(Tensor self, Tensor observer_on, Tensor fake_quant_on, ...) -> Tensor``.
+
+    The fake quantisation of torch.ao's default settings; its observer must be off, as it is after calibration.
+    """
+    if not isinstance(observer_on, torch.Tensor) or not isinstance(fake_quant_on, torch.Tensor):
+        raise UnsupportedArgumentError("observer_on and fake_quant_on must be known at conversion")
+    if bool(observer_on):
+        raise UnsupportedArgumentError(
+            "observer_on=1 would go on calibrating, and an engine keeps no state",
+            hint="model.apply(torch.ao.quantization.disable_observer) before the conversion",
+        )
+    if not bool(fake_quant_on):
+        return self
+    return emit.fake_quantize(self, scale, zero_point, quant_min, quant_max, ch_axis if per_row_fake_quant else None)

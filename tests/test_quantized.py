@@ -1,0 +1,169 @@
+"""Modules with fake quantisation become networks whose products take 8-bit numbers."""
+
+from __future__ import annotations
+
+import collections
+import gc
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import torch2trt
+from torch2trt import quantized
+from torch2trt.errors import UnsupportedArgumentError
+
+warnings.filterwarnings("ignore", message=r"torch\.ao\.quantization is deprecated")
+
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(4 * 16, 5)
+
+    def forward(self, x):
+        return self.linear(functional.relu(self.conv(x)).flatten(1))
+
+
+X = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+
+
+def symmetric():
+    """torch.ao's settings with symmetric int8 throughout, as TensorRT has it."""
+    from torch.ao import quantization as ao
+
+    activation = ao.FakeQuantize.with_args(
+        observer=ao.MovingAverageMinMaxObserver,
+        quant_min=-128,
+        quant_max=127,
+        dtype=torch.qint8,
+        qscheme=torch.per_tensor_symmetric,
+    )
+    return ao.QConfig(activation=activation, weight=ao.default_per_channel_weight_fake_quant)
+
+
+def prepared(qconfig, module=None):
+    from torch.ao import quantization as ao
+
+    torch.manual_seed(0)
+    module = (Small() if module is None else module).train()
+    module.qconfig = qconfig
+    module = ao.prepare_qat(module)
+    for seed in range(3):
+        module(torch.randn(X.shape, generator=torch.Generator().manual_seed(seed)))
+    return module.eval().apply(ao.disable_observer)
+
+
+def layers(converted, kind):
+    network = converted.network
+    found = [network.get_layer(index) for index in range(network.num_layers)]
+    return [layer for layer in found if layer.type.name == kind]
+
+
+def check(module, tolerance=0.0):
+    converted = torch2trt.convert(module, X)
+    with torch.no_grad():
+        expected = module(X)
+    torch.testing.assert_close(converted.evaluate(X), expected, rtol=0, atol=tolerance)
+    return converted
+
+
+def test_symmetric_settings_become_quantize_and_dequantize_layers():
+    converted = check(prepared(symmetric()), 1e-6)
+    count = collections.Counter(
+        converted.network.get_layer(index).type.name for index in range(converted.network.num_layers)
+    )
+    assert count["QUANTIZE"] == 2 and count["DEQUANTIZE"] == 4
+    for product in (*layers(converted, "CONVOLUTION"), *layers(converted, "MATRIX_MULTIPLY")):
+        assert product.get_input(1).name in {layer.get_output(0).name for layer in layers(converted, "DEQUANTIZE")}
+    kinds = [layer.get_output(0).dtype.name for layer in layers(converted, "CONSTANT")]
+    assert kinds.count("INT8") == 2
+
+
+def test_the_default_settings_of_torch_ao():
+    from torch.ao.quantization import get_default_qat_qconfig
+
+    converted = check(prepared(get_default_qat_qconfig("x86")), 1e-6)
+    assert len(layers(converted, "DEQUANTIZE")) == 2  # of the weights; activations have a zero point
+
+
+def test_an_observer_that_is_on_is_refused():
+    from torch.ao import quantization as ao
+
+    module = prepared(ao.get_default_qat_qconfig("x86")).apply(ao.enable_observer)
+    with pytest.raises(UnsupportedArgumentError, match="observer_on=1"):
+        torch2trt.convert(module, X)
+
+
+def test_fake_quantisation_that_is_off():
+    from torch.ao import quantization as ao
+
+    module = prepared(ao.get_default_qat_qconfig("x86")).apply(ao.disable_fake_quant)
+    assert not layers(check(module, 1e-6), "DEQUANTIZE")
+
+
+def test_other_weights():
+    """What a refit does: the 8-bit numbers and the scales follow the new parameters."""
+    module, other = prepared(symmetric()), prepared(symmetric(), Small())
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(1.5).add_(0.01)
+    converted = torch2trt.convert(module, X)
+    found = converted.evaluate_with(other.state_dict(), X)
+    with torch.no_grad():
+        torch.testing.assert_close(found, other(X), rtol=0, atol=1e-6)
+
+
+def test_dynamic_batch_and_half_precision():
+    module = prepared(symmetric())
+    converted = torch2trt.convert(module, X, dynamic_shapes={"x": {0: (1, 2, 8)}})
+    more = torch.randn(5, 3, 6, 6)
+    with torch.no_grad():
+        torch.testing.assert_close(converted.evaluate(more), module(more), rtol=0, atol=1e-6)
+    half = torch2trt.convert(module, X, precision="float16").evaluate(X)
+    with torch.no_grad():
+        torch.testing.assert_close(half, module(X), rtol=0, atol=3e-2)
+
+
+def test_a_compiled_module_keeps_quantised_weights():
+    module = prepared(symmetric())
+    fast = torch2trt.compile(module, X, backend="reference", exclude="aten::relu")
+    with torch.no_grad():
+        torch.testing.assert_close(fast(X), module(X), rtol=0, atol=1e-6)
+
+
+# The notes on known tensors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "noted"),
+    [
+        ((0.1, 0, -128, 127), True),
+        ((0.1, 0, -8, 7), True),
+        ((0.1, 1, -128, 127), False),
+        ((0.1, 0, 0, 255), False),
+    ],
+)
+def test_what_is_noted(arguments, noted):
+    x = torch.randn(4, 5)
+    result = torch.fake_quantize_per_tensor_affine(x, *arguments)
+    quantized.note("aten::fake_quantize_per_tensor_affine", (x, *arguments), result)
+    steps = quantized.steps_of(result)
+    assert (steps is not None) == noted
+    if steps is not None:
+        numbers = steps.numbers(result)
+        assert numbers.dtype == torch.int8
+        assert torch.equal(numbers * steps.scale, result)
+    assert quantized.steps_of(result + 0) is None
+
+
+def test_notes_go_with_their_tensors():
+    result = torch.fake_quantize_per_tensor_affine(torch.randn(3), 0.1, 0, -128, 127)
+    quantized.note("aten::fake_quantize_per_tensor_affine", (None, 0.1, 0, -128, 127), result)
+    key = id(result)
+    assert key in quantized._steps_of
+    del result
+    gc.collect()
+    assert key not in quantized._steps_of
