@@ -271,3 +271,17 @@ def test_names_that_clash(net):
 def test_bad_exclude_pattern(net):
     with pytest.raises(errors.InputError, match="regular expression"):
         torch2trt.convert(net, torch.ones(1, 4), param_exclude="(")
+
+
+def test_an_open_size_beside_run_time_sizes_is_computed(capfd):
+    """Left to TensorRT for RTX, it would be computed from the sizes of the call before."""
+    sizes = {"x": {0: ("b", 1, 2, 3), 1: ("l", 5, 10, 13)}, "m": {0: "b", 1: "l"}}
+
+    def masked(x, m):
+        return x * m.view(x.shape[0], -1)
+
+    converted = torch2trt.convert(masked, (torch.randn(2, 10), torch.randn(2, 10)), dynamic_shapes=sizes)
+    capfd.readouterr()
+    assert converted.serialize(optimization_level=0)
+    captured = capfd.readouterr()
+    assert "not self-consistent" not in captured.out + captured.err

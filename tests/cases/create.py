@@ -54,6 +54,11 @@ def _ranges(x):
     return torch.arange(n), torch.arange(1, n + 1), torch.arange(0, 3 * n, 2), torch.arange(n, 0, -1)
 
 
+def _eyes(x):
+    n = x.size(0)
+    return torch.eye(n), torch.eye(n, 3, dtype=_I), torch.eye(2, n, dtype=_B), torch.eye(n, n + 1, dtype=_H)
+
+
 def _ranges_dtypes(x):
     n = x.size(0)
     return (
@@ -68,6 +73,7 @@ CASES = [
     Case("like", _like, rand(3, 4)),
     Case("like-scalar", _like, rand()),
     Case("like-empty", _like, rand(0, 4)),
+    _dynamic("eye", _eyes),
     _dynamic("like-dynamic", _like),
     _dynamic("like-dynamic-int", lambda x: (torch.zeros_like(x), torch.full_like(x, 7)), dtype=_I),
     _dynamic("sized", _sized),

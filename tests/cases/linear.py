@@ -1,5 +1,7 @@
 """Products of matrices and vectors."""
 
+import functools
+
 import torch
 from torch import nn
 
@@ -48,6 +50,17 @@ def _scaled(name, factor):
         function(x, y, z, beta=2 * factor, alpha=3 * factor),
         function(x, y, z, beta=0, alpha=factor),
     )
+
+
+def _ends(*places):
+    return torch.tensor(places, dtype=torch.int32)
+
+
+def _routed(x, w, group):
+    """Each row times its own group's matrix: sorted by group, as mixtures of experts do it."""
+    order = group.argsort()
+    ends = torch.histc(group.float(), bins=3, min=0, max=2).cumsum(0, dtype=torch.int32)
+    return torch._grouped_mm(x[order], w, offs=ends)[order.argsort()]
 
 
 def _numbers(*shapes, **options):
@@ -153,4 +166,27 @@ CASES = [
     Case("cross", lambda x, y: (torch.cross(x, y), torch.linalg.cross(x, y, dim=0)), _numbers((3, 3), (3, 3))),
     Case("cross-broadcast", lambda x, y: torch.linalg.cross(x, y), (rand(2, 1, 3), rand(1, 4, 3))),
     _dynamic("cross-dynamic", lambda x: torch.linalg.cross(x, x.flip(1)), (2, 3), (1, 3), (9, 3)),
+    *(
+        Case(
+            f"grouped_mm-{name}",
+            functools.partial(torch._grouped_mm, offs=_ends(*ends)),
+            _numbers(*shapes, dtype=dtype),
+        )
+        for name, ends, shapes, dtype in (
+            ("rows", (2, 2, 7), ((7, 4), (3, 4, 8)), torch.float32),
+            ("rows-of-one", (7,), ((7, 4), (1, 4, 8)), torch.float32),
+            ("rows-half", (4, 6, 8), ((8, 8), (3, 8, 8)), _H),
+            ("columns", (4, 4, 8), ((3, 2, 8), (8, 8)), torch.float32),
+            ("inner", (4, 4, 12), ((3, 12), (12, 8)), torch.float32),
+        )
+    ),
+    Case("grouped_mm-batch", torch._grouped_mm, _numbers((3, 2, 4), (3, 4, 8))),
+    Case("grouped_mm-computed", _routed, (rand(7, 4), rand(3, 4, 8), rand(7, dtype=_I, low=0, high=3))),
+    Case(
+        "grouped_mm-dynamic",
+        _routed,
+        {"x": rand(7, 4), "w": rand(3, 4, 8), "group": rand(7, dtype=_I, low=0, high=3)},
+        dynamic={"x": {0: ("n", 1, 7, 16)}, "group": {0: "n"}},
+        others=[{"x": rand(n, 4), "w": rand(3, 4, 8), "group": rand(n, dtype=_I, low=0, high=3)} for n in (1, 12)],
+    ),
 ]

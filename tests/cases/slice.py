@@ -20,6 +20,14 @@ def _dynamic(name, function, *shapes, axes=None, **options):
     )
 
 
+def _windows_of_written(x):
+    """Overlapping windows over rows that lie two apart in memory that is written to."""
+    y = x + 1
+    y *= 2
+    rows = y.view(x.size(0) // 2, 2, -1).transpose(0, 1)
+    return rows.as_strided((2, 3, 2), (4, 1, 1)), rows
+
+
 @torch.jit.script
 def _scripted_split(x):  # traced, split by sizes is split_with_sizes
     return x.split([1, 5], 1)
@@ -80,6 +88,9 @@ CASES = [
     ),
     Case("as_strided", lambda x: (x.as_strided((2, 3), (1, 2)), x.as_strided((3, 3), (1, 1), 2)), rand(3, 4)),
     Case("as_strided-empty", lambda x: x.as_strided((2, 0), (1, 1)) + 1, rand(3, 4)),
+    Case("as_strided-transposed", lambda x: x.t().as_strided((2, 2, 3), (2, 1, 4)), rand(3, 4)),
+    Case("as_strided-of-a-part", lambda x: (x * 1)[1:, ::2].as_strided((2, 2), (2, 4)), rand(3, 4)),
+    Case("as_strided-written", _windows_of_written, rand(4, 4)),
     Case("as_strided_copy", lambda x: _aten.as_strided_copy(x, (2, 2), (4, 3)), rand(3, 4, dtype=_H)),
     Case(
         "as_strided_scatter", lambda x, y: torch.as_strided_scatter(x, y, (2, 2), (4, 2), 1), (rand(3, 4), rand(2, 2))

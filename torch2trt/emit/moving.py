@@ -15,6 +15,7 @@ from ..trt_compat import is_tensor
 from ..weights import derive
 from .dims import (
     Dim,
+    Shape,
     all_known,
     as_dim,
     axis_of,
@@ -116,6 +117,18 @@ def traced_rank(output: int = 0) -> int | None:
     if node is None or output >= len(node.outputs) or node.outputs[output].shape is None:
         return None
     return len(node.outputs[output].shape or ())
+
+
+def traced_sizes(dims: Shape) -> list[Dim]:
+    """``dims``, the sizes of the first output of the node that is being converted, a -1 as the trace recorded it."""
+    node = building().node
+    shape = None if node is None or not node.outputs else node.outputs[0].shape
+    if shape is None or len(shape) != len(dims):
+        return list(dims)
+    return [
+        traced if isinstance(dim, int) and dim == -1 and traced is not None else dim
+        for dim, traced in zip(dims, shape, strict=True)
+    ]
 
 
 def traced_dtype(output: int = 0) -> torch.dtype | None:

@@ -49,6 +49,12 @@ def reshape(value: Tensor, dims: Shape) -> Any:
     if len(unknown) == 1 and -1 not in [dim for dim in dims if isinstance(dim, int)] and 0 not in dims_ints(dims):
         dims[unknown[0]] = -1  # one unknown size follows from the others: no shape tensor is needed
         return add_layer("shuffle", value, zero_is_placeholder=False, reshape_dims=tuple(dims))
+    if -1 in dims_ints(dims):
+        # TensorRT for RTX 1.4 fills in a -1 beside sizes known at run time only before it has computed these: after a
+        # change of shapes it divides by those of the call before.
+        rest = dim_product([dim for dim in dims if not (isinstance(dim, int) and dim == -1)])
+        left = dim_floordiv(dim_product(shape_of(value)), rest)
+        dims = [left if isinstance(dim, int) and dim == -1 else dim for dim in dims]
     return add_layer("shuffle", value, inputs={1: shape_tensor(dims)}, zero_is_placeholder=False)
 
 
@@ -102,6 +108,24 @@ def permute(value: Tensor, order: Sequence[int]) -> Any:
     if order == list(range(rank_of(value))):
         return value
     return add_layer("shuffle", value, first_transpose=tuple(order))
+
+
+def rearrange(value: Tensor, first: Sequence[int], dims: Sequence[int], second: Sequence[int]) -> Any:
+    """``value`` with its axes in the order ``first``, then with the sizes ``dims``, then in the order ``second``.
+
+    One layer; one size may be -1.
+    """
+    value = tensor(value)
+    if 0 in dims or 0 in static_shape(value):  # beside a size of 0, -1 stands for any size
+        return permute(reshape(permute(value, first), dims), second)
+    return add_layer(
+        "shuffle",
+        value,
+        zero_is_placeholder=False,
+        first_transpose=tuple(first),
+        reshape_dims=tuple(dims),
+        second_transpose=tuple(second),
+    )
 
 
 def swap_axes(value: Tensor, first: int, second: int) -> Any:

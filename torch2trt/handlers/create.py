@@ -88,6 +88,13 @@ def aten_scalar_tensor(s: Tensor, dtype: torch.dtype | None = None) -> Any:
     return emit.convert(emit.tensor(s), dtype or torch.get_default_dtype())
 
 
+@op("aten::eye", "aten::eye.m")
+def aten_eye(n: Dim, m: Dim | None = None, dtype: torch.dtype | None = None) -> Any:
+    """``eye.m(SymInt n, SymInt m, *, ScalarType? dtype=None, ...) -> Tensor``."""
+    rows, columns = emit.unsqueeze(emit.iota(n), 1), emit.unsqueeze(emit.iota(n if m is None else m), 0)
+    return emit.cast(emit.compare("EQUAL", rows, columns), dtype or torch.get_default_dtype())
+
+
 @op("aten::arange", "aten::arange.start", "aten::arange.start_step")
 def aten_arange(end: Dim, start: Dim = 0, step: Dim = 1, dtype: torch.dtype | None = None) -> Any:
     """``arange.start_step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, ...) -> Tensor``."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from .. import emit
-from ..emit import Tensor
+from ..emit import Dim, Tensor
 from ..errors import UnsupportedArgumentError
 from ..registry import op
 from ..weights import derive
@@ -46,6 +46,47 @@ def _plus(self: Tensor, product: Tensor, beta: float | int, alpha: float | int) 
     if beta != 0:
         scaled = emit.arithmetic("SUM", emit.scaled(self, beta), scaled)
     return emit.cast(scaled, dtype)
+
+
+@op("aten::_grouped_mm")
+@emit.computes_bytes
+def aten_grouped_mm(
+    self: Tensor,
+    mat2: Tensor,
+    offs: Tensor | None = None,
+    bias: Tensor | None = None,
+    out_dtype: torch.dtype | None = None,
+) -> Any:
+    """``_grouped_mm(Tensor self, Tensor mat2, Tensor? offs=None, Tensor? bias=None, ScalarType? out_dtype=None)``.
+
+    Every group is multiplied with all rows, and each row keeps its own group's result. ``offs`` says where each group
+    ends along the axis that the groups share; what lies beyond the last, which eager leaves open, is zero.
+    """
+    if bias is not None:
+        raise UnsupportedArgumentError("_grouped_mm with a bias, which eager refuses too", hint="add it afterwards")
+    ranks = emit.rank_of(self), emit.rank_of(mat2)
+    if offs is None or ranks == (3, 3):
+        return emit.product(self, mat2)
+    if ranks == (2, 2):  # groups of columns of the first: one product a group
+        inside = _in_group(offs, emit.size_of(self, 1))
+        return emit.product(emit.where(emit.unsqueeze(inside, 1), emit.unsqueeze(self, 0), 0.0), mat2)
+    by_rows = ranks == (2, 3)
+    inside = _in_group(offs, emit.size_of(self, 0) if by_rows else emit.size_of(mat2, 1))
+    products = emit.product(self, mat2)
+    kept = emit.where(emit.unsqueeze(inside, 2 if by_rows else 1), products, 0.0)
+    return emit.reduce("SUM", kept, [0], keepdim=False)
+
+
+def _in_group(ends: Tensor, count: Dim) -> Any:
+    """Whether each of ``count`` places lies in each group: of shape ``(groups, count)``."""
+    places = emit.unsqueeze(emit.cast(emit.iota(count), torch.int32), 0)
+    others = emit.slice_axis(ends, 0, 0, emit.dim_sub(emit.size_of(ends, 0), 1))
+    before = emit.concatenate([torch.zeros(1, dtype=torch.int32), others], 0)
+    return emit.elementwise(
+        "AND",
+        emit.either("GREATER", places, emit.unsqueeze(before, 1)),
+        emit.compare("LESS", places, emit.unsqueeze(ends, 1)),
+    )
 
 
 @op("aten::addmm")

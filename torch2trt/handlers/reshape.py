@@ -17,7 +17,7 @@ from ..registry import op
 @emit.moves_bytes
 def aten_reshape(self: Tensor, shape: Shape = None, size: Shape = None, stride: Any = None) -> Any:
     """``reshape(Tensor self, SymInt[] shape) -> Tensor``, ``view(Tensor self, SymInt[] size) -> Tensor``."""
-    return emit.reshape(self, shape if size is None else size)
+    return emit.reshape(self, emit.traced_sizes(shape if size is None else size))
 
 
 @op("aten::view_as", "aten::reshape_as")

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .. import emit
+from .. import emit, strides
 from ..context import building
 from ..emit import Dim, Shape, Tensor
 from ..errors import UnsupportedArgumentError
@@ -191,38 +191,41 @@ def _strided_places(
 ) -> tuple[Any, torch.Tensor]:
     """``self`` as a vector, and where in it each element of a strided window lies.
 
-    Memory outside of the tensor does not exist in a network, and its layout must be the usual one.
+    Memory outside of the tensor does not exist in a network; how the tensor lies in memory is what the trace says.
     """
     dims = emit.known_ints(size, "the size of as_strided")
     if not emit.is_static(self):
         raise UnsupportedArgumentError(
             "as_strided of a tensor whose sizes are known at run time only", hint="use slicing, or unfold"
         )
-    _check_layout(self)
-    places = torch.full((1,) * len(dims), storage_offset or 0)
-    for axis, (length, step) in enumerate(zip(dims, stride, strict=True)):
-        places = places + (torch.arange(length) * step).reshape([-1 if i == axis else 1 for i in range(len(dims))])
-    total = math.prod(emit.static_shape(self))
-    if places.numel() and not 0 <= int(places.min()) <= int(places.max()) < total:
+    shape = emit.static_shape(self)
+    offset = None if storage_offset is None else emit.known_ints([storage_offset], "storage_offset")[0]
+    places = strides.window(shape, _layout(shape, offset), dims, stride, offset or 0)
+    if places is None:
         raise UnsupportedArgumentError(
             "as_strided reaches memory outside of the tensor", hint="apply it to the tensor that owns the memory"
         )
-    return emit.reshape(self, [-1]) if total else emit.tensor(self), places
+    return emit.reshape(self, [-1]) if math.prod(shape) else emit.tensor(self), places
 
 
-def _check_layout(self: Tensor) -> None:
+def _layout(shape: Sequence[int], storage_offset: int | None) -> Sequence[int]:
+    """The strides of the first argument of the node that is being converted; those of a contiguous tensor if unknown.
+
+    Raises:
+        UnsupportedArgumentError: the window's start counts from that of memory which the tensor may be a part of.
+    """
     node = building().node
     source = node.args[0] if node is not None and node.args else None
-    if not isinstance(source, Value) or source.strides is None or source.shape is None:
-        return
-    expected = 1
-    for size, stride in zip(reversed(source.shape), reversed(source.strides), strict=True):
-        if size not in (1, None) and stride != expected:
-            raise UnsupportedArgumentError(
-                f"as_strided of a tensor that is no contiguous one, but has strides {list(source.strides)}",
-                hint="call .contiguous() first, or use permute and slicing",
-            )
-        expected *= size or 1
+    if not isinstance(source, Value):
+        return torch.empty(tuple(shape), device="meta").stride()
+    maker = source.node
+    if storage_offset is not None and maker is not None and maker.schema is not None and maker.schema.returns[0].alias:
+        raise UnsupportedArgumentError(
+            f"as_strided with storage_offset={storage_offset} of what {maker.kind} gives, a view that may start "
+            "elsewhere in memory",
+            hint="leave storage_offset out, or call .contiguous() first",
+        )
+    return source.strides or torch.empty(tuple(shape), device="meta").stride()
 
 
 @op("aten::as_strided", "aten::as_strided_copy")
@@ -230,7 +233,7 @@ def _check_layout(self: Tensor) -> None:
 def aten_as_strided(self: Tensor, size: Shape, stride: Sequence[int], storage_offset: int | None = None) -> Any:
     """``as_strided(Tensor self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor``.
 
-    Of a contiguous tensor of static sizes.
+    Of a tensor of static sizes.
     """
     flat, places = _strided_places(self, size, stride, storage_offset)
     if not places.numel():
@@ -245,7 +248,7 @@ def aten_as_strided_scatter(
 ) -> Any:
     """``as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None)``.
 
-    Of a contiguous tensor of static sizes; where the window overlaps itself, its last element counts.
+    Of a tensor of static sizes; where the window overlaps itself, its last element counts.
     """
     flat, places = _strided_places(self, size, stride, storage_offset)
     if not places.numel():

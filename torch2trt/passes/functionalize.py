@@ -208,10 +208,13 @@ class Functionalizer:
         return self.memory.view(parent, view, node.outputs[0])
 
     def _strided(self, parent: Alias, node: Node, args: list[Operand]) -> Alias:
-        """A view by strides is one of the whole memory, which must lie in memory as its shape says."""
+        """A view by strides is one of the whole memory, where that lies as its shape says, or of ``parent`` alone."""
         root = parent.storage.root
         offset: Operand = self.types.offset(root.original, parent.views())
         if offset is None:
+            taken = views.strided(node, args, parent.original)
+            if taken is not None:
+                return self.memory.view(parent, taken, node.outputs[0])
             raise UnsupportedArgumentError(
                 "as_strided is used on memory that is written to and whose layout is not that of a contiguous tensor",
                 location=node.location,

@@ -8,13 +8,16 @@ from typing import Any
 
 import torch
 
-from .. import eager, metadata
+from .. import eager, metadata, strides
 from ..errors import Torch2TRTError, UnsupportedArgumentError
 from ..graph import Node, Operand, Value, map_operand, operand_values
 from .builder import Builder
 
 LAST = torch.iinfo(torch.int64).max
 """What the tracer writes for a slice's open end."""
+
+CONTIGUOUS = 0
+"""What TorchScript writes for ``torch.contiguous_format``."""
 
 
 def _names(names: str) -> frozenset[str]:
@@ -134,6 +137,31 @@ def _list(operand: Operand) -> list[Any]:
     return list(operand) if isinstance(operand, (list, tuple)) else [None]
 
 
+def strided(node: Node, args: Sequence[Operand], parent: Value) -> View | None:
+    """The elements of ``parent`` that ``as_strided`` of it shows, taken one by one.
+
+    Args:
+        node: the one that calls ``as_strided``.
+        args: its arguments; the tensor itself is not looked at.
+        parent: the tensor, as it lies in memory.
+
+    Returns:
+        None where sizes are not known, or the window starts or reaches elsewhere.
+    """
+    size, offset, shape = node.outputs[0].shape, args[3] if len(args) > 3 else None, parent.shape
+    stride = _list(args[2])
+    if size is None or shape is None or parent.strides is None or None in (*size, *shape) or offset is not None:
+        return None
+    if not all(isinstance(step, int) for step in stride):
+        return None
+    places = strides.window(
+        [n for n in shape if n is not None], parent.strides, [n for n in size if n is not None], stride
+    )
+    if places is None:
+        return None
+    return View("aten::take", "", (Value("", dtype=torch.int64, shape=size, data=places),), node)
+
+
 def is_whole(view: View, parent: Value) -> bool:
     """Whether the view holds the same elements in the same shape as ``parent``, which it is a view of."""
     if view.kind == "aten::slice":
@@ -154,8 +182,8 @@ def apply(builder: Builder, view: View, parent: Value, original: Value, own: Val
         own: the value to give the result to, in place of a new one.
     """
     if view.kind == "aten::as_strided":
-        # Its strides are those of a contiguous tensor.
-        parent = builder.call("aten::contiguous", parent)
+        # Its strides are those of a contiguous tensor that owns its memory.
+        parent = builder.call("aten::clone", parent, CONTIGUOUS)
     if view.item is not None:
         items = builder.repeat(view.node, [parent, *view.args])
         return builder.call("aten::__getitem__.t", items, view.item, like=original, result=own)
@@ -264,7 +292,7 @@ def _as_strided(builder: Builder, view: View, parent: Value, child: Value, origi
     known = all(isinstance(number, int) for number in (*size, *stride))
     if not known or _overlaps(size, stride):
         raise _refused(view, "would be written to one element several times")
-    parent = builder.call("aten::contiguous", parent)
+    parent = builder.call("aten::clone", parent, CONTIGUOUS)
     return builder.call("aten::as_strided_scatter", parent, child, size, stride, offset, like=original)
 
 
