@@ -95,10 +95,42 @@ def _as_scale(scale: Any, single: bool) -> torch.Tensor:
     return tensor.reshape(()) if single else tensor.reshape(-1)
 
 
+def calibration(
+    state: Sequence[torch.Tensor], lowest: int, highest: int, per_channel: bool, symmetric: bool
+) -> Sequence[torch.Tensor]:
+    """The scale and zero point that ``fused_moving_avg_obs_fake_quant`` rounds with.
+
+    With its observer off it computes them from the extrema that were seen, whatever it is given for them. PyTorch
+    does that here as well, on copies and an input that does not matter.
+
+    Args:
+        state: the smallest and largest values that were seen, scale and zero point.
+        lowest: the smallest step.
+        highest: the largest step.
+        per_channel: whether there is one of each a channel.
+        symmetric: whether 0 is the middle.
+    """
+    return derive(_calibrate, list(state), lowest, highest, per_channel, symmetric)
+
+
+def _calibrate(
+    state: list[torch.Tensor], lowest: int, highest: int, per_channel: bool, symmetric: bool
+) -> tuple[torch.Tensor, ...]:
+    copies = [tensor.clone() for tensor in state]
+    off, on = (torch.tensor([flag], device=copies[0].device) for flag in (0, 1))
+    values = torch.zeros(state[2].numel(), 1, device=copies[0].device)
+    torch.ops.aten.fused_moving_avg_obs_fake_quant(
+        values, off, on, *copies, 0.01, lowest, highest, 0, per_channel, symmetric
+    )
+    return copies[2], copies[3]
+
+
 def _moving_average(args: Sequence[Any]) -> Steps | None:
-    _, observer_on, fake_quant_on, _, _, scale, zero_point, _, lowest, highest, axis, per_channel, *_ = args
+    observer_on, fake_quant_on = args[1:3]
+    lowest, highest, axis, per_channel, symmetric = args[8:]
     if bool(observer_on) or not bool(fake_quant_on):
         return None
+    scale, zero_point = calibration(args[3:7], lowest, highest, per_channel, symmetric)
     return _affine(scale, zero_point, axis if per_channel else None, lowest, highest)
 
 

@@ -40,13 +40,14 @@ def _channel_mask(x: torch.Tensor) -> Any:
     return aten.fake_quantize_per_channel_affine_cachemask(x, scale, zero, 1, 0, 15)
 
 
-def _calibrated(scale: list[float], zero: list[int], low: int, high: int) -> Callable[..., torch.Tensor]:
-    """What torch.ao's default fake quantisation calls, its observer off; several scales are those of axis 1."""
+def _calibrated(least: list[float], most: list[float], low: int, high: int, symmetric: bool) -> Callable[..., Any]:
+    """What torch.ao's default fake quantisation calls, its observer off; several extrema are those of axis 1."""
+    size = len(least)
 
     def run(x: torch.Tensor) -> torch.Tensor:
         off, on = torch.tensor([0]), torch.tensor([1])
-        state = (-torch.ones(len(scale)), torch.ones(len(scale)), torch.tensor(scale), torch.tensor(zero).int())
-        return aten.fused_moving_avg_obs_fake_quant(x, off, on, *state, 0.01, low, high, 1, len(scale) > 1)
+        state = (torch.tensor(least), torch.tensor(most), torch.ones(size), torch.zeros(size, dtype=torch.int32))
+        return aten.fused_moving_avg_obs_fake_quant(x, off, on, *state, 0.01, low, high, 1, size > 1, symmetric)
 
     return run
 
@@ -65,9 +66,9 @@ CASES = [
     Case("channel", _per_channel(1, [0, 0, 0], -128, 127), rand(2, 3, 5), unbuilt=_NO_GPU),
     Case("channel-zero-points", _per_channel(1, [0, 5, 9], 0, 255), rand(2, 3, 5)),
     Case("channel-first", _per_channel(0, [0, 1], -8, 7), rand(2, 3, 5)),
-    Case("calibrated", _calibrated([0.013], [0], -128, 127), rand(2, 3, 5), unbuilt=_NO_GPU),
-    Case("calibrated-zero-point", _calibrated([0.013], [5], 0, 255), rand(2, 3, 5), _SIZES, _OTHERS),
-    Case("calibrated-channel", _calibrated([0.1, 0.2, 0.3], [0, 1, 2], 0, 15), rand(2, 3, 5)),
+    Case("calibrated", _calibrated([-1.0], [1.5], -128, 127, True), rand(2, 3, 5), unbuilt=_NO_GPU),
+    Case("calibrated-zero-point", _calibrated([-1.0], [1.5], 0, 255, False), rand(2, 3, 5), _SIZES, _OTHERS),
+    Case("calibrated-channel", _calibrated([-1.0, 0.0, -2.0], [0.5, 1.5, 1.0], 0, 15, False), rand(2, 3, 5)),
     Case("tensor-mask", _mask, rand(2, 3, 5)),
     Case("channel-mask", _channel_mask, rand(2, 3, 5)),
 ]

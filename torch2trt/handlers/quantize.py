@@ -9,6 +9,7 @@ import torch
 from .. import emit
 from ..emit import Tensor
 from ..errors import UnsupportedArgumentError
+from ..quantized import calibration
 from ..registry import op
 
 
@@ -78,4 +79,8 @@ def aten_fused_moving_avg_obs_fake_quant(
         )
     if not bool(fake_quant_on):
         return self
-    return emit.fake_quantize(self, scale, zero_point, quant_min, quant_max, ch_axis if per_row_fake_quant else None)
+    state, limits = (running_min, running_max, scale, zero_point), (quant_min, quant_max)
+    if not all(isinstance(tensor, torch.Tensor) for tensor in state):
+        raise UnsupportedArgumentError("running_min, running_max, scale and zero_point must be known at conversion")
+    scale, zero_point = calibration(state, *limits, per_row_fake_quant, symmetric_quant)
+    return emit.fake_quantize(self, scale, zero_point, *limits, ch_axis if per_row_fake_quant else None)
