@@ -66,6 +66,7 @@ class Context:
         recorder: collects TensorRT's error reports.
         node: the graph node that is being converted.
         allow_float64_as_float32: whether float64 values may become float32.
+        allow_random: whether TensorRT may draw random numbers in place of PyTorch.
         precision: what casts float32 maths to half precision; None to keep it.
     """
 
@@ -74,6 +75,7 @@ class Context:
     recorder: Any = None
     node: Node | None = None
     allow_float64_as_float32: bool = False
+    allow_random: bool = False
     precision: Caster | None = None
 
     @property

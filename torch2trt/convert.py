@@ -310,6 +310,7 @@ def convert(
     precision: str | torch.dtype = "float32",
     keep_float32: str | None = None,
     allow_float64_as_float32: bool = False,
+    allow_random: bool = False,
     optimize: bool | Iterable[str] = True,
     mutated_inputs: MutatedInputs = "error",
     verbose: bool = False,
@@ -328,6 +329,9 @@ def convert(
             :mod:`torch2trt.precision`. Inputs and outputs keep their dtypes.
         keep_float32: a pattern of the ``regex`` package over module scopes that stay float32.
         allow_float64_as_float32: convert float64 values to float32 instead of refusing them.
+        allow_random: let TensorRT draw the random numbers that the module draws. They have the same distribution, not
+            the same values: no seed reaches an engine, and whether two runs of one draw the same numbers is
+            TensorRT's affair.
         optimize: which rewrites to apply: all, none, or names of :data:`torch2trt.passes.optimize.PASSES`.
         mutated_inputs: what to do when the module writes to an input: ``error`` raises, ``output`` adds what it holds
             at the end to the outputs, ``ignore`` leaves the caller's tensor as it is.
@@ -352,6 +356,7 @@ def convert(
             precision=precision,
             keep_float32=keep_float32,
             allow_float64_as_float32=allow_float64_as_float32,
+            allow_random=allow_random,
             optimize=optimize,
             mutated_inputs=mutated_inputs,
         )
@@ -434,6 +439,7 @@ def check(
     *,
     dynamic_shapes: DynamicShapes | None = None,
     allow_float64_as_float32: bool = False,
+    allow_random: bool = False,
     mutated_inputs: MutatedInputs = "error",
 ) -> coverage.CheckReport:
     """What would not convert, all of it at once: ops without a handler, and arguments that a handler refuses.
@@ -449,5 +455,6 @@ def check(
         builder = trt.Builder(trt_compat.logger())
         with trt_network(trt_compat.create_network(builder)):
             building().allow_float64_as_float32 = allow_float64_as_float32
+            building().allow_random = allow_random
             _dry_run(prepared, plan, refused)
     return coverage.CheckReport(missing, tuple(refused), prepared.graph.op_counts(), complete)

@@ -56,6 +56,7 @@ def torch2trt(
     precision: str | torch.dtype = "float32",
     keep_float32: str | None = None,
     allow_float64_as_float32: bool = False,
+    allow_random: bool = False,
     optimize: bool | Iterable[str] = True,
     mutated_inputs: MutatedInputs = "error",
 ) -> tuple[torch.jit.ScriptModule, Graph]:
@@ -78,6 +79,9 @@ def torch2trt(
             that is safe: see :mod:`torch2trt.precision`. Inputs and outputs keep their dtypes.
         keep_float32: a pattern of the ``regex`` package over module scopes that stay float32.
         allow_float64_as_float32: convert float64 values to float32 instead of refusing them.
+        allow_random: let TensorRT draw the random numbers that the module draws. They have the same distribution, not
+            the same values: no seed reaches an engine, and whether two runs of one draw the same numbers is
+            TensorRT's affair.
         optimize: which rewrites to apply before the handlers run: all, none, or names of
             :data:`torch2trt.passes.optimize.PASSES`. None of them touches a node with a handler of the user's.
         mutated_inputs: what to do when the module writes to an input: ``error`` raises, ``output`` adds what it holds
@@ -104,6 +108,7 @@ def torch2trt(
     graph = prepared.graph
     _check_excluded(graph, param_exclude)
     context.allow_float64_as_float32 = allow_float64_as_float32
+    context.allow_random = allow_random
     context.precision = parse_precision(precision, keep_float32)
     if context.network is None:
         if has_trt_tensor(prepared.leaves):

@@ -6,6 +6,7 @@ import difflib
 import functools
 import importlib
 import inspect
+import keyword
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -119,10 +120,10 @@ def _check_results(node: Node, function: Callable[..., Any], results: Any) -> li
 def op(*names: str) -> Callable[[AnyFunction], AnyFunction]:
     """Register one of torch2trt's own handlers: a function of the schema's arguments, by name.
 
-    It is called only for nodes that touch an ITensor. Its parameters name the schema arguments that it honours; one
-    that it leaves out must have the schema's default value, else the conversion is refused. A parameter whose
-    annotation names neither ``Tensor``, ``Dim``, ``Shape`` nor ``Any`` must be known at conversion. It returns the
-    result, or a tuple where the schema has several.
+    It is called only for nodes that touch an ITensor. Its parameters name the schema arguments that it honours, with an
+    underscore after a keyword of Python; one that it leaves out must have the schema's default value, else the
+    conversion is refused. A parameter whose annotation names neither ``Tensor``, ``Dim``, ``Shape`` nor ``Any`` must be
+    known at conversion. It returns the result, or a tuple where the schema has several.
 
     Args:
         names: as for :func:`register_node_handler`.
@@ -159,10 +160,11 @@ class _Binder:
             return _check_results(node, self.function, result if _returns_many(node.schema) else [result])
         keywords = {}
         for argument, value in zip(node.schema.arguments, args, strict=False):
-            if argument.name in self.accepted:
-                if argument.name in self.static and context.has_trt_tensor(value):
+            name = f"{argument.name}_" if keyword.iskeyword(argument.name) else argument.name
+            if name in self.accepted:
+                if name in self.static and context.has_trt_tensor(value):
                     raise _unsupported(node, argument, "a value that is only known when the engine runs")
-                keywords[argument.name] = value
+                keywords[name] = value
             elif not _is_default(argument, value):
                 raise _unsupported(node, argument, repr(value))
         result = self.function(**keywords)

@@ -97,6 +97,7 @@ class ConvertOptions(OptionGroup):
     float64_as_float32: Annotated[bool, typer.Option("--float64-as-float32", help="Convert instead of refusing.")] = (
         False
     )
+    allow_random: Annotated[bool, typer.Option("--allow-random", help="Draw TensorRT's random numbers.")] = False
     optimize: Annotated[bool, typer.Option(help="Rewrite the graph where TensorRT has a better layer.")] = True
 
     mutated_inputs: Annotated[
@@ -117,6 +118,7 @@ class ConvertOptions(OptionGroup):
             "param_exclude": self.param_exclude,
             "output_names": self.output_name or None,
             "allow_float64_as_float32": self.float64_as_float32,
+            "allow_random": self.allow_random,
             "optimize": self.optimize,
             "mutated_inputs": self.mutated_inputs,
         }

@@ -13,6 +13,7 @@ from .dtypes import Tensor, cast, dtype_of, is_bool
 from .math import compare, elementwise, logical_not, matmul, reduce, softmax, where
 from .moving import band_mask
 from .pointwise import is_half, scaled
+from .random import dropped
 
 
 def attention(
@@ -22,6 +23,7 @@ def attention(
     masks: Sequence[Tensor | None],
     scale: float | None,
     dead_rows_are_zero: bool = True,
+    dropout: float = 0.0,
 ) -> tuple[Any, Any]:
     """``softmax(scale * query @ key.T + mask) @ value``, and the softmax.
 
@@ -32,6 +34,7 @@ def attention(
         masks: each booleans, True where a key counts, or numbers to add; broadcast to ``(..., L, S)``. None is none.
         scale: ``1 / sqrt(E)`` by default.
         dead_rows_are_zero: what a query gives that no key counts for: zeros, else NaN.
+        dropout: the probability with which a weight counts as zero.
     """
     dtype = dtype_of(query)
     wide = torch.float32 if is_half(dtype) else dtype
@@ -41,7 +44,7 @@ def attention(
     given = [mask for mask in masks if mask is not None]
     for mask in given:
         scores = _masked(scores, mask, wide)
-    weights = cast(softmax(scores, rank_of(scores) - 1), dtype)
+    weights = dropped(cast(softmax(scores, rank_of(scores) - 1), dtype), dropout)
     result = matmul(weights, value)
     alive = _alive(given) if given and dead_rows_are_zero else None
     if alive is not None:

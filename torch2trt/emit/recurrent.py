@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from ..errors import UnsupportedArgumentError
 from ..weights import derive, origin
 from .dims import rank_of, static_shape
 from .dtypes import Tensor
 from .math import activation, elementwise
 from .moving import split_at
 from .product import linear
+from .random import dropped, require_random
 from .shape import slice_axis
 
 
@@ -144,9 +144,15 @@ def _row(state: torch.Tensor, index: int) -> torch.Tensor:
     return state[index : index + 1]
 
 
-def refuse_dropout(dropout: float, train: bool) -> None:
-    """Dropout between layers is refused where it would take effect."""
-    if dropout and train:
-        raise UnsupportedArgumentError(
-            f"dropout={dropout} in training is random", hint="convert the module in eval mode"
-        )
+def dropped_between(sequence: Tensor, layer: int, dropout: float) -> Tensor:
+    """The input of a layer: what the layer below gave after dropout; the first layer's as it is.
+
+    Args:
+        sequence: the input.
+        layer: 0 for the first.
+        dropout: the probability of zeros; 0 in evaluation.
+    """
+    if not layer or not dropout:
+        return sequence
+    require_random(f"dropout={dropout} in training", "convert the module in eval mode")
+    return dropped(sequence, dropout)

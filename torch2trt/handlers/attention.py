@@ -8,7 +8,6 @@ import torch
 
 from .. import emit
 from ..emit import Tensor
-from ..errors import UnsupportedArgumentError
 from ..registry import op
 from ..weights import derive
 
@@ -26,25 +25,26 @@ def aten_scaled_dot_product_attention(
 ) -> Any:
     """``scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask, ...) -> Tensor``.
 
-    A query that the mask leaves no key gives zeros, as in PyTorch. Dropout must be 0.
+    A query that the mask leaves no key gives zeros, as in PyTorch. Dropout is random.
     """
-    _refuse_dropout(dropout_p)
-    return _attend(query, key, value, attn_mask, is_causal, scale, enable_gqa)[0]
-
-
-def _refuse_dropout(dropout_p: float) -> None:
-    if dropout_p:
-        raise UnsupportedArgumentError(
-            f"attention with dropout_p={dropout_p} is random", hint="convert the module in eval mode"
-        )
+    return _attend(query, key, value, attn_mask, is_causal, scale, enable_gqa, dropout_p)[0]
 
 
 def _attend(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, scale: float | None, grouped: bool
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    causal: bool,
+    scale: float | None,
+    grouped: bool,
+    dropout: float,
 ) -> tuple[Any, Any]:
+    if dropout:
+        emit.require_random(f"attention with dropout_p={dropout}", "convert the module in eval mode")
     masks = [mask, emit.causal_mask(emit.size_of(query, -2), emit.size_of(key, -2)) if causal else None]
     if not grouped or emit.static_shape(query)[-3] == emit.static_shape(key)[-3]:
-        return emit.attention(query, key, value, masks, scale)
+        return emit.attention(query, key, value, masks, scale, dropout=dropout)
     # Query heads that share a key head lie along an axis of their own, so that nothing is copied.
     sizes = emit.shape_of(query)
     heads, groups = sizes[-3], emit.size_of(key, -3)
@@ -52,7 +52,8 @@ def _attend(
     masks = [None if mask is None else _by_group(mask, groups) for mask in masks]
     rank = emit.rank_of(key)
     shared_key, shared_value = emit.unsqueeze(key, rank - 2), emit.unsqueeze(value, rank - 2)
-    result, weights = emit.attention(emit.reshape(query, split), shared_key, shared_value, masks, scale)
+    turned = emit.reshape(query, split)
+    result, weights = emit.attention(turned, shared_key, shared_value, masks, scale, dropout=dropout)
     ungrouped = [*sizes[:-1], emit.size_of(value, -1)]
     return emit.reshape(result, ungrouped), emit.reshape(weights, [*sizes[:-1], emit.size_of(key, -2)])
 
@@ -81,9 +82,8 @@ def aten_scaled_dot_product_attention_math(
 
     The second result is the softmax. A boolean mask counts as the numbers 0 and 1, which are added.
     """
-    _refuse_dropout(dropout_p)
     attn_mask = None if attn_mask is None else emit.cast(attn_mask, emit.dtype_of(query))
-    return _attend(query, key, value, attn_mask, is_causal, scale, enable_gqa)
+    return _attend(query, key, value, attn_mask, is_causal, scale, enable_gqa, dropout_p)
 
 
 @op("aten::_native_multi_head_attention")

@@ -9,7 +9,7 @@ import torch
 
 from .. import emit
 from ..emit import Tensor
-from ..emit.recurrent import GRU, LSTM, PLAIN, Cell, Weights, layer_state, refuse_dropout, unpack_weights
+from ..emit.recurrent import GRU, LSTM, PLAIN, Cell, Weights, dropped_between, layer_state, unpack_weights
 from ..errors import UnsupportedArgumentError
 from ..registry import op
 
@@ -62,13 +62,20 @@ def aten_pad_packed_sequence(
 
 
 def _run_packed(
-    cell: Cell, data: Tensor, batch_sizes: Any, initial: Sequence[Tensor], layers: Sequence[Weights], directions: int
+    cell: Cell,
+    data: Tensor,
+    batch_sizes: Any,
+    initial: Sequence[Tensor],
+    layers: Sequence[Weights],
+    directions: int,
+    dropout: float,
 ) -> tuple[Any, ...]:
     """All layers over packed rows: the output rows, and every state's last values."""
     sizes = _known(batch_sizes)
     last: list[list[Any]] = [[] for _ in initial]
     rows = emit.tensor(data)
     for first in range(0, len(layers), directions):
+        rows = dropped_between(rows, first, dropout)
         outputs = []
         for direction in range(directions):
             index = first + direction
@@ -123,11 +130,10 @@ def aten_lstm_packed(
     bidirectional: bool,
 ) -> Any:
     """``lstm.data(Tensor data, Tensor batch_sizes, Tensor[] hx, Tensor[] params, ...) -> (Tensor, Tensor, Tensor)``."""
-    refuse_dropout(dropout, train)
     directions = 2 if bidirectional else 1
     projected = len(params) // (num_layers * directions) in (3, 5)
     layers = unpack_weights(params, has_biases, projected)
-    return _run_packed(LSTM, data, batch_sizes, hx, layers, directions)
+    return _run_packed(LSTM, data, batch_sizes, hx, layers, directions, dropout if train else 0.0)
 
 
 def _register(name: str, cell: Cell) -> None:
@@ -142,9 +148,9 @@ def _register(name: str, cell: Cell) -> None:
         train: bool,
         bidirectional: bool,
     ) -> Any:
-        refuse_dropout(dropout, train)
         layers = unpack_weights(params, has_biases, has_projection=False)
-        return _run_packed(cell, data, batch_sizes, [hx], layers, 2 if bidirectional else 1)
+        directions = 2 if bidirectional else 1
+        return _run_packed(cell, data, batch_sizes, [hx], layers, directions, dropout if train else 0.0)
 
     handler.__doc__ = f"``{name}.data(Tensor data, Tensor batch_sizes, Tensor hx, ...) -> (Tensor, Tensor)``."
     op(f"aten::{name}.data")(handler)

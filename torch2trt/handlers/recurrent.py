@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import emit
 from ..emit import Tensor
-from ..emit.recurrent import GRU, LSTM, PLAIN, Cell, Weights, layer_state, refuse_dropout, unpack_weights
+from ..emit.recurrent import GRU, LSTM, PLAIN, Cell, Weights, dropped_between, layer_state, unpack_weights
 from ..errors import UnsupportedArgumentError
 from ..registry import op
 
@@ -23,6 +23,7 @@ def _run(
     layers: Sequence[Weights],
     directions: int,
     batch_first: bool,
+    dropout: float,
 ) -> tuple[Any, ...]:
     """All layers: the output, and every state's last values, of shape ``(layers * directions, batch, size)``."""
     if emit.rank_of(value) != 3:
@@ -32,6 +33,7 @@ def _run(
     sequence = emit.permute(value, [1, 0, 2]) if batch_first else emit.tensor(value)
     last: list[list[Any]] = [[] for _ in initial]
     for first in range(0, len(layers), directions):
+        sequence = dropped_between(sequence, first, dropout)
         outputs = []
         for direction in range(directions):
             index = first + direction
@@ -69,11 +71,10 @@ def aten_lstm(
 
     Any number of layers, both directions, with and without projections.
     """
-    refuse_dropout(dropout, train)
     directions = 2 if bidirectional else 1
     each = len(params) // (num_layers * directions)
     layers = unpack_weights(params, has_biases, has_projection=each in (3, 5))
-    return _run(LSTM, input, hx, layers, directions, batch_first)
+    return _run(LSTM, input, hx, layers, directions, batch_first, dropout if train else 0.0)
 
 
 def _register_single_state(name: str, cell: Cell) -> None:
@@ -88,9 +89,9 @@ def _register_single_state(name: str, cell: Cell) -> None:
         bidirectional: bool,
         batch_first: bool,
     ) -> Any:
-        refuse_dropout(dropout, train)
         layers = unpack_weights(params, has_biases, has_projection=False)
-        return _run(cell, input, [hx], layers, 2 if bidirectional else 1, batch_first)
+        directions = 2 if bidirectional else 1
+        return _run(cell, input, [hx], layers, directions, batch_first, dropout if train else 0.0)
 
     handler.__doc__ = f"``{name}.input(Tensor input, Tensor hx, Tensor[] params, ...) -> (Tensor, Tensor)``."
     op(f"aten::{name}.input")(handler)

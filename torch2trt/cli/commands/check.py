@@ -20,6 +20,7 @@ def check(
     float64_as_float32: Annotated[
         bool, typer.Option("--float64-as-float32", help="Convert instead of refusing.")
     ] = False,
+    allow_random: Annotated[bool, typer.Option("--allow-random", help="Let random ops pass.")] = False,
 ) -> None:
     """List everything that would not convert; status 1 if there is anything."""
     from ...convert import check as check_module
@@ -33,6 +34,7 @@ def check(
             bound.inputs,
             dynamic_shapes=bound.dynamic_shapes,
             allow_float64_as_float32=float64_as_float32,
+            allow_random=allow_random,
         )
     _print(out, model, report)
     out.stop(report.ok)

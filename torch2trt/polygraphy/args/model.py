@@ -51,6 +51,12 @@ class Torch2TRTArgs(BaseArgs):
             help="Convert float64 to float32 instead of refusing it",
         )
         add(
+            "--torch2trt-allow-random",
+            action="store_true",
+            default=None,
+            help="Draw TensorRT's random numbers where the module draws some, instead of refusing it",
+        )
+        add(
             "--torch2trt-mutated-inputs",
             choices=("error", "output", "ignore"),
             help="What to do when the module writes to an input: refuse it, add an output, or nothing",
@@ -72,6 +78,7 @@ class Torch2TRTArgs(BaseArgs):
             precision (str): What the maths is cast to, or None.
             keep_float32 (str): A pattern over module scopes, or None.
             float64_as_float32 (bool): Whether to convert float64 to float32, or None.
+            allow_random (bool): Whether TensorRT may draw random numbers, or None.
             mutated_inputs (str): What to do when the module writes to an input, or None.
             no_optimize (bool): Whether to leave the graph as it is, or None.
             device (str): Where the module itself runs, or None.
@@ -85,6 +92,7 @@ class Torch2TRTArgs(BaseArgs):
             "precision",
             "keep_float32",
             "float64_as_float32",
+            "allow_random",
             "mutated_inputs",
             "no_optimize",
             "device",
@@ -138,6 +146,7 @@ class Torch2TRTArgs(BaseArgs):
             precision=self.precision,
             keep_float32=self.keep_float32,
             allow_float64_as_float32=self.float64_as_float32,
+            allow_random=self.allow_random,
             mutated_inputs=self.mutated_inputs,
             optimize=False if self.no_optimize else None,
         )

@@ -115,6 +115,7 @@ class NetworkFromModule(BaseLoader):
         precision: str | None = None,
         keep_float32: str | None = None,
         allow_float64_as_float32: bool | None = None,
+        allow_random: bool | None = None,
         optimize: bool | None = None,
         mutated_inputs: str | None = None,
     ) -> None:
@@ -132,6 +133,7 @@ class NetworkFromModule(BaseLoader):
                 Defaults to ``float32``.
             keep_float32: A pattern over the module scopes that stay in float32.
             allow_float64_as_float32: Whether to convert float64 to float32 instead of refusing it. Defaults to False.
+            allow_random: Whether TensorRT may draw random numbers where the module does. Defaults to False.
             optimize: Whether to rewrite the graph where TensorRT has a better layer. Defaults to True.
             mutated_inputs: See :class:`TraceFromModule`.
         """
@@ -146,6 +148,7 @@ class NetworkFromModule(BaseLoader):
             "precision": util.default(precision, "float32"),
             "keep_float32": keep_float32,
             "allow_float64_as_float32": util.default(allow_float64_as_float32, False),
+            "allow_random": util.default(allow_random, False),
             "optimize": util.default(optimize, True),
             "mutated_inputs": util.default(mutated_inputs, "error"),
         }
