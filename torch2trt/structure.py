@@ -1,12 +1,14 @@
 """Nested inputs and outputs: taken apart into tensors and put together again.
 
-A structure is any nesting of tuples, named tuples, lists, dicts, dataclasses and constants around tensors. It is plain
-data, so that it can be written to JSON and read back without running code from the file.
+A structure is any nesting of tuples, named tuples, lists, dicts, dataclasses, other objects with tensors among their
+attributes, and constants around tensors. It is plain data, so that it can be written to JSON and read back without
+running code from the file.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +28,7 @@ class Structure:
         children: the parts, in order.
         keys: the dict keys or field names, as many as there are children.
         value: of a constant, the constant.
-        type: of an object (named tuple, dataclass, dict subclass), its class.
+        type: of an object (named tuple, dataclass, dict subclass, or one with attributes), its class.
     """
 
     kind: str
@@ -53,20 +55,27 @@ def is_leaf(value: object) -> bool:
 
 
 def flatten(value: Any) -> tuple[list[Any], Structure]:
-    """The tensors in ``value``, in order (one that occurs twice is listed twice), and the structure around them."""
+    """The tensors in ``value``, in order (one that occurs twice is listed twice), and the structure around them.
+
+    Raises:
+        InputError: an object that holds tensors refers to itself.
+    """
     leaves: list[Any] = []
-    return leaves, _flatten(value, leaves)
+    return leaves, _flatten(value, leaves, ())
 
 
-def _flatten(value: Any, leaves: list[Any]) -> Structure:
+def _flatten(value: Any, leaves: list[Any], around: tuple[int, ...]) -> Structure:
     if is_leaf(value):
         leaves.append(value)
         return LEAF
     parts = _parts(value)
     if parts is None:
         return Structure("constant", value=value)
+    if id(value) in around:
+        raise InputError(f"a {type(value).__name__} that holds tensors refers to itself", hint="pass its tensors")
     kind, keys, children, cls = parts
-    return Structure(kind, tuple(_flatten(child, leaves) for child in children), keys, type=cls)
+    around = (*around, id(value))
+    return Structure(kind, tuple(_flatten(child, leaves, around) for child in children), keys, type=cls)
 
 
 def _parts(value: Any) -> tuple[str, tuple[Any, ...], list[Any], type | None] | None:
@@ -83,7 +92,32 @@ def _parts(value: Any) -> tuple[str, tuple[Any, ...], list[Any], type | None] | 
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = tuple(field.name for field in dataclasses.fields(value))
         return "object", names, [getattr(value, name) for name in names], type(value)
+    if _holds_tensors(value, set()):
+        return "object", tuple(vars(value)), list(vars(value).values()), type(value)
     return None
+
+
+def _holds_tensors(value: Any, seen: set[int]) -> bool:
+    """Whether there is a tensor among the attributes of an object, such as a key-value cache, however deep."""
+    if is_leaf(value):
+        return True
+    if id(value) in seen:
+        return False
+    seen.add(id(value))
+    if isinstance(value, Mapping):
+        items = list(value.values())
+    elif isinstance(value, (tuple, list)):
+        items = list(value)
+    elif _is_plain_object(value):
+        items = list(vars(value).values())
+    else:
+        return False
+    return any(_holds_tensors(item, seen) for item in items)
+
+
+def _is_plain_object(value: object) -> bool:
+    """Whether an object is but its attributes: no class, function, nn.Module or Python module."""
+    return hasattr(value, "__dict__") and not callable(value) and not isinstance(value, types.ModuleType)
 
 
 def unflatten(leaves: Sequence[Any], structure: Structure) -> Any:
@@ -119,7 +153,11 @@ def _rebuild(cls: type, named: dict[Any, Any]) -> Any:
             return cls(named)  # type: ignore[call-arg]
         except TypeError:  # a mapping whose constructor takes something else, such as defaultdict
             return named
-    return cls(**named)
+    if dataclasses.is_dataclass(cls) or issubclass(cls, tuple):
+        return cls(**named)
+    made = cls.__new__(cls)
+    vars(made).update(named)
+    return made
 
 
 def leaf_names(structure: Structure, prefixes: Sequence[str]) -> list[str]:

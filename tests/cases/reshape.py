@@ -93,6 +93,12 @@ CASES = [
     Case("repeat_interleave-scalar", lambda x: x.repeat_interleave(2), rand()),
     Case("repeat_interleave-known", _repeats([1, 0, 3], dim=1), rand(2, 3)),
     Case("repeat_interleave-known-one", _repeats([2], dim=1), rand(2, 3)),
+    Case("repeat_interleave-known-number", _repeats(3, dim=0), rand(1, 3)),
+    Case(
+        "repeat_interleave-computed-number",
+        lambda x, n: torch.repeat_interleave(x, n, 1, output_size=9),
+        (rand(2, 3), torch.tensor(3)),
+    ),
     Case(
         "repeat_interleave-counts",
         lambda x, n: torch.repeat_interleave(x, n, 0, output_size=5),

@@ -335,8 +335,10 @@ def structure_to_json(structure: Structure) -> Any:
     items = [[_constant_to_json(key), child] for key, child in zip(structure.keys, children, strict=True)]
     if structure.type is None:
         return {"dict": items}
-    base = "mapping" if issubclass(structure.type, Mapping) else "namedtuple"
-    if dataclasses.is_dataclass(structure.type) and base != "mapping":
+    base = "namedtuple" if issubclass(structure.type, tuple) else "attributes"
+    if issubclass(structure.type, Mapping):
+        base = "mapping"
+    elif dataclasses.is_dataclass(structure.type):
         base = "dataclass"
     return {"object": _class_name(structure.type), "base": base, "fields": items}
 
@@ -367,6 +369,8 @@ def _stand_in(name: str, base: str, keys: Sequence[Any]) -> type:
             raise ValueError(f"{word!r} is no field name")
     if base == "dataclass":
         return dataclasses.make_dataclass(simple, list(keys))
+    if base == "attributes":
+        return type(simple, (), {})
     if base != "namedtuple":
         raise ValueError(f"{base!r} is no kind of class")
     return collections.namedtuple(simple, list(keys))

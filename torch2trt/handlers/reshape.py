@@ -209,9 +209,10 @@ def aten_repeat_interleave_tensor(
     axis = 0 if dim is None else emit.axis_of(dim, emit.rank_of(value))
     if not emit.rank_of(value):
         value = emit.reshape(value, [1])
-    count = emit.static_shape(value)[axis]
-    if isinstance(repeats, torch.Tensor) and repeats.numel() == 1 and count != 1:
-        return aten_repeat_interleave(self=self, repeats=int(repeats), dim=dim)
+    if emit.static_shape(repeats) in ((), (1,)):  # one count for all
+        if isinstance(repeats, torch.Tensor):
+            return aten_repeat_interleave(self=self, repeats=int(repeats), dim=dim)
+        repeats = emit.expand(emit.reshape(repeats, [1]), [emit.size_of(value, axis)])
     return emit.gather(value, _source_rows(repeats, output_size), axis)
 
 

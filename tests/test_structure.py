@@ -1,0 +1,69 @@
+"""Nested inputs and outputs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import torch2trt
+from tests import harness
+from torch2trt import errors, structure
+from torch2trt.engine.signature import structure_from_json, structure_to_json
+
+
+class Layer:
+    """What a model keeps of one of its layers."""
+
+    def __init__(self, keys: torch.Tensor) -> None:
+        self.keys = keys
+        self.full = False
+
+
+class Cache:
+    """An object of the user's that is neither a container nor a dataclass."""
+
+    def __init__(self, *layers: Layer) -> None:
+        self.layers = list(layers)
+
+
+def grown(x, cache):
+    """One step with a cache: the result and a longer cache."""
+    layers = [Layer(torch.cat([layer.keys, x])) for layer in cache.layers]
+    return sum(layer.keys.sum(0) for layer in layers), Cache(*layers)
+
+
+def test_objects_with_tensors_are_inputs_and_outputs():
+    def make(length):
+        return {"x": torch.randn(1, 3), "cache": Cache(Layer(torch.randn(length, 3)), Layer(torch.randn(length, 3)))}
+
+    names = ["x", "cache_layers_0_keys", "cache_layers_1_keys"]
+    sizes = {names[1]: {0: ("n", 1, 2, 8)}, names[2]: {0: "n"}}
+    converted = torch2trt.convert(grown, make(2), dynamic_shapes=sizes)
+    assert converted.input_names == names
+    for length in (2, 5, 8):
+        inputs = make(length)
+        actual, expected = converted.evaluate(**inputs), grown(**inputs)
+        assert type(actual[1]) is Cache and actual[1].layers[0].full is False
+        harness.assert_same(actual, expected)
+
+
+def test_objects_without_tensors_are_constants():
+    assert structure.flatten(Cache())[1].kind == "constant"
+    assert structure.flatten(torch.nn.Linear(2, 2))[1].kind == "constant"
+
+
+def test_an_object_that_refers_to_itself_is_refused():
+    cache = Cache(Layer(torch.ones(1)))
+    cache.layers.append(cache)
+    with pytest.raises(errors.InputError, match="a Cache that holds tensors refers to itself"):
+        structure.flatten(cache)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_objects_are_stored_in_files(known):
+    _, nesting = structure.flatten((torch.ones(1), Cache(Layer(torch.ones(2)))))
+    classes = {f"{cls.__module__}:{cls.__qualname__}": cls for cls in (Cache, Layer)} if known else {}
+    restored = structure_from_json(structure_to_json(nesting), classes)
+    assert (restored == nesting) is known
+    _, cache = structure.unflatten([torch.zeros(1), torch.zeros(2)], restored)
+    assert cache.layers[0].keys.shape == (2,) and cache.layers[0].full is False
