@@ -122,7 +122,7 @@ def torch2trt(
     if missing:
         raise UnsupportedOpError(missing)
     _warn_about_nan(graph)
-    optimize_plan(plan, optimize)
+    graph.rewrites = optimize_plan(plan, optimize)
     tensors = network_inputs(context, prepared)
     run_plan(graph, plan, tensors, verbose=verbose)
     _name_outputs(graph, output_names)

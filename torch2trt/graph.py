@@ -153,6 +153,7 @@ class Graph:
         parameters: every parameter and buffer that the graph uses, by ``state_dict`` key.
         ranges: the dynamic axes of the inputs, by input name and axis.
         results: what the last run gave for every value, by value name.
+        rewrites: how often each rewrite of :mod:`torch2trt.passes.optimize` found its pattern, by its name.
     """
 
     inputs: list[Value]
@@ -165,6 +166,7 @@ class Graph:
     argument_names: list[str] = field(default_factory=list)
     ranges: dict[str, dict[int, Range]] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict, repr=False)
+    rewrites: dict[str, int] = field(default_factory=dict)
 
     def get_resolved_outputs(self) -> list[list[Any]]:
         """One list per output of the module: ``[[first], [second], ...]``; tensors of torch or of TensorRT.

@@ -35,7 +35,10 @@ PRODUCTS = _kinds("""
     _convolution _convolution_mode convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
     linear matmul mm bmm addmm addbmm baddbmm mv einsum bilinear embedding prelu
     scaled_dot_product_attention _native_multi_head_attention lstm gru rnn_tanh rnn_relu
-""")
+""") | {"torch2trt::attention"}
+
+MASKS = {"aten::scaled_dot_product_attention": 3, "torch2trt::attention": 3}
+"""Which argument is added to scores that are float32 anyway; in half, a very low number would be minus infinity."""
 
 FLOAT32 = _kinds("""
     pow square exp exp2 expm1 log log2 log10 log1p rsqrt reciprocal cosh sinh tan acos asin erfinv lgamma digamma
@@ -60,8 +63,11 @@ class Precision:
 
     def arguments(self, node: Node, args: Sequence[Any]) -> list[Any]:
         """The node's arguments, its floating point tensors cast to one dtype."""
-        target = self._target(node, args)
-        return [_cast_all(argument, target) for argument in args]
+        target, mask = self._target(node, args), MASKS.get(node.kind)
+        return [
+            argument if index == mask and target == self.dtype else _cast_all(argument, target)
+            for index, argument in enumerate(args)
+        ]
 
     def _target(self, node: Node, args: Sequence[Any]) -> torch.dtype:
         if node.kind in FLOAT32 or (self.keep is not None and self.keep.match(node.scope)):

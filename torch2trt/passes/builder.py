@@ -15,18 +15,21 @@ class Builder:
     Args:
         nodes: where the next node goes; a pass puts another list here while it is inside a block.
         place: the node of the trace that the new ones are made for.
+        count: how many values were named already.
+        mark: what tells the names of this builder's values from those of another one.
     """
 
-    def __init__(self, nodes: list[Node]) -> None:
+    def __init__(self, nodes: list[Node], *, count: int = 0, mark: str = "") -> None:
         self.nodes = nodes
         self.place: Node | None = None
-        self._count = 0
+        self.count = count
+        self._mark = mark
 
     def value(self, like: Value | None = None, *, typed: bool = True) -> Value:
         """A value that no node makes yet, of the type of ``like``; ``typed=False`` leaves out sizes and strides."""
-        self._count += 1
+        self.count += 1
         # The tracer writes no plus sign into a name, so that this one is new.
-        name = f"{'' if like is None else like.name.partition('+')[0]}+{self._count}"
+        name = f"{'' if like is None else like.name.partition('+')[0]}+{self._mark}{self.count}"
         if like is None:
             return Value(name)
         if not typed:

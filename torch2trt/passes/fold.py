@@ -27,11 +27,13 @@ class Plan:
         nodes: the nodes that depend on an input, in order.
         known: what the other values are.
         outputs: the graph's outputs, in terms of these.
+        renamed: how many values rewrites have added.
     """
 
     nodes: list[Node] = field(default_factory=list)
     known: dict[Value, Any] = field(default_factory=dict)
     outputs: list[Operand] = field(default_factory=list)
+    renamed: int = 0
 
 
 def fold(graph: Graph) -> Plan:
@@ -43,7 +45,7 @@ def fold(graph: Graph) -> Plan:
     folder = _Folder(changed_containers(graph))
     folder.visit(graph.nodes)
     outputs = [folder.substitute(output) for output in graph.outputs]
-    return Plan(_live(folder.nodes, outputs), folder.known, outputs)
+    return Plan(live_nodes(folder.nodes, outputs), folder.known, outputs)
 
 
 def known_data(value: Value) -> Any:
@@ -181,7 +183,8 @@ def compute(node: Node, args: list[Any]) -> list[Any]:
     return list(results)
 
 
-def _live(nodes: list[Node], outputs: list[Operand]) -> list[Node]:
+def live_nodes(nodes: list[Node], outputs: list[Operand]) -> list[Node]:
+    """The nodes that an output needs, or that do something else than to compute a value, in order."""
     needed = set(operand_values(outputs))
     kept = []
     for node in reversed(nodes):

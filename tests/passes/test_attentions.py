@@ -1,0 +1,91 @@
+"""Attention written out as products around a softmax becomes one node."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import torch2trt
+from tests.passes.rewrites import check_rewrite, layer_types, users_handler
+
+_GENERATOR = torch.Generator().manual_seed(0)
+Q, K, V = (torch.randn(2, 3, length, 8, generator=_GENERATOR) for length in (4, 5, 5))
+MASK = torch.randn(2, 1, 4, 5, generator=_GENERATOR)
+HIDDEN = torch.zeros(4, 5).masked_fill(torch.ones(4, 5).triu(1).bool(), torch.finfo(torch.float32).min)
+DEAD = torch.zeros(4, 5).index_fill(0, torch.tensor([1]), -math.inf)
+
+
+def attend(q, k, v, *, scale=8**-0.5, mask=None, how="mul"):
+    scores = q @ k.transpose(-2, -1)
+    scores = scores * scale if how == "mul" else scores / (1 / scale) if how == "div" else scores
+    if mask is not None:
+        scores = scores + mask
+    weights = nn.functional.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
+    return weights @ v
+
+
+FUNCTIONS = {
+    "plain": (lambda q, k, v: attend(q, k, v), 1),
+    "divided": (lambda q, k, v: attend(q, k, v, how="div"), 1),
+    "no scale": (lambda q, k, v: attend(q, k, v, how="no"), 1),
+    "known mask": (lambda q, k, v: attend(q, k, v, mask=HIDDEN), 1),
+    "scaled query": (lambda q, k, v: torch.softmax((q * 0.3) @ k.mT, -1) @ v, 1),
+    "key before its transpose": (lambda q, k, v: torch.softmax(q @ k.permute(0, 1, 3, 2), 3) @ v, 1),
+    "two scales": (lambda q, k, v: torch.softmax(q @ k.mT * 0.5 / 3, -1) @ v, 1),
+    "weights used": (lambda q, k, v: _and_weights(q, k, v), 0),
+    "other axis": (lambda q, k, v: torch.softmax(q @ k.mT, -2) @ v, 0),
+    "key broadcasts": (lambda q, k, v: torch.softmax(q @ k[:1].mT, -1) @ v, 0),
+    "mask makes it larger": (lambda q, k, v: torch.softmax(q[:1] @ k[:1].mT + MASK, -1) @ v, 0),
+    "alpha": (lambda q, k, v: torch.softmax(torch.add(q @ k.mT, HIDDEN, alpha=0.5), -1) @ v, 0),
+}
+
+
+def _and_weights(q, k, v):
+    weights = torch.softmax(q @ k.mT, -1)
+    return weights @ v, weights
+
+
+@pytest.mark.parametrize("function, count", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_attention(function, count):
+    check_rewrite("attention", function, (Q, K, V), count)
+
+
+def test_a_query_without_keys_gives_nan():
+    converted = torch2trt.convert(lambda q, k, v: attend(q, k, v, mask=DEAD), (Q, K, V))
+    assert converted.graph.rewrites["attention"] == 1
+    actual, expected = converted.evaluate(Q, K, V), attend(Q, K, V, mask=DEAD)
+    torch.testing.assert_close(actual, expected, equal_nan=True)
+    assert expected.isnan().any()
+
+
+def test_a_hidden_key_stays_finite_in_half():
+    """A row of the lowest float32 numbers is a uniform row, which minus infinity in half would make NaN."""
+    mask = HIDDEN.clone()
+    mask[2] = torch.finfo(torch.float32).min
+
+    def function(q, k, v):
+        return attend(q, k, v, mask=mask)
+
+    converted = torch2trt.convert(function, (Q, K, V), precision="float16")
+    torch.testing.assert_close(converted.evaluate(Q, K, V), function(Q, K, V), rtol=2e-2, atol=5e-3)
+
+
+def test_attention_of_dynamic_sizes_and_a_mask_at_run_time():
+    def function(q, k, v, mask):
+        return attend(q, k, v, mask=mask)
+
+    dynamic = {"q": {0: (1, 2, 4), 2: (1, 4, 8)}, "k": {0: (1, 2, 4), 2: (1, 5, 8)}}
+    dynamic |= {"v": {0: (1, 2, 4), 2: (1, 5, 8)}, "mask": {0: (1, 2, 4), 2: (1, 4, 8), 3: (1, 5, 8)}}
+    others = [(torch.randn(1, 3, 7, 8), torch.randn(1, 3, 6, 8), torch.randn(1, 3, 6, 8), torch.randn(1, 1, 7, 6))]
+    converted = check_rewrite("attention", function, (Q, K, V, MASK), 1, dynamic=dynamic, others=others)
+    assert layer_types(converted)["SHUFFLE"] == 0
+
+
+@pytest.mark.parametrize("name", ["aten::softmax.int", "aten::transpose.int"])
+def test_a_users_handler_of_a_part_of_attention_sees_it(name):
+    with users_handler(name) as seen:
+        converted = torch2trt.convert(lambda q, k, v: torch.softmax(q @ k.transpose(-2, -1), -1) @ v, (Q, K, V))
+    assert len(seen) == 1 and converted.graph.rewrites["attention"] == 0
