@@ -23,6 +23,7 @@ from .errors import (
     UnsupportedOpError,
 )
 from .graph import Block, Graph, Node, Operand, Value, map_operand, operand_values
+from .passes.data_sizes import mark_data_sizes
 from .passes.fold import Plan, compute, fold, is_impure, known_data
 from .passes.functionalize import MutatedInputs, functionalize
 from .passes.optimize import optimize as optimize_plan
@@ -178,6 +179,7 @@ def prepare(
     alternatives = alternative_inputs(leaves, examples, [ranges.get(name, {}) for name in names])
     trace, graph = tracing.trace_graph(module, args, kwargs, input_names=names, alternatives=alternatives)
     graph.ranges = ranges
+    mark_data_sizes(graph)
     functionalize(graph, mutated_inputs)
     return Prepared(trace, graph, leaves, examples)
 

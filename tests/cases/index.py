@@ -72,6 +72,10 @@ def _mask_writes(y, m, n, v):
     y[n, 1] = 7
 
 
+def _one_each(y, m, v):
+    y[m] = v
+
+
 def _many(y, m, v):
     y[m] = v[: y[m].shape[0]]
 
@@ -160,7 +164,13 @@ CASES = [
         lambda x, v: _aten.index_put(x, [None, x[0, :, 0] > 0.5], v),
         (torch.stack([torch.tensor([1.0, 0.0, 2.0, 0.0])] * 3)[..., None].repeat(1, 1, 2), rand(3, 2, 2)),
     ),
-    Case("write-mask-values", _written(_many), (rand(4, 3), torch.tensor([True, False, True, True]), rand(4, 3))),
+    Case("write-mask-values", _written(_one_each), (rand(4, 3), torch.tensor([True, False, True, True]), rand(3, 3))),
+    Case(
+        "write-mask-counted",
+        _written(_many),
+        (rand(4, 3), torch.tensor([True, False, True, True]), rand(4, 3)),
+        unbuilt=_NO_NON_ZERO,
+    ),
     _dynamic(
         "write-dynamic",
         lambda x, i: (x.index_put((i % 5 * 0, i % 5), torch.tensor(3.0)), _aten.index_put(x, [i * 0], x[:1], True)),

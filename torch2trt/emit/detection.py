@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -11,12 +12,13 @@ from ..graph import Value
 from ..trt_compat import trt
 from .dims import Dim, as_dim, dim_min, dim_mul, dim_sub, shape_of, size_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, tensor
-from .fill import filled
-from .math import elementwise, gather, logical_not, matmul, reduce, scatter_elements, where
+from .math import elementwise, gather, logical_not, matmul, reduce, where
 from .network import add_layer, add_layer_object
+from .pointwise import number_like
 from .pooling import Windows
-from .sampling import float_size, linear_places, number, sample
-from .shape import concatenate, reshape, slice_axis, unsqueeze
+from .sampling import linear_places, number, sample
+from .shape import concatenate, reshape, slice_axis, strided_slice, unsqueeze
+from .sorting import order_along
 from .whole import positions, shaped, whole
 
 BOX_LIMIT = 5000
@@ -38,20 +40,30 @@ def non_maximum_suppression(boxes: Tensor, scores: Tensor, overlap: float) -> An
         most = turns * BOX_LIMIT
         few = elementwise("LESS", as_dim(count), torch.tensor(most + 1))
         add_layer_object("assertion", few, f"nms got more than {most} boxes; convert with an example of as many")
-    rank = _falling_rank(scores, count)
+    threshold = _threshold(overlap)
     if turns == 1:
-        return _suppressed(boxes, rank, count, overlap)
-    place = cast(elementwise("SUB", float_size(count), rank), torch.int64)
-    order = scatter_elements(filled([count], 0, torch.int64), place, positions(count), 0)
-    kept = _in_turns(gather(boxes, order, 0), count, overlap, turns)
+        return _suppressed(boxes, _falling_rank(scores, count), count, threshold)
+    # Of a known length, which takes a sort of any number of elements; those that fill it up come last.
+    filled_up = strided_slice(scores, [0], [turns * BOX_LIMIT], [1], mode="FILL", fill=number_like(-math.inf, scores))
+    order = slice_axis(order_along(filled_up, 0, descending=True), 0, 0, count)
+    kept = _in_turns(gather(boxes, order, 0), count, threshold, turns)
     return gather(order, kept, 0)
+
+
+def _threshold(overlap: float) -> float:
+    """The largest float32 number that is not above ``overlap``, which torchvision compares with in float64."""
+    nearest = torch.tensor(overlap, dtype=torch.float32)
+    if nearest.item() > overlap:
+        nearest = torch.nextafter(nearest, torch.tensor(-math.inf))
+    return float(nearest.item())
 
 
 def _turns(count: Dim) -> int:
     """How many layers it takes for ``count`` boxes, or for as many as the trace had."""
     if not isinstance(count, int):
         node = building().node
-        shapes = [value.shape for value in node.args if isinstance(value, Value)] if node is not None else []
+        values = [value for value in node.args if isinstance(value, Value)] if node is not None else []
+        shapes = [value.traced[0][0] if value.traced else value.shape for value in values]
         count = max((shape[0] or 1 for shape in shapes if shape), default=1)
     return max(1, -(-count // BOX_LIMIT))
 
@@ -65,8 +77,7 @@ def _in_turns(boxes: Any, count: Dim, overlap: float, turns: int) -> Any:
         size = dim_min(dim_sub(count, start), BOX_LIMIT)
         part = slice_axis(boxes, 0, start, size)
         rank = tensor(cast(whole("SUB", size, positions(size)), torch.float32))
-        if kept:
-            before = concatenate(kept, 0)
+        for before in kept:  # one turn's boxes at a time: all pairs at once would take too much memory
             rank = where(_is_overlapped(part, before, overlap), number(0.0), rank)
         found = _suppressed(part, rank, size, overlap)
         kept.append(gather(part, found, 0))

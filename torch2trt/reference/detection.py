@@ -41,21 +41,27 @@ def suppress(
         limit: how many boxes of the item, all classes together, are considered.
     """
     classes = scores.shape[1]
-    order = torch.sort(scores.reshape(-1), descending=True, stable=True).indices
-    order = order[scores.reshape(-1)[order] > least][:limit]
-    kept: list[tuple[int, int]] = []
-    by_class: dict[int, list[torch.Tensor]] = {}
-    for flat in order.tolist():
-        box, label = divmod(flat, classes)
-        chosen = by_class.setdefault(label, [])
-        if len(chosen) >= most:
-            continue
-        candidate = boxes[box, label if boxes.shape[1] > 1 else 0]
-        if chosen and bool((overlap(candidate, torch.stack(chosen)) > iou).any()):
-            continue
-        chosen.append(candidate)
-        kept.append((label, box))
-    return kept
+    flat = scores.reshape(-1)
+    order = torch.sort(flat, descending=True, stable=True).indices
+    order = order[flat[order] > least][:limit]
+    box, label = order // classes, order % classes
+    kept = torch.zeros_like(order, dtype=torch.bool)
+    for number in label.unique().tolist():
+        (places,) = torch.nonzero(label == number, as_tuple=True)
+        candidates = boxes[box[places], number if boxes.shape[1] > 1 else 0]
+        kept[places[survivors(candidates, most, iou)]] = True
+    return list(zip(label[kept].tolist(), box[kept].tolist(), strict=True))
+
+
+def survivors(boxes: torch.Tensor, most: int, iou: float) -> torch.Tensor:
+    """Which of the boxes [n, 4] are kept: those that overlap none that is kept before them; at most so many."""
+    places = torch.arange(boxes.shape[0], device=boxes.device)
+    kept: list[torch.Tensor] = []
+    while places.numel() and len(kept) < most:
+        kept.append(places[:1])
+        apart = ~(overlap(boxes[0], boxes[1:]) > iou)
+        boxes, places = boxes[1:][apart], places[1:][apart]
+    return torch.cat(kept) if kept else places[:0]
 
 
 @layer("NMS")
