@@ -1,0 +1,248 @@
+// Deformable convolution as one matrix product whose left side is sampled on the fly: no column matrix in memory.
+//
+// A block computes 64 places of the result (of all images, in a row) by kOut output channels of one group. It walks
+// over units, a unit being one tap of a run of channels that share weight group and offset group, and within a unit
+// over chunks of kDepth channels. While the product of one chunk runs, the next chunk's corners and weights are on
+// their way: corners through registers, where they are weighted, weights by asynchronous copies.
+#pragma once
+
+#include <cuda_pipeline.h>
+
+#include "product.cuh"
+#include "tap.h"
+
+namespace t2t {
+
+// input lies as (N, H, W, C), weight as (O, KH * KW, C / groups).
+template <class T>
+struct TileArguments {
+    DeformConv2d op;
+    T const* input;
+    T const* weight;
+    T const* offset;
+    T const* mask;
+    T const* bias;
+    T* output;
+    int64_t each, out_each, span;  // channels and output channels of a group, channels of a unit
+};
+
+// Channels that one weight group and one offset group share throughout; 0 where they do not divide each other.
+inline int64_t shared_span(DeformConv2d const& op) {
+    int64_t const each = op.channels / op.groups, per_offset_group = op.channels / op.offset_groups;
+    int64_t const span = std::min(each, per_offset_group);
+    return span > 0 && each % span == 0 && per_offset_group % span == 0 ? span : 0;
+}
+
+template <class T, int kOut>
+struct TileMemory {
+    using Tiles = Product<T, kOut>;
+    struct Stage {
+        alignas(32) T rows[kPlaces * Tiles::kStride];
+        alignas(32) T columns[kOut * Tiles::kStride];
+    };
+    // Taps of three units: the one in use, the next, and the one that is being filled.
+    alignas(32) Tap taps[3][kPlaces];
+    int32_t image[kPlaces];  // -1 past the end
+    union {
+        Stage stages[2];
+        alignas(32) float sums[kOut * kSumStride];
+    };
+};
+
+// Where the walk is: a unit (tap and run of channels) and a chunk of its channels.
+struct Step {
+    int32_t unit, chunk;
+
+    __device__ __forceinline__ Step next(int32_t chunks) const {
+        return chunk + 1 < chunks ? Step{unit, chunk + 1} : Step{unit + 1, 0};
+    }
+};
+
+template <class T, int kOut>
+struct TileBlock {
+    using Memory = TileMemory<T, kOut>;
+    using Tiles = Product<T, kOut>;
+    static constexpr int kVector = kPack<T>;
+    static constexpr int kRowVectors = Tiles::kDepth / kVector;
+    static constexpr int kReads = kPlaces * kRowVectors / kThreads;  // packs that a thread samples a step
+    static constexpr int kCopies = kOut * kRowVectors / kThreads;
+
+    TileArguments<T> const& arguments;
+    Memory& memory;
+    int64_t group, out;  // the block's weight group, its first output channel within it
+
+    struct Corners {
+        Pack<T, kVector> at[4];
+    };
+
+    __device__ __forceinline__ int64_t taps() const { return arguments.op.taps(); }
+    __device__ __forceinline__ int32_t units() const { return int32_t(arguments.each / arguments.span * taps()); }
+    __device__ __forceinline__ int64_t channel_of(int32_t unit) const { return unit / taps() * arguments.span; }
+
+    // Finds a unit's taps for all places of the block; kPlaces threads have work.
+    __device__ void fill_taps(int32_t unit) const {
+        int const slot = threadIdx.x;
+        if (unit >= units() || slot >= kPlaces) {
+            return;
+        }
+        auto const& op = arguments.op;
+        int64_t const area = op.out_height() * op.out_width();
+        int64_t const place = int64_t(blockIdx.x) * kPlaces + slot;
+        Tap tap = {{0, 0, 0, 0}, {0.0f, 0.0f, 0.0f, 0.0f}};
+        if (place < op.batch * area) {
+            int64_t const offset_group =
+                (group * arguments.each + channel_of(unit)) / (op.channels / op.offset_groups);
+            int64_t const within = place % area;
+            tap = tap_of(op, arguments.offset, arguments.mask, place / area, offset_group, unit % taps(),
+                         within / op.out_width(), within % op.out_width());
+        }
+        memory.taps[unit % 3][slot] = tap;
+    }
+
+    __device__ __forceinline__ void read(Step step, Corners (&corners)[kReads]) const {
+        auto const& op = arguments.op;
+#pragma unroll
+        for (int i = 0; i < kReads; ++i) {
+            int const job = int(threadIdx.x) + i * kThreads, slot = job / kRowVectors;
+            int64_t const channel = int64_t(step.chunk) * Tiles::kDepth + job % kRowVectors * kVector;
+            Tap const& tap = memory.taps[step.unit % 3][slot];
+            int64_t const image = memory.image[slot] * op.height * op.width;
+            int64_t const first = group * arguments.each + channel_of(step.unit) + channel;
+#pragma unroll
+            for (int corner = 0; corner < 4; ++corner) {
+                if (channel < arguments.span && tap.weight[corner] != 0.0f) {
+                    corners[i].at[corner] =
+                        load_pack<T, kVector>(arguments.input + (image + tap.at[corner]) * op.channels + first);
+                } else {
+                    corners[i].at[corner] = Pack<T, kVector>{};
+                }
+            }
+        }
+    }
+
+    __device__ __forceinline__ void weigh(Step step, Corners const (&corners)[kReads], T* rows) const {
+#pragma unroll
+        for (int i = 0; i < kReads; ++i) {
+            int const job = int(threadIdx.x) + i * kThreads, slot = job / kRowVectors;
+            Tap const& tap = memory.taps[step.unit % 3][slot];
+            float sums[kVector] = {};
+#pragma unroll
+            for (int corner = 0; corner < 4; ++corner) {
+                accumulate(sums, corners[i].at[corner], tap.weight[corner]);
+            }
+            Pack<T, kVector> result;
+#pragma unroll
+            for (int n = 0; n < kVector; ++n) {
+                result.at[n] = from_float<T>(sums[n]);
+            }
+            *reinterpret_cast<Pack<T, kVector>*>(rows + slot * Tiles::kStride + job % kRowVectors * kVector) = result;
+        }
+    }
+
+    __device__ __forceinline__ void copy_weights(Step step, T* columns) const {
+#pragma unroll
+        for (int i = 0; i < kCopies; ++i) {
+            int const job = int(threadIdx.x) + i * kThreads, row = job / kRowVectors;
+            int64_t const channel = int64_t(step.chunk) * Tiles::kDepth + job % kRowVectors * kVector;
+            bool const inside = channel < arguments.span && out + row < arguments.out_each;
+            int64_t const at = inside ? ((group * arguments.out_each + out + row) * taps() + step.unit % taps()) *
+                                                arguments.each +
+                                            channel_of(step.unit) + channel
+                                      : 0;
+            __pipeline_memcpy_async(columns + row * Tiles::kStride + job % kRowVectors * kVector,
+                                    arguments.weight + at, 16, inside ? 0 : 16);
+        }
+        __pipeline_commit();
+    }
+
+    __device__ __forceinline__ void find_images() const {
+        if (threadIdx.x < kPlaces) {
+            auto const& op = arguments.op;
+            int64_t const area = op.out_height() * op.out_width();
+            int64_t const place = int64_t(blockIdx.x) * kPlaces + threadIdx.x;
+            memory.image[threadIdx.x] = place < op.batch * area ? int32_t(place / area) : -1;
+        }
+    }
+
+    __device__ __forceinline__ void write() const {
+        auto const& op = arguments.op;
+        int64_t const area = op.out_height() * op.out_width();
+        for (int item = threadIdx.x; item < kPlaces * kOut; item += kThreads) {
+            int const slot = item % kPlaces, row = item / kPlaces;
+            int32_t const image = memory.image[slot];
+            if (image < 0 || out + row >= arguments.out_each) {
+                continue;
+            }
+            int64_t const channel = group * arguments.out_each + out + row;
+            int64_t const place = int64_t(blockIdx.x) * kPlaces + slot - image * area;
+            float const sum = memory.sums[row * kSumStride + slot];
+            float const added = arguments.bias == nullptr ? sum : sum + to_float(arguments.bias[channel]);
+            arguments.output[(image * op.out_channels + channel) * area + place] = from_float<T>(added);
+        }
+    }
+
+    __device__ void run() {
+        int32_t const chunks = int32_t((arguments.span + Tiles::kDepth - 1) / Tiles::kDepth), last = units();
+        Tiles product;
+        product.clear();
+        find_images();
+        fill_taps(0);
+        fill_taps(1);
+        __syncthreads();
+        Corners corners[kReads];
+        Step step{0, 0};
+        copy_weights(step, memory.stages[0].columns);
+        read(step, corners);
+        weigh(step, corners, memory.stages[0].rows);
+        __pipeline_wait_prior(0);
+        __syncthreads();
+        for (int stage = 0; step.unit < last; stage ^= 1) {
+            Step const following = step.next(chunks);
+            auto& target = memory.stages[stage ^ 1];
+            if (following.unit < last) {
+                copy_weights(following, target.columns);
+                read(following, corners);
+            }
+            if (step.chunk == 0) {
+                fill_taps(step.unit + 2);
+            }
+            product.add(memory.stages[stage].rows, memory.stages[stage].columns);
+            if (following.unit < last) {
+                weigh(following, corners, target.rows);
+            }
+            __pipeline_wait_prior(0);
+            __syncthreads();
+            step = following;
+        }
+        product.store(memory.sums);  // where the stages were
+        __syncthreads();
+        write();
+    }
+};
+
+// The grid: x over places, y over output channels of a group, z over groups.
+template <class T, int kOut>
+__global__ void __launch_bounds__(kThreads) tile_kernel(TileArguments<T> arguments) {
+    extern __shared__ __align__(128) unsigned char shared[];
+    TileBlock<T, kOut> block{arguments, *reinterpret_cast<TileMemory<T, kOut>*>(shared), int64_t(blockIdx.z),
+                             int64_t(blockIdx.y) * kOut};
+    block.run();
+}
+
+template <class T, int kOut>
+Error launch_tile(TileArguments<T> const& arguments, Stream stream) {
+    auto const& op = arguments.op;
+    auto const kernel = tile_kernel<T, kOut>;
+    size_t const bytes = sizeof(TileMemory<T, kOut>);
+    cudaError_t const status =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes));
+    if (status != cudaSuccess) {
+        return cudaGetErrorString(status);
+    }
+    dim3 const grid(unsigned(blocks_for(op.batch * op.out_height() * op.out_width(), kPlaces)),
+                    unsigned(blocks_for(arguments.out_each, kOut)), unsigned(op.groups));
+    kernel<<<grid, kThreads, bytes, stream>>>(arguments);
+    return launch_error();
+}
+
+}  // namespace t2t
