@@ -40,6 +40,12 @@ KINDS = frozenset(
     }
 )
 
+_WITHOUT_SIZES = KINDS - {
+    f"aten::{name}"
+    for name in ("size", "sym_size", "numel", "sym_numel", "len", "stride", "storage_offset", "is_contiguous")
+}
+"""Questions that a tensor's rank and dtype answer."""
+
 _FIXED: dict[str, Any] = {
     "prim::device": torch.device("cpu"),
     "prim::is_cuda": False,
@@ -63,12 +69,25 @@ def answer(node: Node, args: Sequence[Any], describe: Callable[[Any], Any]) -> l
         return None
     if node.kind in _FIXED:
         return [_FIXED[node.kind]]
-    described = [describe(argument) for argument in args]
+    described = [_described(argument, describe, node.kind in _WITHOUT_SIZES) for argument in args]
     if any(found is None and given is not None for found, given in zip(described, args, strict=True)):
         return None
     if node.kind in ("aten::size", "aten::sym_size") and len(args) == 2 and isinstance(args[1], int):
         return [described[0].shape[args[1]]]
     return eager.call(node, described)
+
+
+def _described(argument: Any, describe: Callable[[Any], Any], any_sizes: bool) -> Any:
+    described = describe(argument)
+    if described is not None or not any_sizes:
+        return described
+    if trt_compat.is_tensor(argument):
+        rank, dtype = len(argument.shape), trt_compat.to_torch_dtype(argument.dtype)
+    elif isinstance(argument, Value) and argument.shape is not None and argument.dtype is not None:
+        rank, dtype = len(argument.shape), argument.dtype
+    else:
+        return None
+    return torch.empty((1,) * rank, dtype=dtype, device="meta")
 
 
 def describe_value(value: Any) -> Any:

@@ -171,6 +171,14 @@ class GraphReader:
             self._operands[value.debugName()] = item
         return True
 
+    def _refuse_state(self, raw: Any, nodes: list[Node]) -> bool:
+        """A scripted module that writes to its own attribute: what later nodes read is known to TorchScript alone."""
+        raise TraceError(
+            f"a scripted module writes to its attribute {raw.s('name')!r}, and an engine keeps no state",
+            location=Location("prim::SetAttr", self._scope(raw), raw.sourceRange()),
+            hint="convert a submodule that takes the state as an argument and gives the new one as a result",
+        )
+
     def _read_python_op(self, raw: Any, nodes: list[Node]) -> bool:
         """A custom autograd function: what its forward did was recorded beside it."""
         if not raw.hasAttribute("Subgraph"):
@@ -199,6 +207,7 @@ class GraphReader:
 
 _READERS: dict[str, Callable[[GraphReader, Any, list[Node]], bool]] = {
     "prim::GetAttr": GraphReader._read_attribute,
+    "prim::SetAttr": GraphReader._refuse_state,
     "prim::Constant": GraphReader._read_constant,
     "prim::ListConstruct": GraphReader._read_list,
     "prim::TupleConstruct": GraphReader._read_tuple,
