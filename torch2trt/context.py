@@ -25,6 +25,8 @@ class NetworkState:
         alive: memory that the network points to.
         constants: the tensor that each constant became, so that none is stored twice.
         weights_at: the ``trt.Weights`` over each piece of memory, by address, shape and strides.
+        layers: the output of every layer that can be shared, with what it depends on, by that.
+        widened: the half-precision tensor that each float32 one was cast from, by identity, and the float32 one.
         layer_names: how often each layer name was taken.
         weights: every named weight and how to compute it from a ``state_dict``.
         node_of: the graph node that each layer was emitted for, by layer name.
@@ -33,6 +35,8 @@ class NetworkState:
     alive: list[Any] = field(default_factory=list)
     constants: dict[Any, Any] = field(default_factory=dict)
     weights_at: dict[Any, Any] = field(default_factory=dict)
+    layers: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
+    widened: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     layer_names: dict[str, int] = field(default_factory=dict)
     weights: WeightMap = field(default_factory=WeightMap)
     node_of: dict[str, str] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from . import control, coverage, eager, loops, metadata, registry, structure, tr
 from . import handlers as _handlers  # noqa: F401  (registers torch2trt's own handlers)
 from .context import Context, current, current_network, has_trt_tensor, torch_network, trt_network
 from .dynamic import DynamicShapes, Input, alternative_inputs, parse_dynamic_shapes
-from .emit import cast
+from .emit import cast, identity
 from .errors import (
     HandlerError,
     InputError,
@@ -133,7 +133,7 @@ def torch2trt(
 def run_plan(graph: Graph, plan: Plan, inputs: Sequence[Any], *, verbose: bool = False) -> None:
     """Emit what is left of a graph after folding; the graph's results are the plan's afterwards."""
     runner = Runner(graph, plan.known, verbose=verbose)
-    outputs = runner.run(plan.nodes, inputs, plan.outputs)
+    outputs = _apart(plan.outputs, runner.run(plan.nodes, inputs, plan.outputs))
     graph.results = runner.results()
     for operand, result in zip(graph.outputs, outputs, strict=True):
         if isinstance(operand, Value) and operand.data is None:
@@ -141,6 +141,16 @@ def run_plan(graph: Graph, plan: Plan, inputs: Sequence[Any], *, verbose: bool =
     context = current()
     if context is not None and context.precision is not None:
         _restore_output_dtypes(graph)
+
+
+def _apart(operands: Sequence[Operand], results: Sequence[Any]) -> list[Any]:
+    """The results, two of them never one ITensor where the module returns two tensors."""
+    owners: dict[int, Operand] = {}
+    apart = []
+    for operand, result in zip(operands, results, strict=True):
+        shared = trt_compat.is_tensor(result) and owners.setdefault(id(result), operand) is not operand
+        apart.append(identity(result) if shared else result)
+    return apart
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ from .math import (
     gather,
     gather_elements,
     gather_nd,
+    identity,
     logical,
     logical_not,
     matmul,

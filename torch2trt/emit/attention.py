@@ -24,6 +24,7 @@ def attention(
     scale: float | None,
     dead_rows_are_zero: bool = True,
     dropout: float = 0.0,
+    with_weights: bool = True,
 ) -> tuple[Any, Any]:
     """``softmax(scale * query @ key.T + mask) @ value``, and the softmax.
 
@@ -35,6 +36,7 @@ def attention(
         scale: ``1 / sqrt(E)`` by default.
         dead_rows_are_zero: what a query gives that no key counts for: zeros, else NaN.
         dropout: the probability with which a weight counts as zero.
+        with_weights: whether the softmax is wanted; else it is None.
     """
     dtype = dtype_of(query)
     wide = torch.float32 if is_half(dtype) else dtype
@@ -49,8 +51,9 @@ def attention(
     alive = _alive(given) if given and dead_rows_are_zero else None
     if alive is not None:
         zero = torch.zeros((), dtype=dtype)
-        result, weights = where(alive, result, zero), where(alive, weights, zero)
-    return result, weights
+        result = where(alive, result, zero)
+        weights = where(alive, weights, zero) if with_weights else None
+    return result, weights if with_weights else None
 
 
 def _scores(query: Tensor, key: Tensor, scale: float, wide: torch.dtype) -> Any:

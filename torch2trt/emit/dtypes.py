@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..context import current
+from ..context import building, current
 from ..errors import DtypeError
 from ..trt_compat import is_tensor, to_torch_dtype, to_trt_dtype
 from ..weights import derive
@@ -111,7 +111,13 @@ def cast(value: Tensor, dtype: torch.dtype) -> Tensor:
     if torch.uint8 in (source, dtype) and not (source.is_floating_point or dtype.is_floating_point):
         # NvInferRuntimeBase.h, DataType::kUINT8: it is converted from and to floating point alone
         value = add_layer("cast", value, to_trt_dtype(torch.float32))
-    return add_layer("cast", value, to_trt_dtype(dtype))
+    widened = building().state.widened
+    if id(value) in widened and dtype == dtype_of(widened[id(value)][0]):
+        return widened[id(value)][0]  # to float32 and back is the same number
+    result = add_layer("cast", value, to_trt_dtype(dtype))
+    if dtype == torch.float32 and source in (torch.float16, torch.bfloat16):
+        widened[id(result)] = (value, result)
+    return result
 
 
 def tensor(value: Tensor, dtype: torch.dtype | None = None) -> Any:

@@ -46,6 +46,11 @@ def unary(operation: str, value: Tensor) -> Any:
     return add_layer("unary", value, enum("UnaryOperation", operation))
 
 
+def identity(value: Any) -> Any:
+    """A tensor of its own with the same elements."""
+    return add_layer("identity", value)
+
+
 def activation(kind: str, value: Tensor, alpha: float | None = None, beta: float | None = None) -> Any:
     """An activation layer; ``kind`` is a member of ``trt.ActivationType``."""
     settings: dict[str, Any] = {

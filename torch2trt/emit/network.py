@@ -6,7 +6,7 @@ from typing import Any
 
 from ..context import Context, building
 from ..errors import InternalError, LayerError, ShapeError
-from ..trt_compat import trt
+from ..trt_compat import is_tensor, trt
 
 MAX_RANK = 8
 
@@ -36,7 +36,28 @@ def add_layer(
     Raises:
         LayerError: TensorRT refused the layer; the message is TensorRT's.
     """
-    return add_layer_object(method, *args, inputs=inputs, weights=weights, **attributes).get_output(0)
+    if method not in _SHARED or weights:
+        return add_layer_object(method, *args, inputs=inputs, weights=weights, **attributes).get_output(0)
+    made = building().state.layers
+    key = (method, _key(args), _key(sorted((inputs or {}).items())), _key(sorted(attributes.items())))
+    if key not in made:  # the tensors are kept, so that no other one takes their identity
+        made[key] = (add_layer_object(method, *args, inputs=inputs, **attributes).get_output(0), args, inputs)
+    return made[key][0]
+
+
+_SHARED = frozenset(
+    {"cast", "elementwise", "unary", "activation", "shuffle", "slice", "select", "reduce", "softmax", "gather"}
+    | {"concatenation", "shape", "matrix_multiply", "normalization_v2"}
+)
+"""Layers that give the same for the same: one is added for all."""
+
+
+def _key(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(_key(item) for item in value)
+    if isinstance(value, (bool, int, float, str, type(None))):
+        return (type(value), repr(value))
+    return (type(value), id(value)) if is_tensor(value) else value
 
 
 def add_layer_object(

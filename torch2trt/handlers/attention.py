@@ -39,12 +39,13 @@ def _attend(
     scale: float | None,
     grouped: bool,
     dropout: float,
+    with_weights: bool = False,
 ) -> tuple[Any, Any]:
     if dropout:
         emit.require_random(f"attention with dropout_p={dropout}", "convert the module in eval mode")
     masks = [mask, emit.causal_mask(emit.size_of(query, -2), emit.size_of(key, -2)) if causal else None]
     if not grouped or emit.static_shape(query)[-3] == emit.static_shape(key)[-3]:
-        return emit.attention(query, key, value, masks, scale, dropout=dropout)
+        return emit.attention(query, key, value, masks, scale, dropout=dropout, with_weights=with_weights)
     # Query heads that share a key head lie along an axis of their own, so that nothing is copied.
     sizes = emit.shape_of(query)
     heads, groups = sizes[-3], emit.size_of(key, -3)
@@ -53,9 +54,9 @@ def _attend(
     rank = emit.rank_of(key)
     shared_key, shared_value = emit.unsqueeze(key, rank - 2), emit.unsqueeze(value, rank - 2)
     turned = emit.reshape(query, split)
-    result, weights = emit.attention(turned, shared_key, shared_value, masks, scale, dropout=dropout)
-    ungrouped = [*sizes[:-1], emit.size_of(value, -1)]
-    return emit.reshape(result, ungrouped), emit.reshape(weights, [*sizes[:-1], emit.size_of(key, -2)])
+    result, weights = emit.attention(turned, shared_key, shared_value, masks, scale, True, dropout, with_weights)
+    ungrouped = emit.reshape(result, [*sizes[:-1], emit.size_of(value, -1)])
+    return ungrouped, emit.reshape(weights, [*sizes[:-1], emit.size_of(key, -2)]) if with_weights else None
 
 
 def _by_group(mask: Tensor, groups: Any) -> Tensor:
@@ -83,7 +84,7 @@ def aten_scaled_dot_product_attention_math(
     The second result is the softmax. A boolean mask counts as the numbers 0 and 1, which are added.
     """
     attn_mask = None if attn_mask is None else emit.cast(attn_mask, emit.dtype_of(query))
-    return _attend(query, key, value, attn_mask, is_causal, scale, enable_gqa, dropout_p)
+    return _attend(query, key, value, attn_mask, is_causal, scale, enable_gqa, dropout_p, with_weights=True)
 
 
 @op("aten::_native_multi_head_attention")
@@ -109,7 +110,9 @@ def aten_native_multi_head_attention(
     """
     queries, keys, values = _projected(query, key, value, embed_dim, num_head, qkv_weight, qkv_bias)
     masks = [] if mask is None else [_native_mask(mask, mask_type)]
-    result, weights = emit.attention(queries, keys, values, masks, None, dead_rows_are_zero=False)
+    result, weights = emit.attention(
+        queries, keys, values, masks, None, dead_rows_are_zero=False, with_weights=need_weights
+    )
     batch, length = emit.size_of(query, 0), emit.size_of(query, 1)
     merged = emit.reshape(emit.permute(result, [0, 2, 1, 3]), [batch, length, embed_dim])
     output = emit.linear(merged, proj_weight, proj_bias)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -41,7 +42,10 @@ def _adds_plainly(rewriter: Rewriter, node: Node, weight: torch.Tensor) -> bool:
 
 
 def fold_linear_scale(plan: Plan) -> int:
-    """A linear layer and the product by a known vector, or the batch norm, after it become one linear layer."""
+    """A linear layer and the product by a known vector, or the batch norm, after it become one linear layer.
+
+    The product may stand behind a permutation, as in ConvNeXt.
+    """
     rewriter = Rewriter(plan)
     count = 0
     for node in plan.nodes:
@@ -51,37 +55,60 @@ def fold_linear_scale(plan: Plan) -> int:
             continue
         found = _scaled_linear(rewriter, node) if node.kind == "aten::mul" else _normed_linear(rewriter, node)
         if found is not None:
-            linear, factor, shift = found
-            rewriter.call(node, "aten::linear", linear.args[0], *_folded(rewriter, node, linear, factor, shift))
+            _fold(rewriter, node, found)
             count += 1
     rewriter.finish()
     return count
 
 
-Scaled = tuple[Node, torch.Tensor, torch.Tensor | None]
-"""A linear layer, what multiplies its results, and what is added then."""
+@dataclass(frozen=True)
+class _Scaled:
+    """A linear layer, the permutation behind it or None, what multiplies its results, and what is added then."""
+
+    linear: Node
+    moved: Node | None
+    factor: torch.Tensor
+    shift: torch.Tensor | None = None
 
 
-def _scaled_linear(rewriter: Rewriter, node: Node) -> Scaled | None:
+def _fold(rewriter: Rewriter, node: Node, found: _Scaled) -> None:
+    linear, moved = found.linear, found.moved
+    weight, bias = _folded(rewriter, node, linear, found.factor, found.shift)
+    if moved is None:
+        rewriter.call(node, "aten::linear", linear.args[0], weight, bias)
+        return
+
+    def make(builder: Builder) -> None:
+        scaled = builder.call("aten::linear", linear.args[0], weight, bias, like=linear.outputs[0])
+        builder.repeat(moved, [scaled, *moved.args[1:]], result=node.outputs[0])
+
+    rewriter.substitute(node, make)
+
+
+def _scaled_linear(rewriter: Rewriter, node: Node) -> _Scaled | None:
     for inner, factor in (node.args[:2], node.args[1::-1]):
-        linear, vector = _foldable(rewriter, inner), rewriter.tensor(factor)
-        if linear is None or vector is None or vector.dtype != node.outputs[0].dtype:
+        vector, shape = rewriter.tensor(factor), node.outputs[0].shape
+        moved = rewriter.maker(inner, "aten::permute")
+        linear = _foldable(rewriter, inner if moved is None else moved.args[0])
+        if linear is None or vector is None or vector.dtype != node.outputs[0].dtype or shape is None:
             continue
-        width = linear.outputs[0].shape[-1] if linear.outputs[0].shape else None
-        if vector.dim() and tuple(vector.shape) == (*[1] * (vector.dim() - 1), width):
-            fits = vector.dim() <= len(linear.outputs[0].shape or ())
-            return (linear, derive(torch.flatten, vector), None) if fits else None
+        rank = len(linear.outputs[0].shape or ())
+        order = [axis % rank for axis in rewriter.known(moved.args[1])] if moved is not None else list(range(rank))
+        wanted = [shape[axis] if order[axis] == rank - 1 else 1 for axis in range(rank)]
+        fits = rank == len(shape) and vector.numel() > 1 and list(vector.shape) == wanted[rank - vector.dim() :]
+        if fits and (moved is None or rewriter.uses[moved.outputs[0]] == 1):
+            return _Scaled(linear, moved, derive(torch.flatten, vector))
     return None
 
 
-def _normed_linear(rewriter: Rewriter, node: Node) -> Scaled | None:
+def _normed_linear(rewriter: Rewriter, node: Node) -> _Scaled | None:
     linear = _foldable(rewriter, node.args[0])
     scale, shift, mean, variance, training, _, eps, *_ = (rewriter.known(operand) for operand in node.args[1:])
     known = all(part is None or isinstance(part, torch.Tensor) for part in (scale, shift, mean, variance))
     if linear is None or len(node.outputs[0].shape or ()) != 2 or not known or training or None in (mean, variance):
         return None
     factor, moved = derive(_norm_coefficients, scale, shift, mean, variance, eps)
-    return linear, factor, moved
+    return _Scaled(linear, None, factor, moved)
 
 
 def _norm_coefficients(

@@ -11,6 +11,7 @@ from .batch_norm import fold_batch_norm
 from .fold import Plan
 from .linears import addmm_to_linear, fold_linear_scale, merge_linears
 from .norms import layer_norm, rms_norm
+from .rearranging import merge_views, views_after_linear
 from .simplify import common_subexpressions, dead_nodes, no_ops
 
 Pass = Callable[[Plan], int]
@@ -27,7 +28,9 @@ PASSES: dict[str, Pass] = {
     "attention": attention,
     "addmm_to_linear": addmm_to_linear,
     "fold_linear_scale": fold_linear_scale,
+    "views_after_linear": views_after_linear,
     "merge_linears": merge_linears,
+    "merge_views": merge_views,
     "dead_nodes": dead_nodes,
 }
 """Every rewrite by name, in the order in which they run."""

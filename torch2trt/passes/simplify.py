@@ -66,7 +66,7 @@ def _is_off(rewriter: Rewriter, node: Node) -> bool:
 def common_subexpressions(plan: Plan) -> int:
     """A node that computes what an earlier one has computed: same op, same arguments, no random numbers.
 
-    Two outputs of the module stay two tensors.
+    Outputs of the module stay tensors of their own.
     """
     rewriter = Rewriter(plan)
     outputs = set(operand_values(plan.outputs))
