@@ -14,8 +14,12 @@ from torch.nn import functional
 import torch2trt
 from torch2trt import quantized
 from torch2trt.errors import UnsupportedArgumentError
+from torch2trt.trt_compat import is_rtx
 
 warnings.filterwarnings("ignore", message=r"torch\.ao\.quantization is deprecated")
+
+
+INT8_WEIGHTS = 1 if is_rtx() else 2  # of a linear layer and a convolution: TensorRT for RTX has no int8 convolution
 
 
 class Small(nn.Module):
@@ -75,18 +79,21 @@ def test_symmetric_settings_become_quantize_and_dequantize_layers():
     count = collections.Counter(
         converted.network.get_layer(index).type.name for index in range(converted.network.num_layers)
     )
-    assert count["QUANTIZE"] == 2 and count["DEQUANTIZE"] == 4
-    for product in (*layers(converted, "CONVOLUTION"), *layers(converted, "MATRIX_MULTIPLY")):
-        assert product.get_input(1).name in {layer.get_output(0).name for layer in layers(converted, "DEQUANTIZE")}
+    assert count["QUANTIZE"] == 2 and count["DEQUANTIZE"] == 2 + INT8_WEIGHTS
+    (product,) = layers(converted, "MATRIX_MULTIPLY")
+    assert product.get_input(1).name in {layer.get_output(0).name for layer in layers(converted, "DEQUANTIZE")}
     kinds = [layer.get_output(0).dtype.name for layer in layers(converted, "CONSTANT")]
-    assert kinds.count("INT8") == 2
+    assert kinds.count("INT8") == INT8_WEIGHTS
 
 
 def test_the_default_settings_of_torch_ao():
     from torch.ao.quantization import get_default_qat_qconfig
 
-    converted = check(prepared(get_default_qat_qconfig("x86")), 1e-6)
-    assert len(layers(converted, "DEQUANTIZE")) == 2  # of the weights; activations have a zero point
+    module = prepared(get_default_qat_qconfig("x86"))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="the module writes")
+        converted = check(module, 1e-6)
+    assert len(layers(converted, "DEQUANTIZE")) == INT8_WEIGHTS  # activations have a zero point
 
 
 def test_an_observer_that_is_on_is_refused():
@@ -132,6 +139,108 @@ def test_a_compiled_module_keeps_quantised_weights():
     fast = torch2trt.compile(module, X, backend="reference", exclude="aten::relu")
     with torch.no_grad():
         torch.testing.assert_close(fast(X), module(X), rtol=0, atol=1e-6)
+
+
+# modelopt's quantisers: autograd functions of these names in this module, here with the same maths
+
+
+class FakeTensorQuantFunction(torch.autograd.Function):
+    __module__ = "modelopt.torch.quantization.tensor_quant"
+
+    @staticmethod
+    def forward(ctx, inputs, amax, bias=None, num_bits=8, unsigned=False, narrow_range=True, dtype=None):
+        most = 2.0 ** (num_bits - 1 + unsigned) - 1
+        least = 0 if unsigned else -most if narrow_range else -most - 1
+        shifted = inputs if bias is None else inputs - bias
+        scale = most / amax
+        outputs = torch.clamp((shifted * scale).round(), least, most) / scale
+        return outputs if bias is None else outputs + bias
+
+
+class ScaledE4M3Function(torch.autograd.Function):
+    __module__ = "modelopt.torch.quantization.tensor_quant"
+
+    @staticmethod
+    def forward(ctx, inputs, amax, bias, exponent_bits, mantissa_bits, dtype=None):
+        scale = 448.0 / amax
+        return (inputs * scale).clamp(-448.0, 448.0).to(torch.float8_e4m3fn).float() / scale
+
+
+class Quantizer(nn.Module):
+    """With a property that raises, as modelopt's has one."""
+
+    def __init__(self, amax, *, float8=False, bias=None, narrow=False):
+        super().__init__()
+        self.register_buffer("amax", amax)
+        self.float8, self.bias, self.narrow = float8, bias, narrow
+
+    @property
+    def step(self):
+        raise AssertionError("no step")
+
+    def forward(self, x):
+        if self.float8:
+            return ScaledE4M3Function.apply(x, self.amax, self.bias, 4, 3, None)
+        return FakeTensorQuantFunction.apply(x, self.amax, self.bias, 8, False, self.narrow, None)
+
+
+class Quantized(nn.Module):
+    def __init__(self, **options):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(4 * 16, 5)
+        self.inputs = nn.ModuleList([Quantizer(torch.tensor(2.5), **options), Quantizer(torch.tensor(1.5), **options)])
+        largest = self.conv.weight.detach().abs().amax((1, 2, 3), keepdim=True)
+        self.weights = nn.ModuleList([Quantizer(largest, **options), Quantizer(torch.tensor(0.2), **options)])
+
+    def forward(self, x):
+        x = functional.conv2d(self.inputs[0](x), self.weights[0](self.conv.weight), self.conv.bias)
+        x = self.inputs[1](functional.relu(x).flatten(1))
+        return functional.linear(x, self.weights[1](self.linear.weight), self.linear.bias)
+
+
+@pytest.mark.parametrize(("float8", "kind"), [(False, "INT8"), (True, "FP8")])
+def test_modelopt(float8, kind):
+    converted = check(Quantized(float8=float8).eval(), 1e-5)
+    weights = 2 if float8 else INT8_WEIGHTS
+    assert len(layers(converted, "QUANTIZE")) == 2
+    held = [layer.get_input(0).dtype.name for layer in layers(converted, "DEQUANTIZE")]
+    assert held == [kind] * (2 + weights)
+
+
+def test_modelopts_narrow_integers_are_rounded_step_by_step():
+    converted = check(Quantized(narrow=True).eval(), 1e-5)
+    assert not layers(converted, "QUANTIZE") and len(layers(converted, "DEQUANTIZE")) == INT8_WEIGHTS
+
+
+def test_modelopts_quantiser_with_a_bias_is_what_its_forward_does():
+    assert not layers(check(Quantized(bias=torch.tensor(0.1)).eval(), 1e-5), "QUANTIZE")
+
+
+def test_modelopts_silent_tensors_and_channels():
+    module = Quantized().eval()
+    with torch.no_grad():
+        module.conv.weight[1] = 0
+        module.weights[0].amax[1] = 0
+        module.inputs[1].amax.zero_()
+    converted = torch2trt.convert(module, X)
+    torch.testing.assert_close(converted.evaluate(X), module.linear.bias.detach().expand(2, 5), rtol=0, atol=0)
+
+
+def test_amax_that_is_not_known():
+    class Dynamic(nn.Module):
+        def forward(self, x):
+            return FakeTensorQuantFunction.apply(x, x.abs().amax(), None, 8, False, False, None)
+
+    with pytest.raises(UnsupportedArgumentError, match=r"(?s)amax .*calibrate"):
+        torch2trt.convert(Dynamic(), X)
+
+
+def test_modelopt_itself():
+    mtq = pytest.importorskip("modelopt.torch.quantization")
+    for settings in (mtq.INT8_DEFAULT_CFG, mtq.FP8_DEFAULT_CFG):
+        module = mtq.quantize(Small().eval(), settings, lambda module: module(X))
+        assert len(layers(check(module, 1e-5), "QUANTIZE")) == 2
 
 
 # The notes on known tensors

@@ -223,3 +223,17 @@ def test_bools_as_numbers_keep_sources_and_written_state():
     equal = next(node for node in graph.nodes if node.kind == "aten::eq")
     assert equal.overload == "Tensor" and "test_tracing.py:" in equal.source
     assert module.calls == 0 and torch.equal(x, torch.zeros(3))
+
+
+def test_properties_that_raise_do_not_keep_a_module_from_being_traced():
+    class Part(nn.Module):
+        @property
+        def broken(self):
+            raise AssertionError("not now")
+
+        def forward(self, x):
+            return x + 1
+
+    module = nn.Sequential(Part(), nn.ReLU())
+    assert [node.kind for node in trace(module, torch.randn(3)).nodes] == ["aten::add", "aten::relu"]
+    assert type(module[0]) is Part and "broken" in dir(module[0])

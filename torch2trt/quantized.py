@@ -18,7 +18,7 @@ from .weights import derive
 
 INT8 = (-128, 127)
 FP8_MAX = 448.0
-_LEAST = 1.0 / (1 << 24)  # modelopt: a greatest magnitude up to this stands for a tensor of zeros
+LEAST = 1.0 / (1 << 24)  # modelopt: a greatest magnitude up to this stands for a tensor of zeros
 
 _LIBRARY = torch.library.Library("torch2trt", "FRAGMENT")
 _LIBRARY.define(
@@ -142,12 +142,13 @@ def _greatest(args: Sequence[Any]) -> Steps | None:
     axis = channel_axis(amax)
     if axis is not None and amax.dim() != tensor.dim():
         return None
-    scale = derive(_scale_of, amax, limits[1], axis is None)
+    scale = derive(scale_of, amax, limits[1], axis is None)
     return Steps(scale, axis, torch.float8_e4m3fn if exponent_bits else torch.int8)
 
 
-def _scale_of(amax: torch.Tensor, most: float, single: bool) -> torch.Tensor:
-    scale = torch.where(amax <= _LEAST, 1.0, amax.float() / most)
+def scale_of(amax: torch.Tensor, most: float, single: bool) -> torch.Tensor:
+    """What the greatest number of a format has to be multiplied with to give ``amax``; 1 where that is 0."""
+    scale = torch.where(amax.float() <= LEAST, 1.0, 1 / (most / amax.float()))
     return scale.reshape(()) if single else scale.reshape(-1)
 
 
@@ -187,7 +188,7 @@ def fake_quantize(
         narrow: whether the lowest integer is left out.
     """
     least, most = bounds(bits, exponent_bits, unsigned, narrow)
-    zero = amax.float() <= _LEAST
+    zero = amax.float() <= LEAST
     factor = torch.where(zero, 1.0, most / amax.float())
     scaled = input.float() * (factor if exponent_bits else factor.masked_fill(zero, 0.0))
     if exponent_bits:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from . import torch_compat
+from . import python_ops, torch_compat
 from .errors import Location, TraceError
 from .graph import Block, Graph, Node, Operand, Value
 from .structure import Structure
@@ -179,8 +179,23 @@ class GraphReader:
             hint="convert a submodule that takes the state as an argument and gives the new one as a result",
         )
 
+    def _read_as_operator(self, raw: Any, nodes: list[Node]) -> bool:
+        """Whether the custom autograd function stands for one operator, which is then a node."""
+        tensors, constants = iter(raw.inputs()), iter(raw.scalar_args())
+        args = [self._operand(next(tensors)) if kind == "d" else next(constants) for kind in raw.cconv()]
+        found = python_ops.operator_of(raw.s("module") if raw.hasAttribute("module") else "", raw.pyname(), args)
+        if found is None:
+            return False
+        kind, args = found
+        output = self._define(raw.output())
+        schema = torch_compat.schema_of(kind, "")
+        nodes.append(Node(kind, "", output.name, args, [output], schema, self._scope(raw), raw.sourceRange()))
+        return True
+
     def _read_python_op(self, raw: Any, nodes: list[Node]) -> bool:
         """A custom autograd function: what its forward did was recorded beside it."""
+        if self._read_as_operator(raw, nodes):
+            return True
         if not raw.hasAttribute("Subgraph"):
             name = raw.pyname()
             raise TraceError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import re
 import warnings
@@ -67,6 +68,12 @@ class Schema:
     def positional_count(self) -> int:
         """How many leading arguments are positional."""
         return sum(not argument.keyword_only for argument in self.arguments)
+
+
+def without_writes(schema: Schema) -> Schema:
+    """The schema of a call that writes to none of its arguments, although the operator may."""
+    kept = tuple(dataclasses.replace(argument, alias=frozenset(), written=False) for argument in schema.arguments)
+    return dataclasses.replace(schema, arguments=kept)
 
 
 def _argument(raw: Any) -> Argument:
@@ -252,7 +259,42 @@ def tracing_mode() -> Iterator[list[warnings.WarningMessage]]:
 
 def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
     """torch.jit.trace without its second, checking run."""
-    return torch.jit.trace(module, inputs, check_trace=False, strict=False)
+    try:
+        return torch.jit.trace(module, inputs, check_trace=False, strict=False)
+    except Exception:
+        hidden = _raising_properties(module)
+        if not hidden:
+            raise
+    with _hidden(hidden):
+        return torch.jit.trace(module, inputs, check_trace=False, strict=False)
+
+
+def _raising_properties(module: torch.nn.Module) -> dict[torch.nn.Module, set[str]]:
+    """The properties of submodules that raise: the tracer reads every attribute of a module, also one of no use."""
+    found: dict[torch.nn.Module, set[str]] = {}
+    for child in module.modules():
+        for name in dir(type(child)):
+            if isinstance(getattr(type(child), name), property):
+                try:
+                    hasattr(child, name)
+                except Exception:
+                    found.setdefault(child, set()).add(name)
+    return found
+
+
+@contextlib.contextmanager
+def _hidden(properties: dict[torch.nn.Module, set[str]]) -> Iterator[None]:
+    """Within the block, leave properties out of what ``dir`` lists of their modules."""
+    before = {module: type(module) for module in properties}
+    try:
+        for module, names in properties.items():
+            kind = type(module)
+            shown = sorted(set(dir(module)) - names)
+            module.__class__ = type(kind.__name__, (kind,), {"__dir__": lambda _, s=shown: s})
+        yield
+    finally:
+        for module, kind in before.items():
+            module.__class__ = kind
 
 
 def needs_bools_as_numbers(error: Exception) -> bool:
@@ -340,3 +382,8 @@ class MemoryBefore(TorchDispatchMode):
             return False
         memory.copy_(before)
         return True
+
+
+def has_kernel(name: str, key: str) -> bool:
+    """Whether the dispatcher has a kernel of operator ``name`` for a dispatch key such as ``CUDA``."""
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, key))

@@ -198,7 +198,7 @@ def _layer(
     added = unit_axes(rank_of(value), spatial)
     image = unsqueeze(value, added) if added else tensor(value)
     window = tuple(_padded_list(static_shape(weight)[2:], spatial, 1))
-    weight = quantized_weight(weight)
+    weight = quantized_weight(weight, convolved=True)
     inputs = {}
     if not isinstance(weight, torch.Tensor):
         inputs[1] = unsqueeze(weight, 2) if spatial == 1 else weight

@@ -7,11 +7,13 @@ from typing import Any
 import torch
 
 from ..quantized import INT8, along, steps_of
+from ..trt_compat import is_rtx
 from .dims import rank_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, tensor
 from .math import elementwise, unary
 from .network import add_layer, enum
 from .pointwise import is_half
+from .shape import squeeze, unsqueeze
 from .whole import shaped
 
 
@@ -80,6 +82,22 @@ def has_elements(value: Tensor) -> bool:
     return rank_of(value) > 0 and 0 not in static_shape(value)
 
 
+def fake_quantize_float8(value: Tensor, scale: torch.Tensor, axis: int | None) -> Any:
+    """``value`` rounded to multiples of a scale by the numbers of ``float8_e4m3fn``.
+
+    Args:
+        value: floating point.
+        scale: float32; one number, or one a channel.
+        axis: of the channels; None for one scale in all.
+    """
+    if 0 in static_shape(value):
+        return tensor(value)
+    image = tensor(value, torch.float32)
+    if not rank_of(value):
+        return cast(squeeze(quantize_dequantize(unsqueeze(image, 0), scale, "FP8", None), [0]), dtype_of(value))
+    return cast(quantize_dequantize(image, scale, "FP8", axis), dtype_of(value))
+
+
 def quantize_dequantize(value: Any, scale: torch.Tensor, kind: str, axis: int | None) -> Any:
     """``value`` rounded to multiples of a scale by TensorRT's own layers.
 
@@ -95,13 +113,22 @@ def quantize_dequantize(value: Any, scale: torch.Tensor, kind: str, axis: int | 
     return add_layer("dequantize", quantized, factor, value.dtype, **settings)
 
 
-def quantized_weight(weight: Tensor) -> Tensor:
-    """A known weight that was fake-quantised, as 8-bit numbers and a dequantize layer; any other one as it is."""
+def quantized_weight(weight: Tensor, *, convolved: bool = False) -> Tensor:
+    """A known weight that was fake-quantised, as 8-bit numbers and a dequantize layer; any other one as it is.
+
+    Args:
+        weight: of a product.
+        convolved: whether it is a kernel. TensorRT for RTX 1.4 has no int8 convolution, and refuses to build one whose
+            input and kernel are both dequantised from int8: there the kernel stays floating point, of the same values.
+    """
     steps = steps_of(weight) if isinstance(weight, torch.Tensor) else None
+    if steps is not None and convolved and steps.dtype == torch.int8 and is_rtx():
+        return weight
     if steps is None or weight.dtype != torch.float32 or not has_elements(weight):
         return weight
     numbers = steps.numbers(weight)
-    if not torch.equal(numbers.float() * along(steps.scale, steps.axis, weight.dim()), weight):
+    again = numbers.float() * along(steps.scale, steps.axis, weight.dim())
+    if not torch.allclose(again, weight, rtol=1e-6, atol=0):
         return weight  # a scale so small that its multiples were rounded
     settings: dict[str, Any] = {} if steps.axis is None else {"axis": steps.axis}
     return add_layer("dequantize", tensor(numbers), tensor(steps.scale), enum("DataType", "FLOAT"), **settings)

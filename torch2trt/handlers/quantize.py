@@ -9,8 +9,9 @@ import torch
 from .. import emit
 from ..emit import Tensor
 from ..errors import UnsupportedArgumentError
-from ..quantized import calibration
+from ..quantized import LEAST, bounds, calibration, channel_axis, scale_of
 from ..registry import op
+from ..weights import derive
 
 
 @op("aten::fake_quantize_per_tensor_affine")
@@ -84,3 +85,30 @@ def aten_fused_moving_avg_obs_fake_quant(
         raise UnsupportedArgumentError("running_min, running_max, scale and zero_point must be known at conversion")
     scale, zero_point = calibration(state, *limits, per_row_fake_quant, symmetric_quant)
     return emit.fake_quantize(self, scale, zero_point, *limits, ch_axis if per_row_fake_quant else None)
+
+
+@op("torch2trt::fake_quantize")
+def torch2trt_fake_quantize(
+    input: Tensor, amax: Tensor, bits: int, exponent_bits: int, unsigned: bool, narrow: bool
+) -> Any:
+    """``fake_quantize(Tensor input, Tensor amax, int bits, int exponent_bits, bool unsigned, bool narrow) -> Tensor``.
+
+    The fake quantisation of modelopt to integers or FP8, ``amax`` known.
+    """
+    if not isinstance(amax, torch.Tensor):
+        raise UnsupportedArgumentError(
+            "amax is known at run time only", hint="calibrate the quantiser, so that amax is a buffer"
+        )
+    least, most = bounds(bits, exponent_bits, unsigned, narrow)
+    axis = channel_axis(amax)
+    if axis is not None and amax.dim() != emit.rank_of(input):
+        raise UnsupportedArgumentError(
+            f"amax of shape {list(amax.shape)} for an input of rank {emit.rank_of(input)}",
+            hint="give amax a size for every axis of the input",
+        )
+    scale = derive(scale_of, amax, most, axis is None)
+    if exponent_bits:
+        return emit.fake_quantize_float8(input, scale, axis)
+    rounded = emit.fake_quantize(input, scale, 0, int(least), int(most), axis)
+    silent = amax.float() <= LEAST
+    return emit.arithmetic("PROD", rounded, (~silent).to(emit.dtype_of(input))) if bool(silent.any()) else rounded
