@@ -140,6 +140,9 @@ def trt_network(network: Any) -> Iterator[Any]:
     finally:
         network.error_recorder = before
         _current.reset(token)
+        state = network_state(network)
+        state.layers.clear()  # tensors keep their network alive, which would never go
+        state.widened.clear()
 
 
 @contextlib.contextmanager
