@@ -150,7 +150,7 @@ _ALIASES = {
         "atanh": "arctanh",
         "clamp": "clip",
         "deg2rad": "radians",
-        "det": "linalg_det",
+        "linalg_det": "det",
         "div": "divide true_divide",
         "ge": "greater_equal",
         "gt": "greater",
