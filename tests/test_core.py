@@ -348,3 +348,13 @@ def test_choosing_tensorrt_by_name():
     code = "import torch2trt; print(torch2trt.trt.__name__)"
     assert _python(code, TORCH2TRT_TENSORRT="tensorrt_rtx").stdout.strip() == "tensorrt_rtx"
     assert "names no TensorRT package" in _python(code, TORCH2TRT_TENSORRT="tensorflow").stderr
+
+
+def test_conversion_inside_an_autocast_region():
+    module, x = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Softmax(-1)).eval(), torch.randn(3, 4)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = module(x)
+        converted = torch2trt.convert(module, x)
+    found = converted.evaluate(x)
+    assert found.dtype == expected.dtype
+    torch.testing.assert_close(found.float(), expected.float(), rtol=0, atol=1e-2)

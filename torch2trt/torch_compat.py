@@ -239,6 +239,10 @@ def tracing_mode() -> Iterator[list[warnings.WarningMessage]]:
         the warnings that were raised inside, without those on the tracer's own deprecation.
     """
     fast_path = torch.backends.mha.get_fastpath_enabled()
+    # A weight that autocast has cast before would enter the trace as a constant without a name.
+    cached = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    torch.clear_autocast_cache()
     # Without it nn.MultiheadAttention traces to one fused op that hides its projections.
     torch.backends.mha.set_fastpath_enabled(False)
     caught: list[warnings.WarningMessage] = []
@@ -255,6 +259,7 @@ def tracing_mode() -> Iterator[list[warnings.WarningMessage]]:
                 )
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
+        torch.set_autocast_cache_enabled(cached)
 
 
 def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:

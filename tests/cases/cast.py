@@ -37,6 +37,24 @@ def _numbers(x: torch.Tensor):
     return x * number + count, x + large + filled
 
 
+def _autocast(x: torch.Tensor):
+    with torch.autocast("cpu", dtype=_G):
+        y = x @ torch.linspace(-1, 1, 12).reshape(4, 3)
+        z = torch.softmax(y, -1) + y
+    return z, z.float() @ torch.eye(3)
+
+
+def _autocast_by_torchscript(x: torch.Tensor):
+    half = _aten._autocast_to_reduced_precision(x, False, True, _H, _G)
+    same = _aten._autocast_to_reduced_precision(x, False, False, _H, _G)
+    return (
+        half,
+        same,
+        _aten._autocast_to_full_precision(half, False, True),
+        _aten._autocast_to_full_precision(x, True, True),
+    )
+
+
 @torch.jit.script
 def _implicit(x: torch.Tensor):
     return torch.add(x, float(x.sum().item()))
@@ -65,6 +83,8 @@ CASES = [
     Case("lift", lambda x: (_aten.lift(x), _aten.lift_fresh(x), _aten.lift_fresh_copy(x)), rand(3, 4)),
     Case("scripted", _scripted, rand(3, 4)),
     Case("numbers", _numbers, {"x": rand(3, 2)}, {"x": {0: (1, 3, 8)}}, [{"x": rand(2, 2)}, {"x": rand(5, 2)}]),
+    Case("autocast", _autocast, rand(3, 4), {"x": {0: (1, 3, 8)}}, [rand(2, 4), rand(5, 4)], rtol=1e-2),
+    Case("autocast-by-torchscript", _autocast_by_torchscript, rand(3, 4)),
     Case("implicit", _implicit, rand(3, 2)),
     Case(
         "dynamic",

@@ -6,7 +6,9 @@ from typing import Any
 import torch
 
 from tests.harness import Case, rand
+from torch2trt import quantized as _quantized  # noqa: F401  (registers the operator)
 
+fake_quantize = torch.ops.torch2trt.fake_quantize
 aten = torch.ops.aten
 
 _NO_GPU = "" if torch.cuda.is_available() else "TensorRT for RTX builds int8 quantisation where there is a GPU"
@@ -52,6 +54,15 @@ def _calibrated(least: list[float], most: list[float], low: int, high: int, symm
     return run
 
 
+def _greatest(
+    amax: Any, bits: int, exponent_bits: int, unsigned: bool = False, narrow: bool = False
+) -> Callable[..., Any]:
+    def run(x: torch.Tensor) -> torch.Tensor:
+        return fake_quantize(x, torch.tensor(amax), bits, exponent_bits, unsigned, narrow)
+
+    return run
+
+
 _SIZES = {"x": {0: (1, 2, 8)}}
 _OTHERS = [rand(1, 3, 5), rand(8, 3, 5)]
 
@@ -69,6 +80,14 @@ CASES = [
     Case("calibrated", _calibrated([-1.0], [1.5], -128, 127, True), rand(2, 3, 5), unbuilt=_NO_GPU),
     Case("calibrated-zero-point", _calibrated([-1.0], [1.5], 0, 255, False), rand(2, 3, 5), _SIZES, _OTHERS),
     Case("calibrated-channel", _calibrated([-1.0, 0.0, -2.0], [0.5, 1.5, 1.0], 0, 15, False), rand(2, 3, 5)),
+    Case("greatest", _greatest(1.3, 8, 0), rand(2, 3, 5), _SIZES, _OTHERS, unbuilt=_NO_GPU),
+    Case("greatest-narrow", _greatest(1.3, 8, 0, narrow=True), rand(2, 3, 5)),
+    Case("greatest-unsigned", _greatest(1.3, 8, 0, unsigned=True), rand(2, 3, 5)),
+    Case("greatest-few-bits", _greatest(1.3, 4, 0), rand(2, 3, 5)),
+    Case("greatest-channel", _greatest([[[1.3], [0.4], [0.0]]], 8, 0), rand(2, 3, 5), unbuilt=_NO_GPU),
+    Case("greatest-float8", _greatest(1.3, 8, 4), rand(2, 3, 5), _SIZES, _OTHERS, unbuilt=_NO_GPU),
+    Case("greatest-float8-half", _greatest(1.3, 8, 4), rand(2, 3, 5, dtype=torch.float16), unbuilt=_NO_GPU),
+    Case("greatest-float8-scalar", _greatest(1.3, 8, 4), torch.tensor(0.77), unbuilt=_NO_GPU),
     Case("tensor-mask", _mask, rand(2, 3, 5)),
     Case("channel-mask", _channel_mask, rand(2, 3, 5)),
 ]
