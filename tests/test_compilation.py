@@ -119,3 +119,32 @@ def test_bad_options(options, text):
 def test_a_function_is_refused():
     with pytest.raises(errors.InputError, match=r"nn\.Module"):
         compiled(torch.exp, torch.ones(1))
+
+
+def test_explain_counts_rewrites():
+    class Normed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+        def forward(self, x):
+            return self.norm(self.conv(x)).contiguous()
+
+    module, x = Normed().eval(), torch.randn(1, 3, 5, 5)
+    explanation = explain(module, x)
+    assert explanation.rewrites["fold_batch_norm"] == explanation.rewrites["no_ops"] == 1
+    assert "rewritten: no_ops 1, fold_batch_norm 1" in str(explanation)
+    assert explain(module, x, optimize=["no_ops"]).rewrites == {"no_ops": 1}
+    assert "rewritten" not in str(explain(module, x, optimize=False))
+
+
+def test_what_is_excluded_is_not_rewritten():
+    def function(q, k, v):
+        return torch.softmax(q @ k.transpose(-2, -1), -1) @ v
+
+    inputs = tuple(torch.randn(2, 3, 4, 5) for _ in range(3))
+    assert explain(function, inputs).rewrites["attention"] == 1
+    explanation = explain(function, inputs, exclude="aten::softmax")
+    assert explanation.rewrites["attention"] == 0
+    kinds = [node.kind for segment in explanation.segments if not segment.in_engine for node in segment.nodes]
+    assert kinds == ["aten::softmax"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class CompileOptions:
     precision: str = "float32"
     keep_float32: str | None = None
     allow_float64_as_float32: bool = False
+    optimize: bool | Iterable[str] = True
     backend: str = "engine"
     engine_cache: CacheChoice = None
     build: Mapping[str, Any] = field(default_factory=dict)
@@ -59,9 +60,11 @@ class Explanation:
 
     Args:
         segments: in execution order.
+        rewrites: how often each rewrite of :mod:`torch2trt.passes.optimize` found its pattern, by its name.
     """
 
     segments: tuple[Segment, ...]
+    rewrites: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def engines(self) -> int:
@@ -74,6 +77,9 @@ class Explanation:
     def _lines(self) -> Iterator[str]:
         nodes = sum(len(segment.nodes) for segment in self.segments)
         yield f"{nodes} nodes, {self.engines} engines, {len(self.segments) - self.engines} pieces in PyTorch"
+        found = [f"{name} {count}" for name, count in self.rewrites.items() if count]
+        if found:
+            yield f"rewritten: {', '.join(found)}"
         for index, segment in enumerate(self.segments):
             where = "TensorRT" if segment.in_engine else "PyTorch"
             yield f"{index}: {where}, {len(segment.nodes)} nodes"
@@ -91,7 +97,8 @@ def explain(module: Callable[..., Any], inputs: Inputs, **options: Any) -> Expla
         inputs: example inputs, as for :func:`torch2trt.convert`.
         options: as for :func:`compile_module`.
     """
-    return Explanation(tuple(_Compilation(module, inputs, _options(options)).segments))
+    compilation = _Compilation(module, inputs, _options(options))
+    return Explanation(tuple(compilation.segments), compilation.prepared.graph.rewrites)
 
 
 def compile_module(module: torch.nn.Module, inputs: Inputs, **options: Any) -> CompiledModule:
@@ -100,7 +107,7 @@ def compile_module(module: torch.nn.Module, inputs: Inputs, **options: Any) -> C
     Args:
         module: an nn.Module, in eval mode.
         inputs: example inputs, as for :func:`torch2trt.convert`.
-        options: ``dynamic_shapes``, ``precision``, ``keep_float32``, ``allow_float64_as_float32`` as for
+        options: ``dynamic_shapes``, ``precision``, ``keep_float32``, ``allow_float64_as_float32``, ``optimize`` as for
             :func:`torch2trt.convert`; ``exclude``, a pattern of the ``regex`` package over op kinds and module scopes
             that stay in PyTorch; ``min_block_size``, the fewest nodes that are worth an engine; ``full=True`` to raise
             if a node would stay in PyTorch; ``backend="reference"`` to run the networks in the reference evaluator,
@@ -134,8 +141,9 @@ class _Compilation:
         self.options = options
         self.prepared = core.prepare(module, inputs, dynamic_shapes=options.dynamic_shapes)
         self.plan = fold(self.prepared.graph)
-        optimize_plan(self.plan)
         self._excluded = _pattern(options.exclude)
+        self.plan.fixed = frozenset(node.name for node in self.plan.nodes if self._is_excluded(node))
+        self.prepared.graph.rewrites = optimize_plan(self.plan, options.optimize)
         self._missing = {op.kind for op in coverage.missing_ops(self.plan)}
         self._refused: dict[str, str] = {}
         self.segments = self._partition()
@@ -165,8 +173,11 @@ class _Compilation:
             return {error.location.node: error.message}
         return {}
 
+    def _is_excluded(self, node: Node) -> bool:
+        return self._excluded is not None and bool(self._excluded.match(node.kind) or self._excluded.match(node.scope))
+
     def _reason(self, node: Node) -> str:
-        if self._excluded is not None and (self._excluded.match(node.kind) or self._excluded.match(node.scope)):
+        if self._is_excluded(node):
             return "it is excluded"
         if not coverage.is_covered(node):
             return "there is no handler for it"

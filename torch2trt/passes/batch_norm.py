@@ -9,7 +9,7 @@ import torch
 from ..graph import Node, Value
 from ..weights import derive
 from .fold import Plan
-from .rewriting import constant, is_ours, known, use_counts
+from .rewriting import constant, known, may_change, use_counts
 
 _CONV_WEIGHT, _CONV_BIAS, _CONV_TRANSPOSED, _CONV_GROUPS = 1, 2, 6, 8
 
@@ -27,7 +27,7 @@ def fold_batch_norm(plan: Plan) -> int:
         conv = producers.get(source)
         if conv is None or conv.kind != "aten::_convolution":
             continue
-        if counts[source] == 1 and is_ours(node) and is_ours(conv):
+        if counts[source] == 1 and may_change(plan, node) and may_change(plan, conv):
             folded = _fold_one(plan, conv, node)
             if folded is not None:
                 replaced[node] = folded

@@ -28,12 +28,14 @@ class Plan:
         known: what the other values are.
         outputs: the graph's outputs, in terms of these.
         renamed: how many values rewrites have added.
+        fixed: the names of nodes that no rewrite may touch.
     """
 
     nodes: list[Node] = field(default_factory=list)
     known: dict[Value, Any] = field(default_factory=dict)
     outputs: list[Operand] = field(default_factory=list)
     renamed: int = 0
+    fixed: frozenset[str] = frozenset()
 
 
 def fold(graph: Graph) -> Plan:

@@ -15,10 +15,10 @@ from .builder import Builder
 from .fold import Plan, is_impure, known_data, live_nodes
 
 
-def is_ours(node: Node) -> bool:
+def may_change(plan: Plan, node: Node) -> bool:
     """Whether the node's handler is torch2trt's own; a user's handler must see the node as traced."""
     handler = registry.find(node)
-    return handler is not None and handler.builtin
+    return handler is not None and handler.builtin and node.name not in plan.fixed
 
 
 def known(plan: Plan, operand: Operand) -> Any:
@@ -72,7 +72,7 @@ class Rewriter:
         if not isinstance(operand, Value):
             return None
         node = self._makers.get(operand)
-        return node if node is not None and node.kind in kinds and is_ours(node) else None
+        return node if node is not None and node.kind in kinds and may_change(self.plan, node) else None
 
     def tensor(self, operand: Operand) -> torch.Tensor | None:
         """The known tensor that an operand is; None when it is none."""
@@ -150,9 +150,9 @@ def same_result(left: Value, right: Operand) -> bool:
     )
 
 
-def is_pure(node: Node) -> bool:
+def is_pure(plan: Plan, node: Node) -> bool:
     """Whether equal arguments give equal results, and nothing else happens."""
-    return not node.blocks and not is_impure(node) and is_ours(node)
+    return not node.blocks and not is_impure(node) and may_change(plan, node)
 
 
 _FIXED_TYPES = frozenset({"Tensor", "int", "float", "bool", "number"})

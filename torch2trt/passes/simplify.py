@@ -9,7 +9,7 @@ import torch
 
 from ..graph import Block, Node, Operand, Value, operand_values
 from .fold import Plan, live_nodes
-from .rewriting import Rewriter, cannot_change, is_ours, is_pure, same_result
+from .rewriting import Rewriter, cannot_change, is_pure, may_change, same_result
 
 
 def _kinds(names: str) -> frozenset[str]:
@@ -47,7 +47,7 @@ def no_ops(plan: Plan) -> int:
 
 def _does_nothing(rewriter: Rewriter, node: Node) -> bool:
     result, source = node.outputs[0], node.args[0]
-    if not same_result(result, source) or not is_ours(node):
+    if not same_result(result, source) or not may_change(rewriter.plan, node):
         return False
     if node.kind in _IDENTITIES:
         return node.kind not in _DROPOUTS or _is_off(rewriter, node)
@@ -73,7 +73,7 @@ def common_subexpressions(plan: Plan) -> int:
     seen: dict[Hashable, Node] = {}
     count = 0
     for node in plan.nodes:
-        if not is_pure(node) or not cannot_change(plan, (*node.outputs, *node.values())):
+        if not is_pure(plan, node) or not cannot_change(plan, (*node.outputs, *node.values())):
             continue
         try:
             key = (node.kind, node.overload, _key(rewriter, node.args), repr(node.attributes))
