@@ -100,6 +100,11 @@ CASES = [
         lambda q, k, v, m, n, o: tuple(_sdpa(q, k, v, x, enable_gqa=True) for x in (m, n, o)),
         (*_qkv((2, 6, 4, 8), (2, 2, 5, 8)), _holes(4, 5), _holes(2, 1, 4, 5), _holes(2, 6, 4, 5)),
     ),
+    Case(
+        "sdpa-grouped-apart",
+        lambda q, k, v: (_sdpa(q, k, v, enable_gqa=True), _sdpa(q, v[..., :8], k, is_causal=True, enable_gqa=True)),
+        (rand(2, 6, 4, 8), rand(2, 2, 5, 8), rand(2, 3, 5, 9)),
+    ),
     Case("sdpa-ungrouped", lambda q, k, v: _sdpa(q, k, v, enable_gqa=True), _qkv()),
     _dynamic("sdpa-dynamic", lambda q, k, v: _sdpa(q, k, v), (2, 4), (1, 7), (5, 1)),
     _dynamic("sdpa-causal-dynamic", lambda q, k, v: _sdpa(q, k, v, is_causal=True), (2, 4), (1, 7), (5, 1)),

@@ -44,6 +44,8 @@ def _attend(
     if dropout:
         emit.require_random(f"attention with dropout_p={dropout}", "convert the module in eval mode")
     masks = [mask, emit.causal_mask(emit.size_of(query, -2), emit.size_of(key, -2)) if causal else None]
+    if grouped and emit.static_shape(key)[-3] != emit.static_shape(value)[-3]:
+        key, value = _for_each_head(key, query), _for_each_head(value, query)
     if not grouped or emit.static_shape(query)[-3] == emit.static_shape(key)[-3]:
         return emit.attention(query, key, value, masks, scale, dropout=dropout, with_weights=with_weights)
     # Query heads that share a key head lie along an axis of their own, so that nothing is copied.
@@ -57,6 +59,14 @@ def _attend(
     result, weights = emit.attention(turned, shared_key, shared_value, masks, scale, True, dropout, with_weights)
     ungrouped = emit.reshape(result, [*sizes[:-1], emit.size_of(value, -1)])
     return ungrouped, emit.reshape(weights, [*sizes[:-1], emit.size_of(key, -2)]) if with_weights else None
+
+
+def _for_each_head(value: Tensor, query: Tensor) -> Any:
+    """Keys or values with as many heads as the query, each repeated."""
+    *lead, groups, rows, columns = emit.shape_of(value)
+    heads, repeats = emit.size_of(query, -3), emit.dim_floordiv(emit.size_of(query, -3), groups)
+    wide = emit.expand(emit.unsqueeze(value, len(lead) + 1), [*lead, groups, repeats, rows, columns])
+    return emit.reshape(wide, [*lead, heads, rows, columns])
 
 
 def _by_group(mask: Tensor, groups: Any) -> Tensor:
