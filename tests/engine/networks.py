@@ -46,11 +46,18 @@ def output(network: Any, tensor: Any, name: str) -> None:
     network.mark_output(tensor)
 
 
+def in_steps(tensor: torch.Tensor, step: float) -> torch.Tensor:
+    """The nearest multiples of ``step``: so few bits that neither TF32 nor a sum of products rounds them."""
+    return (tensor / step).round() * step
+
+
 def mlp(*, scale: float = 1.0, batches: Sequence[tuple[int, int, int]] = ((1, 4, 8),)) -> HandMade:
     """``relu(x @ w1 + b1) @ w2 + b2`` over 16 features; the batch is dynamic, one profile for each range."""
     generator = torch.Generator().manual_seed(1)
     shapes = {"fc1.weight": (16, 32), "fc1.bias": (1, 32), "fc2.weight": (32, 8), "fc2.bias": (1, 8)}
-    weights = {name: scale * torch.randn(shape, generator=generator) / 4 for name, shape in shapes.items()}
+    weights = {
+        name: scale * in_steps(torch.randn(shape, generator=generator) / 4, 0.125) for name, shape in shapes.items()
+    }
     builder, network = new()
     x = network.add_input("x", trt.float32, (-1, 16))
     none = trt.MatrixOperation.NONE

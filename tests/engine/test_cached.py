@@ -110,6 +110,17 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_build(builds, tmp_path)
     assert not builds
 
 
+def test_stripped_engines_keep_what_no_parameter_gives(builds, tmp_path):
+    class Shifted(torch.nn.Linear):
+        def forward(self, x):
+            return torch.relu(super().forward(x)) * torch.linspace(1, 2, 100)
+
+    converted = torch2trt.convert(Shifted(4, 100).eval(), torch.randn(2, 4))
+    converted.bundle(refit=True, strip_weights=True)
+    converted.bundle(refit=True)
+    assert [options["refittable"] for options in builds] == [["bias", "weight"], None]
+
+
 def test_timing_caches_are_kept_in_the_same_place(builds, tmp_path):
     plan_of(model(), tmp_path)
     (options,) = builds

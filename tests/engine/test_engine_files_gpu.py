@@ -152,7 +152,7 @@ def test_kernels_of_something_else_are_compiled_again(mlp):
 # Weights
 
 
-NEW = {name: tensor.flip(0) * 0.5 + 0.1 for name, tensor in networks.mlp().weights.items()}
+NEW = {name: tensor.flip(0) * 0.5 + 0.125 for name, tensor in networks.mlp().weights.items()}
 STATE = ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")
 
 

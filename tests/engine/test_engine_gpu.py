@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import os
 import threading
+import time
 import warnings
 
 import pytest
@@ -28,13 +29,14 @@ BATCHES = ((1, 4, 8),)
 
 def close(found, expected):
     assert found.dtype == expected.dtype and found.shape == expected.shape
-    # TensorRT for RTX multiplies float32 in TF32 whatever its flag says: 10 bits of mantissa.
-    torch.testing.assert_close(found.cpu(), expected.cpu(), rtol=0, atol=2e-3 * max(1.0, float(expected.abs().max())))
+    # Inputs and weights have few bits: TF32, in which TensorRT for RTX multiplies float32, rounds none of them.
+    tolerance = (1e-3 if found.dtype == torch.float16 else 1e-5) * max(1.0, float(expected.abs().max()))
+    torch.testing.assert_close(found.cpu(), expected.cpu(), rtol=0, atol=tolerance)
 
 
 def features(batch, seed=0, **options):
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(batch, 16, generator=generator).cuda()
+    return networks.in_steps(torch.randn(batch, 16, generator=generator), 0.25).cuda()
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ def test_shape_as_an_output(engine_of):
 
 @pytest.mark.parametrize("offset", [1, 3])
 def test_unaligned_views(mlp, offset):
-    flat = torch.randn(offset + 4 * 16, device="cuda")
+    flat = networks.in_steps(torch.randn(offset + 4 * 16, device="cuda"), 0.25)
     x = flat[offset:].view(4, 16)
     assert x.data_ptr() % 256
     engine = mlp()
@@ -234,7 +236,7 @@ def test_bad_argument_lists(mlp, args, kwargs):
 
 def test_copies_where_they_are_allowed(mlp):
     engine = mlp(auto_device=True, auto_contiguous=True)
-    x = torch.randn(16, 4).t()
+    x = networks.in_steps(torch.randn(16, 4), 0.25).t()
     for given in (x, x.cuda(), x.contiguous(), x.pin_memory()):
         close(engine(given), EAGER(x))
 
@@ -526,6 +528,19 @@ def resident():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def settle(work, rounds=30):
+    """Work until host memory stands still: TensorRT for RTX compiles kernels for the shapes in the background."""
+    before = 0
+    for _ in range(rounds):
+        work()
+        torch.cuda.synchronize()
+        time.sleep(1)
+        now = resident()
+        if now <= before * 1.001:
+            return
+        before = now
+
+
 @pytest.mark.parametrize("graph", [False, True])
 def test_ten_thousand_calls_leak_nothing(mlp, graph):
     engine = mlp(cuda_graph=graph)
@@ -535,7 +550,7 @@ def test_ten_thousand_calls_leak_nothing(mlp, graph):
         for index in range(count):
             engine(inputs[index % 3])
 
-    calls(2000)
+    settle(lambda: calls(2000))
     gpu, host = used(), resident()
     calls(10_000)
     assert used() <= gpu * 1.01
@@ -552,7 +567,7 @@ def test_loading_and_unloading_leaks_nothing(mlp, count):
             with Engine.from_bytes(content) as engine:
                 engine(x)
 
-    cycles(10)
+    settle(lambda: cycles(10))
     gpu, host = used(), resident()
     cycles(count)
     assert used() <= gpu * 1.01

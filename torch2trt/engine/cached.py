@@ -71,9 +71,19 @@ def find_or_build(
         EngineError: the cache folder cannot be made.
     """
     timing = None if cache is None else TimingCacheFile(cache)
+    # A constant that comes from no parameter is no refit's to give: it stays in an engine without weights.
+    refittable = sorted(weights.places) if options.strip_weights else None
 
     def build() -> bytes:
-        return serialize_network(builder, network, options, profiles=profiles, progress=progress, timing_cache=timing)
+        return serialize_network(
+            builder,
+            network,
+            options,
+            profiles=profiles,
+            progress=progress,
+            timing_cache=timing,
+            refittable=refittable,
+        )
 
     if cache is None:
         return build(), True

@@ -62,7 +62,9 @@ class ExecutionContext:
         self._process = loaded.process
         self._generation = loaded.generation
         self._graphs = GraphCache(loaded, options.max_graphs) if options.cuda_graph else None
-        self._session: Session | None = None
+        self._session: Session | None = None  # that of the latest call
+        self._sessions: dict[int, Session] = {}
+        self._many_profiles = len(loaded.profiles) > 1
         self._last_handle = -1
         self._last_stream: torch.cuda.Stream | None = None
         self._side: torch.cuda.Stream | None = None
@@ -163,15 +165,24 @@ class ExecutionContext:
             except CaptureError as error:
                 self._give_up_graphs(error)
         session = self._session
-        if session is None:
-            session = self._session = Session(self._loaded)
+        if session is None or self._many_profiles:
+            session = self._session = self._session_for(tensors)
         if handle:
-            session.bind(tensors, handle)
+            session.bind(tensors)
             outputs = session.run(session.allocate(), handle)
             if session.must_wait:
                 current.synchronize()
             return outputs
         return self._run_aside(session, tensors, current)
+
+    def _session_for(self, tensors: Sequence[torch.Tensor]) -> Session:
+        """The session of a profile that takes these shapes, the latest one if it does."""
+        latest = 0 if self._session is None else self._session.profile
+        profile = self._loaded.choose_profile([tensor.shape for tensor in tensors], latest)
+        session = self._sessions.get(profile)
+        if session is None:
+            session = self._sessions[profile] = Session(self._loaded, profile=profile)
+        return session
 
     def _run_aside(
         self, session: Session, tensors: Sequence[torch.Tensor], current: torch.cuda.Stream
@@ -185,7 +196,7 @@ class ExecutionContext:
         if side is None or before is None or after is None:
             side = self._side = torch.cuda.Stream(self._loaded.device)
             before, after = self._before, self._after = torch.cuda.Event(), torch.cuda.Event()
-        session.bind(tensors, side.cuda_stream)
+        session.bind(tensors)
         memory = session.allocate()
         before.record(current)
         side.wait_event(before)
@@ -247,6 +258,7 @@ class ExecutionContext:
         if self._graphs is not None:
             self._graphs.clear()
         self._session = None
+        self._sessions.clear()
 
     def __del__(self) -> None:
         # TensorRT frees a context's memory at once: its runs have to be over. At exit torch may be gone already.

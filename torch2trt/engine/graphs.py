@@ -38,7 +38,9 @@ class CapturedRun:
 
     def __init__(self, loaded: LoadedEngine, tensors: Sequence[torch.Tensor], stream: torch.cuda.Stream) -> None:
         self.generation = loaded.generation
-        self._session = Session(loaded, specialization="eager")  # a graph would keep a fallback kernel for ever
+        profile = loaded.choose_profile([tensor.shape for tensor in tensors], 0)
+        # Eager: a graph would keep a fallback kernel for ever.
+        self._session = Session(loaded, specialization="eager", profile=profile)
         if self._session.uses_host_memory:
             raise CaptureError("an input or output lies in CPU memory")
         # Memory from inference_mode could not be written outside of it.
@@ -55,7 +57,7 @@ class CapturedRun:
 
     def _warm_up(self, stream: torch.cuda.Stream) -> list[torch.Tensor]:
         """Run once: TensorRT's first run after a change of shapes does work that cannot be captured."""
-        self._session.bind(self._inputs, stream.cuda_stream)
+        self._session.bind(self._inputs)
         if self._session.data_dependent:
             raise CaptureError("an output's size depends on the data")
         outputs = self._session.run(self._session.allocate(), stream.cuda_stream)

@@ -323,11 +323,12 @@ def profile(loaded: LoadedEngine, tensors: Sequence[torch.Tensor], *, runs: int,
         raise InputError(f"runs={runs} measures nothing")
     collected: list[list[tuple[str, float]]] = []
     with torch.cuda.device(loaded.device):
-        session = Session(loaded, specialization="eager")
+        chosen = loaded.choose_profile([tensor.shape for tensor in tensors], 0)
+        session = Session(loaded, specialization="eager", profile=chosen)
         recorder = _profiler()
         stream = torch.cuda.Stream(loaded.device)
         stream.wait_stream(torch.cuda.current_stream(loaded.device))
-        session.bind(tensors, stream.cuda_stream)
+        session.bind(tensors)
         outputs = session.allocate()
         for index in range(warmup + runs):
             if index == warmup:

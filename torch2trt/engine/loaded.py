@@ -117,7 +117,7 @@ class LoadedEngine:
         self._recorder = recorder
         self._read_tensors()
         self.profiles = tuple(self._profile(index) for index in range(self.cuda_engine.num_optimization_profiles))
-        self._cache = self._make_runtime_cache(runtime_cache)
+        self._stored_cache = runtime_cache
         self.scratch = torch.empty(256, dtype=torch.uint8, device=device)
         """What TensorRT is given as the address of an empty tensor, which may not be null."""
 
@@ -158,20 +158,23 @@ class LoadedEngine:
             ranges[name] = (low, best, high)
         return ranges
 
-    def _make_runtime_cache(self, content: bytes | None) -> Any:
-        """The cache of compiled kernels that all contexts share; None in the full library, which has none."""
-        if not hasattr(getattr(trt, "IRuntimeConfig", None), "create_runtime_cache"):
-            return None
-        cache = self.cuda_engine.create_runtime_config().create_runtime_cache()
-        if content and not cache.deserialize(content):
-            cache.reset()  # of another GPU or version: the kernels are compiled again
-            self._recorder.clear()
-        return cache
+    def _runtime_cache(self) -> Any:
+        """The cache of compiled kernels that all contexts share; None in the full library, which has none.
+
+        Made with the first context: an engine without its weights has none before.
+        """
+        if self._cache is None and hasattr(getattr(trt, "IRuntimeConfig", None), "create_runtime_cache"):
+            cache = self.cuda_engine.create_runtime_config().create_runtime_cache()
+            if self._stored_cache and not cache.deserialize(self._stored_cache):
+                cache.reset()  # of another GPU or version: the kernels are compiled again
+                self._recorder.clear()
+            self._cache = cache
+        return self._cache
 
     def runtime_cache_bytes(self) -> bytes:
         """The kernels compiled so far, for the next load; empty in the full library."""
         if self._cache is None:
-            return b""
+            return self._stored_cache or b""
         content = self._cache.serialize()
         return b"" if content is None else bytes(content)
 
@@ -194,11 +197,12 @@ class LoadedEngine:
         recorder = trt_compat.error_recorder()
         with self.lock, torch.cuda.device(self.device):
             self._recorder.clear()
-            if self._cache is None:
+            cache = self._runtime_cache()
+            if cache is None:
                 context = self.cuda_engine.create_execution_context()
             else:
                 config = self.cuda_engine.create_runtime_config()
-                config.set_runtime_cache(self._cache)
+                config.set_runtime_cache(cache)
                 strategies = trt.DynamicShapesKernelSpecializationStrategy
                 config.dynamic_shapes_kernel_specialization_strategy = getattr(strategies, specialization.upper())
                 context = self.cuda_engine.create_execution_context(config)

@@ -221,7 +221,7 @@ def refit(
         _check(refitter, known, weights, partial)
         ready = {name: tensor.to(loaded.device, non_blocking=True).contiguous() for name, tensor in weights.items()}
         _set(refitter, ready, recorder)
-        _enqueue(loaded, refitter, recorder)
+        _enqueue(loaded, refitter, ready, recorder)
 
 
 def _check(refitter: Any, known: Sequence[str], weights: Mapping[str, torch.Tensor], partial: bool) -> None:
@@ -257,8 +257,10 @@ def _set(refitter: Any, weights: Mapping[str, torch.Tensor], recorder: Any) -> N
         )
 
 
-def _enqueue(loaded: LoadedEngine, refitter: Any, recorder: Any) -> None:
+def _enqueue(loaded: LoadedEngine, refitter: Any, weights: Mapping[str, torch.Tensor], recorder: Any) -> None:
     stream = torch.cuda.current_stream(loaded.device)
+    for tensor in weights.values():
+        tensor.record_stream(stream)  # its owner may free it before the refit has read it
     # Undefined otherwise: "pending enqueued work on a different stream" (IRefitter::refitCudaEngineAsync).
     for context in list(loaded.contexts):
         if context.last_stream is not None:

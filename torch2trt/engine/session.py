@@ -67,15 +67,22 @@ def _make_allocator_type() -> type:
 class Session:
     """Runs an engine through one ``trt.IExecutionContext``; for one thread at a time.
 
+    It keeps to one optimisation profile: a context that is switched to another one forgets its shapes and addresses,
+    and whatever was compiled for them.
+
     Args:
         loaded: the engine.
         specialization: see :meth:`LoadedEngine.create_context`.
+        profile: the index of its optimisation profile.
     """
 
-    def __init__(self, loaded: LoadedEngine, specialization: str = "lazy") -> None:
+    def __init__(self, loaded: LoadedEngine, specialization: str = "lazy", profile: int = 0) -> None:
         self.context: Any = None
         self.loaded = loaded
+        self.profile = profile
         self.context, self._recorder = loaded.create_context(specialization)
+        if profile:
+            self._select_profile()
         self.data_dependent = False
         """Whether an output's size is known only after a run; valid once shapes are set."""
         self._set_address = self.context.set_tensor_address
@@ -92,6 +99,12 @@ class Session:
         self._allocators: dict[int, Any] = {}
         self._host_outputs = any(info.host for info in loaded.outputs)
 
+    def _select_profile(self) -> None:
+        stream = torch.cuda.Stream(self.loaded.device)
+        if not self.context.set_optimization_profile_async(self.profile, stream.cuda_stream):
+            raise self._failure(f"use profile {self.profile}")
+        stream.synchronize()
+
     def __del__(self) -> None:
         # The context writes into the runtime cache until it is gone: it goes first, while all it needs is there.
         self.context = None
@@ -101,12 +114,11 @@ class Session:
         """Whether a tensor lives in CPU memory, which a CUDA graph cannot follow."""
         return self._host_outputs or any(info.host for info in self.loaded.inputs)
 
-    def bind(self, tensors: Sequence[torch.Tensor], stream: int) -> None:
+    def bind(self, tensors: Sequence[torch.Tensor]) -> None:
         """Tell TensorRT the inputs' addresses and shapes.
 
         Args:
             tensors: contiguous, of the right dtype and device.
-            stream: the handle of the stream that the run will use.
 
         Raises:
             InputError: the shapes are not among those that the engine was built for.
@@ -122,7 +134,7 @@ class Session:
                 pointers[index] = pointer
         shapes = tuple([tensor.shape for tensor in tensors])
         if shapes != self._shapes or self._values:
-            self._set_shapes(shapes, stream)
+            self._set_shapes(shapes)
 
     def _substitute(self, index: int, tensor: torch.Tensor) -> int:
         """An address for an empty tensor or for a view that begins at an unaligned one."""
@@ -133,14 +145,10 @@ class Session:
         self._held[index] = tensor.clone()
         return self._held[index].data_ptr()
 
-    def _set_shapes(self, shapes: tuple[Shape, ...], stream: int) -> None:
+    def _set_shapes(self, shapes: tuple[Shape, ...]) -> None:
         self._shapes = None
         context = self.context
-        profile = self.loaded.choose_profile(shapes, context.active_optimization_profile)
-        if profile != context.active_optimization_profile and not context.set_optimization_profile_async(
-            profile, stream
-        ):
-            raise self._failure(f"switch to profile {profile}")
+        self.loaded.choose_profile(shapes, self.profile)  # which is this one, or there is none
         for info, shape in zip(self.loaded.inputs, shapes, strict=True):
             if not context.set_input_shape(info.spec.name, tuple(shape)):
                 raise self._failure(f"set the shape of input {info.spec.name!r} to {list(shape)}")
