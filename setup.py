@@ -12,7 +12,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.10",
     packages=find_packages(include=["torch2trt", "torch2trt.*"]),
-    package_data={"torch2trt": ["py.typed"]},
+    package_data={"torch2trt": ["py.typed", "ops.json"]},
     install_requires=["torch>=2.6", "torchvision", "numpy", "regex"],
     entry_points={
         "console_scripts": ["torch2trt = torch2trt.cli:main"],

@@ -8,9 +8,7 @@ from torch.testing._internal.common_methods_invocations import op_db
 
 from tests.op_db import RIGHT, UNUSABLE, WRONG, run_sample, samples
 
-# Their results are whatever lies in memory.
-_UNDEFINED = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"}
-_OPS = [op for op in op_db if torch.float32 in op.dtypes and op.name not in _UNDEFINED]
+_OPS = [op for op in op_db if torch.float32 in op.dtypes]
 
 
 def _check(ops, dtype: torch.dtype, most: int) -> dict[str, int]:

@@ -245,6 +245,8 @@ def bind_inputs(graph: Graph, inputs: Inputs) -> list[Any]:
 def _example(leaf: Any) -> torch.Tensor:
     """The tensor to trace with in place of an input; for an ITensor zeros, its unknown sizes chosen."""
     if isinstance(leaf, torch.Tensor):
+        if leaf.is_nested:
+            raise InputError("an input is a nested tensor, whose sizes no trace can follow", hint="pass a padded one")
         return leaf
     if isinstance(leaf, Input):
         return leaf.example()
@@ -265,6 +267,9 @@ def add_input(context: Context, name: str, leaf: torch.Tensor, axes: Mapping[int
     taken = {context.network.get_input(index).name for index in range(context.network.num_inputs)}
     if name in taken:
         raise InputError(f"the network has an input {name!r} already", hint="give other names with input_names")
+    if leaf.layout != torch.strided:
+        kind = str(leaf.layout).removeprefix("torch.")
+        raise InputError(f"input {name!r} is a {kind} tensor, which TensorRT does not have", hint="pass a dense tensor")
     try:
         held = trt_compat.to_trt_dtype(dtype)
     except Torch2TRTError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from . import eager, metadata, registry
+from . import eager, metadata, refusals, registry
 from .errors import MissingOp, Torch2TRTError
 from .graph import Node
 from .passes.fold import Plan
@@ -24,7 +24,10 @@ def missing_ops(plan: Plan) -> list[MissingOp]:
     for node in run_time_nodes(plan):
         if not is_covered(node):
             nodes.setdefault(_name(node), []).append(node)
-    found = [MissingOp(kind, len(group), group[0].location, registry.nearest(kind)) for kind, group in nodes.items()]
+    found = [
+        MissingOp(kind, len(group), group[0].location, registry.nearest(kind), refusals.REASONS.get(group[0].kind, ""))
+        for kind, group in nodes.items()
+    ]
     return sorted(found, key=lambda op: -op.count)
 
 

@@ -120,16 +120,20 @@ class MissingOp:
         count: how many nodes need it.
         first: where the first of them stands.
         nearest: registered names that look alike.
+        reason: why it is left out; empty where nothing speaks against a handler.
     """
 
     kind: str
     count: int
     first: Location
     nearest: tuple[str, ...] = ()
+    reason: str = ""
 
     def __str__(self) -> str:
         place = f"module {self.first.scope!r}" if self.first.scope else "the root module"
         source = f" at {self.first.source}" if self.first.source else ""
+        if self.reason:
+            return f"{self.kind} ({self.count} node{'s' * (self.count > 1)}), first in {place}{source}: {self.reason}"
         near = f"; nearest registered: {', '.join(self.nearest)}" if self.nearest else ""
         return f"{self.kind} ({self.count} node{'s' * (self.count > 1)}), first in {place}{source}{near}"
 

@@ -43,7 +43,14 @@ def check(
 def _print(out: Output, model: str, report: CheckReport) -> None:
     total = sum(report.counts.values())
     rows = [
-        ("no handler", op.kind, op.count, op.first.scope or "(root)", op.first.source, ", ".join(op.nearest))
+        (
+            "no handler",
+            op.kind,
+            op.count,
+            op.first.scope or "(root)",
+            op.first.source,
+            op.reason or ", ".join(op.nearest),
+        )
         for op in report.missing
     ]
     rows += [
@@ -71,7 +78,13 @@ def _print(out: Output, model: str, report: CheckReport) -> None:
             "nodes": total,
             "counts": report.counts,
             "missing": [
-                {"kind": op.kind, "count": op.count, "first": vars(op.first), "nearest": op.nearest}
+                {
+                    "kind": op.kind,
+                    "count": op.count,
+                    "first": vars(op.first),
+                    "nearest": op.nearest,
+                    "reason": op.reason,
+                }
                 for op in report.missing
             ],
             "refused": [describe_error(error) for error in report.refused],

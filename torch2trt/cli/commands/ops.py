@@ -13,25 +13,21 @@ from ..output import Output
 def ops(
     out: Output,
     pattern: Annotated[str, typer.Argument(help="Only ops that match, such as 'aten::conv*'.")] = "*",
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a table in Markdown.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/ops.md.")] = False,
 ) -> None:
-    """List the ops that have a handler."""
-    from ...registry import handlers
+    """List the ops that convert, their dtypes, whether with dynamic sizes; and those that are refused, and why."""
+    from ... import optable
 
-    rows = []
-    for name, handler in handlers().items():
-        if fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name.partition("::")[2], pattern):
-            place = handler.implementation.__module__
-            rows.append((name, place, _first_line(handler.implementation.__doc__)))
+    rows = [
+        row
+        for row in optable.rows()
+        if fnmatch.fnmatch(row.name, pattern) or fnmatch.fnmatch(row.name.partition("::")[2], pattern)
+    ]
     if markdown:
-        out.line("| op | module | |\n| --- | --- | --- |")
-        for row in rows:
-            out.line(f"| `{row[0]}` | `{row[1]}` | {row[2]} |")
+        out.line(optable.markdown(rows).rstrip("\n"))
     else:
-        out.table("ops with a handler", ("op", "module", ""), rows)
-        out.note(f"{len(rows)} ops")
-    out.result({"ok": True, "ops": [{"name": name, "module": place, "about": about} for name, place, about in rows]})
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().partition("\n")[0]
+        table = [(row.name, row.status, " ".join(row.dtypes), row.note) for row in rows]
+        out.table("ops", ("op", "sizes", "dtypes", "notes"), table)
+        refused = sum(row.refused for row in rows)
+        out.note(f"{len(rows) - refused} ops have a handler, {refused} are refused on purpose")
+    out.result({"ok": True, "ops": [vars(row) for row in rows]})

@@ -1,0 +1,55 @@
+"""Why ops have no handler, for errors and for the table of ops."""
+
+from __future__ import annotations
+
+_SIGNS = (
+    "singular and eigenvectors have no definite sign, nor a definite basis for equal values, so that an engine's would "
+    "differ from PyTorch's; torch.linalg.svdvals and eigvalsh convert"
+)
+_NONSYMMETRIC = "eigenvalues of matrices that are not symmetric take an iteration of unknown length and are complex"
+_PIVOTS = "its pivots of one or two columns depend on the data; torch.linalg.cholesky_ex or lu_factor convert"
+_SPARSE = "TensorRT has no sparse tensors; use dense ones"
+_NESTED = "TensorRT has no nested tensors; use padded ones"
+_HASH = "its result is uint64, which TensorRT does not have"
+
+REASONS = {
+    "aten::svd": _SIGNS,
+    "aten::linalg_svd": _SIGNS,
+    "aten::_linalg_svd": _SIGNS,
+    "aten::linalg_eigh": _SIGNS,
+    "aten::_linalg_eigh": _SIGNS,
+    "aten::linalg_eig": _NONSYMMETRIC,
+    "aten::linalg_eigvals": _NONSYMMETRIC,
+    "aten::_linalg_eigvals": _NONSYMMETRIC,
+    "aten::linalg_ldl_factor": _PIVOTS,
+    "aten::linalg_ldl_factor_ex": _PIVOTS,
+    "aten::linalg_ldl_solve": _PIVOTS,
+    "aten::hash_tensor": _HASH,
+    "aten::to_sparse": _SPARSE,
+    "aten::to_sparse_csr": _SPARSE,
+    "aten::to_sparse_csc": _SPARSE,
+    "aten::to_sparse_bsr": _SPARSE,
+    "aten::to_sparse_bsc": _SPARSE,
+    "aten::to_dense": _SPARSE,
+    "aten::sparse_coo_tensor": _SPARSE,
+    "aten::sparse_compressed_tensor": _SPARSE,
+    "aten::sparse_csr_tensor": _SPARSE,
+    "aten::sparse_mask": _SPARSE,
+    "aten::sparse_sampled_addmm": _SPARSE,
+    "aten::sspaddmm": _SPARSE,
+    "aten::_sparse_mm": _SPARSE,
+    "aten::_sparse_mm_reduce_impl": _SPARSE,
+    "aten::_sparse_sum": _SPARSE,
+    "aten::_sparse_softmax": _SPARSE,
+    "aten::_sparse_log_softmax": _SPARSE,
+    "aten::coalesce": _SPARSE,
+    "aten::values": _SPARSE,
+    "aten::indices": _SPARSE,
+    "aten::crow_indices": _SPARSE,
+    "aten::col_indices": _SPARSE,
+    "aten::_nested_tensor_from_mask": _NESTED,
+    "aten::_nested_tensor_from_tensor_list": _NESTED,
+    "aten::nested_to_padded_tensor": _NESTED,
+    "aten::to_padded_tensor": _NESTED,
+}
+"""For ops that are left out on purpose, why."""
