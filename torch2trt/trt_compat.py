@@ -294,3 +294,17 @@ def downcast(layer: Any) -> tuple[str, Any]:
     if layer_class is not None:
         layer.__class__ = layer_class
     return name, layer
+
+
+def has_plugins() -> bool:
+    """Whether networks can hold plugins; those of TensorRT for RTX cannot."""
+    return hasattr(load().INetworkDefinition, "add_plugin_v3")
+
+
+def plugin_registry() -> Any:
+    """TensorRT's plugin registry; logs through the process's logger."""
+    registry = trt.get_plugin_registry()
+    if registry is None:  # there is none before the first builder or runtime
+        trt.Builder(logger())
+        registry = trt.get_plugin_registry()
+    return registry

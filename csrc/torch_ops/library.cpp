@@ -1,9 +1,8 @@
-// The operators' schemas. They compute forward only: PyTorch warns where a gradient is asked for.
+// The operators' schemas; a fragment, for Python adds operators to the namespace too. They compute forward only:
+// PyTorch warns where a gradient is asked for.
 #include <torch/library.h>
 
-#include "../kernels/common/api.h"
-
-TORCH_LIBRARY(torch2trt, library) {
+TORCH_LIBRARY_FRAGMENT(torch2trt, library) {
     library.def(
         "deform_conv2d(Tensor input, Tensor weight, Tensor offset, Tensor? mask=None, Tensor? bias=None, "
         "int[2] stride=1, int[2] padding=0, int[2] dilation=1) -> Tensor");
@@ -23,6 +22,3 @@ TORCH_LIBRARY(torch2trt, library) {
         "correlation(Tensor first, Tensor second, int kernel_size=1, int max_displacement=1, int stride=1, "
         "int padding=0, int dilation=1, int patch_dilation=1, bool normalize=False) -> Tensor");
 }
-
-// What the loader compares before it registers anything.
-extern "C" __attribute__((visibility("default"))) int32_t torch2trt_abi() { return t2t::kAbi; }

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <string>
 
-#include "../kernels/common/api.h"
 #include "log.h"
 #include "ops.h"
 
@@ -68,5 +67,3 @@ T2T_EXPORT nvinfer1::IPluginCreatorInterface* const* getCreators(int32_t& count)
 
 // The older name of the same, which TensorRT asks for only where the other is missing.
 T2T_EXPORT nvinfer1::IPluginCreatorInterface* const* getPluginCreators(int32_t& count) { return getCreators(count); }
-
-T2T_EXPORT int32_t torch2trt_abi() { return t2t::kAbi; }

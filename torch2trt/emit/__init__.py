@@ -28,6 +28,7 @@ from .convolution import convolution, transposed_convolution
 from .counting import binned, check_pairs, insertion_points, is_among, runs
 from .ctc import alignment_loss
 from .cumulative import cumulative_sum, running_extreme, running_log_sum_exp, running_product, scan_doubling
+from .deformable import CostVolume, cost_volume, deformable_attention
 from .detection import deformed_convolution, non_maximum_suppression
 from .dims import (
     Dim,
@@ -144,6 +145,7 @@ from .normalization import (
     weight_normalization,
 )
 from .padding import pad
+from .plugin import PluginName, plugin_layer
 from .pointwise import (
     arithmetic,
     as_float32,

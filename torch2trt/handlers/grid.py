@@ -10,6 +10,7 @@ import torch
 from .. import emit
 from ..emit import Dim, Tensor
 from ..errors import UnsupportedArgumentError
+from ..plugins.layers import kernel_layer
 from ..registry import op
 
 _INTERPOLATIONS = ("LINEAR", "NEAREST", "CUBIC")
@@ -22,7 +23,8 @@ def aten_grid_sampler(
 ) -> Any:
     """``grid_sampler(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners)``.
 
-    Images go through TensorRT's grid sample layer; volumes are gathered corner by corner. Computes in float32.
+    Images go through TensorRT's grid sample layer; volumes through a plugin, or are
+    gathered corner by corner. Computes in float32.
     """
     if emit.rank_of(input) == 4:
         result = emit.add_layer(
@@ -36,6 +38,14 @@ def aten_grid_sampler(
     elif interpolation_mode == 2:
         raise UnsupportedArgumentError("PyTorch has no bicubic interpolation of volumes")
     else:
+        fields = {
+            "interpolation_mode": interpolation_mode,
+            "padding_mode": padding_mode,
+            "align_corners": int(align_corners),
+        }
+        result = kernel_layer("GridSample3d", [input, grid], fields)
+        if result is not None:
+            return result
         result = _volume(input, grid, interpolation_mode == 1, _BORDERS[padding_mode], align_corners)
     return emit.cast(result, emit.dtype_of(input))
 

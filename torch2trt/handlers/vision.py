@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import emit
 from ..emit import Tensor
+from ..plugins.layers import kernel_layer
 from ..registry import op
 
 
@@ -30,8 +31,18 @@ def torchvision_roi_align(
 ) -> Any:
     """``roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, ..., bool aligned) -> Tensor``.
 
-    Without a sampling ratio the number of samples depends on the boxes, which must then be known.
+    In native layers, without a sampling ratio, the number of samples depends on the boxes, which must then be known.
     """
+    fields = {
+        "spatial_scale": spatial_scale,
+        "pooled_height": pooled_height,
+        "pooled_width": pooled_width,
+        "sampling_ratio": sampling_ratio,
+        "aligned": int(aligned),
+    }
+    result = kernel_layer("RoiAlign", [input, rois], fields)
+    if result is not None:
+        return result
     regions = emit.Regions(rois, spatial_scale, (pooled_height, pooled_width), sampling_ratio)
     return emit.roi_align(input, regions, aligned)
 
@@ -83,9 +94,12 @@ def torchvision_deform_conv2d(
     use_mask: bool,
 ) -> Any:
     """``deform_conv2d(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, ...) -> Tensor``."""
-    spec = emit.windows(
-        emit.static_shape(weight)[2:], (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), False, 2
-    )
+    steps = ((stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w))
+    fields = {"stride": steps[0], "padding": steps[1], "dilation": steps[2], "has_mask": int(use_mask), "has_bias": 1}
+    result = kernel_layer("DeformConv2d", [input, weight, offset, *([mask] if use_mask else []), bias], fields)
+    if result is not None:
+        return result
+    spec = emit.windows(emit.static_shape(weight)[2:], *steps, False, 2)
     return emit.deformed_convolution(
         input, weight, offset, mask if use_mask else None, bias, spec, groups=groups, offset_groups=offset_groups
     )

@@ -29,7 +29,7 @@ using Error = char const*;    // nullptr: none
 enum class DType : int32_t { Float32, Float16, BFloat16 };
 enum class IndexType : int32_t { Int32, Int64 };
 
-// Raised with every change of a struct, a plugin field or an operator's schema.
+// Raised with every change of a plugin's fields or an operator's schema; torch2trt/plugins/library.py has it too.
 constexpr int32_t kAbi = 1;
 
 inline size_t size_of(DType type) { return type == DType::Float32 ? 4 : 2; }
