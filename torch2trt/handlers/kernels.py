@@ -81,7 +81,7 @@ def torch2trt_grid_sample_3d(
 def torch2trt_scatter_reduce(
     self: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, include_self: bool
 ) -> Any:
-    """``scatter_reduce(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self)``: duplicates all count."""
+    """``scatter_reduce(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True)``."""
     fields = {"dim": dim, "reduce": _REDUCTIONS.index(reduce), "include_self": int(include_self)}
     result = kernel_layer("ScatterReduce", [self, index, src], fields) if emit.rank_of(self) else None
     if result is not None:

@@ -118,7 +118,7 @@ def parse_archs(text: str) -> tuple[str, ...]:
     return tuple(archs)
 
 
-def _cuda_include() -> Path | None:
+def cuda_include() -> Path | None:
     """The folder of cuda_runtime_api.h: the toolkit's, or that of NVIDIA's Python packages."""
     nvcc = find_nvcc()
     found = [Path("/usr/local/cuda/include"), *map(Path, _SYSTEM_INCLUDES)]
@@ -270,7 +270,7 @@ def _build_operators(compiler: Compiler, kernels: Sequence[Path], output: Path, 
     flags.append(f"-D_GLIBCXX_USE_CXX11_ABI={int(_has_cxx11_abi())}")
     libraries = [f"-L{torch / 'lib'}", "-lc10", "-ltorch_cpu"]
     if built.cuda:
-        include = _cuda_include()
+        include = cuda_include()
         flags += ["-DT2T_CUDA", *([f"-isystem{include}"] if include else [])]
         libraries.append("-lc10_cuda")
     # torch's headers take longer than all of the operators: one file of them all.
@@ -288,7 +288,7 @@ def _has_cxx11_abi() -> bool:
 
 
 def _build_plugins(compiler: Compiler, kernels: Sequence[Path], output: Path, built: Built) -> Path | None:
-    headers, cuda = find_tensorrt_headers(), _cuda_include()
+    headers, cuda = find_tensorrt_headers(), cuda_include()
     if headers is None or cuda is None:
         what = "NvInfer.h (set TENSORRT_INCLUDE_DIR)" if headers is None else "cuda_runtime_api.h"
         built.notes.append(f"no TensorRT plugins: {what} was not found")
