@@ -47,7 +47,7 @@ def run_sample(op: Any, sample: Any, build: bool) -> tuple[str, str]:
     if build and converted is not None and status == RIGHT:
         try:
             converted.serialize(optimization_level=0)
-        except torch2trt.errors.BuildError as error:
+        except torch2trt.errors.Torch2TRTError as error:
             return REFUSED, _line(error)
     return status, why
 

@@ -216,6 +216,7 @@ CASES = [
         lambda x: (torch.nonzero_static(x, size=5), torch.nonzero_static(x, size=40, fill_value=7)),
         rand(3, 4, 2).round(),
     ),
+    Case("nonzero_static-empty", lambda x: torch.nonzero_static(x, size=3, fill_value=4) + x.sum().int(), rand(0, 2)),
     Case("nonzero_static-scalar", lambda x: torch.nonzero_static(x, size=2), rand()),
     Case(
         "nonzero_static-dynamic",

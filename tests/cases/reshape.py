@@ -18,6 +18,11 @@ def _dynamic(name, function, *shapes, axes=None, **options):
     )
 
 
+def _counted(x, counts):
+    repeated = torch.repeat_interleave(x, counts, 1)
+    return repeated * repeated.shape[1], torch.repeat_interleave(counts), torch.repeat_interleave(x, counts[0])
+
+
 def _repeats(counts, **options):
     return lambda x: torch.repeat_interleave(x, torch.tensor(counts), **options)
 
@@ -108,6 +113,13 @@ CASES = [
         "repeat_interleave-rows",
         lambda n: torch.repeat_interleave(n, output_size=5),
         torch.tensor([2, 0, 3], dtype=torch.int32),
+    ),
+    Case(
+        "repeat_interleave-counted",
+        _counted,
+        (rand(2, 3), torch.tensor([2, 0, 3])),
+        others=[(rand(2, 3), torch.tensor([0, 1, 0])), (rand(2, 3), torch.tensor([4, 5, 1]))],
+        unbuilt="sizes that depend on the values of a tensor",
     ),
     _dynamic("repeat_interleave-dynamic", lambda x: x.repeat_interleave(2, 0), (2, 3), (1, 3), (7, 3)),
     *(

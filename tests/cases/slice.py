@@ -72,6 +72,13 @@ CASES = [
         lambda x: (*x.tensor_split(torch.tensor(3), 1), *x.tensor_split(torch.tensor([2, 3]), 1)),
         rand(*_X),
     ),
+    Case(
+        "tensor_split-places",
+        lambda x, i: [piece.sum(1) * piece.shape[1] for piece in x.tensor_split(i, 1)],
+        (rand(2, 6), torch.tensor([1, -2])),
+        others=[(rand(2, 6), torch.tensor([0, 9])), (rand(2, 6), torch.tensor([4, 2]))],
+        unbuilt="sizes that depend on the values of a tensor",
+    ),
     _dynamic("tensor_split-dynamic", lambda x: (*x.tensor_split(3), *x.tensor_split((1, 2))), (5, 2), (3, 2), (8, 2)),
     Case("hsplit", lambda x: (*x.hsplit(3), *x.hsplit([1, 4])), rand(*_X)),
     Case("hsplit-vector", lambda x: (*x.hsplit(2), *x.hsplit([1])), rand(4)),

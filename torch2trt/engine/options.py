@@ -169,8 +169,16 @@ def add_profiles(builder: Any, network: Any, config: Any, profiles: Sequence[Pro
 
     Raises:
         InputError: a dynamic input has no range, or a range does not fit; every mistake is listed.
+        BuildError: the values of an input decide sizes, and it has no range.
     """
     inputs = {tensor.name: tensor for tensor in (network.get_input(i) for i in range(network.num_inputs))}
+    deciding = [name for name, tensor in inputs.items() if tensor.is_shape_tensor]
+    unknown = [name for name in deciding if not profiles or any(name not in profile for profile in profiles)]
+    if unknown:
+        raise BuildError(
+            f"sizes depend on the values of {', '.join(map(repr, unknown))}, of which no range is known",
+            hint="give the module Python numbers there, or keep that op in PyTorch with torch2trt.compile",
+        )
     dynamic = {name for name, tensor in inputs.items() if tensor.is_shape_tensor or -1 in tuple(tensor.shape)}
     mistakes = []
     if dynamic and not profiles:

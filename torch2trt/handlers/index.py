@@ -164,6 +164,8 @@ def aten_nonzero_static(self: Tensor, size: int, fill_value: int = -1) -> Any:
     """``nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor``: a known count needs no non-zero
     layer.
     """
+    if emit.is_empty(self):
+        return torch.full((size, emit.rank_of(self)), fill_value)
     mask = emit.flat(emit.convert(self, torch.bool))
     total = emit.size_of(mask, 0)
     numbers = emit.iota(total)

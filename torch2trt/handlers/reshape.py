@@ -203,7 +203,7 @@ def aten_repeat_interleave_tensor(
 ) -> Any:
     """``repeat_interleave.self_Tensor(Tensor self, Tensor repeats, int? dim=None, *, SymInt? output_size=None)``.
 
-    Of counts that are known at run time only, ``output_size`` must be given.
+    Of counts that are known at run time only, TensorRT for RTX builds it if ``output_size`` is given.
     """
     value = emit.flatten(self) if dim is None else emit.tensor(self)
     axis = 0 if dim is None else emit.axis_of(dim, emit.rank_of(value))
@@ -226,11 +226,9 @@ def _source_rows(repeats: Tensor, output_size: Dim | None) -> Any:
     """Which row each row of the result comes from: how many running totals of the counts lie at or below it."""
     if isinstance(repeats, torch.Tensor):
         return torch.repeat_interleave(repeats)
-    if output_size is None:
-        raise UnsupportedArgumentError(
-            "the result's size depends on counts that are known at run time only", hint="pass output_size"
-        )
     counts = emit.cast(emit.reshape(repeats, [-1]), torch.int64)
+    if output_size is None:
+        output_size = emit.as_dim(emit.reduce("SUM", counts, [0], keepdim=False))
     size = emit.size_of(counts, 0)
     before = emit.cast(emit.band_mask(size, size, 0, lower=True), torch.int64)
     totals = emit.reduce("SUM", emit.elementwise("PROD", before, emit.unsqueeze(counts, 0)), [1], keepdim=False)

@@ -120,14 +120,21 @@ def aten_tensor_split_indices(self: Tensor, indices: Shape, dim: int = 0) -> Any
 
 
 @op("aten::tensor_split.tensor_indices_or_sections")
-def aten_tensor_split_tensor(self: Tensor, tensor_indices_or_sections: torch.Tensor, dim: int = 0) -> Any:
-    """``tensor_split.tensor_indices_or_sections(Tensor self, Tensor tensor_indices_or_sections, int dim=0)``."""
+def aten_tensor_split_tensor(self: Tensor, tensor_indices_or_sections: Tensor, dim: int = 0) -> Any:
+    """``tensor_split.tensor_indices_or_sections(Tensor self, Tensor tensor_indices_or_sections, int dim=0)``.
+
+    Indices may be known at run time only; a number of pieces may not, for which a list of ints or an int is passed.
+    """
     places = tensor_indices_or_sections
-    if not isinstance(places, torch.Tensor):
+    if isinstance(places, torch.Tensor):
+        if places.dim() == 0:
+            return aten_tensor_split(self=self, sections=int(places), dim=dim)
+        return aten_tensor_split_indices(self=self, indices=places.tolist(), dim=dim)
+    count = emit.static_shape(places)
+    if not count or count[0] < 0:
         raise UnsupportedArgumentError("the number of pieces must be known at conversion", hint="pass a list of ints")
-    if places.dim() == 0:
-        return aten_tensor_split(self=self, sections=int(places), dim=dim)
-    return aten_tensor_split_indices(self=self, indices=places.tolist(), dim=dim)
+    bounds = [emit.as_dim(emit.take(places, index, 0)) for index in range(count[0])]
+    return aten_tensor_split_indices(self=self, indices=bounds, dim=dim)
 
 
 def _register_split(name: str, least_rank: int) -> None:

@@ -17,6 +17,7 @@ _DECIDING: dict[str, slice] = {
     "aten::nonzero_numpy": slice(0, 1),
     "aten::_pack_padded_sequence": slice(1, 2),
     "aten::_pad_packed_sequence": slice(1, 2),
+    "aten::tensor_split": slice(1, 2),
     "aten::_unique": slice(0, 1),
     "aten::_unique2": slice(0, 1),
     "aten::unique_consecutive": slice(0, 1),
