@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from .errors import UnsupportedArgumentError
@@ -87,7 +87,7 @@ class Containers:
     def _restored(self, item: Any) -> Any:
         """``item``, a copy of a container replaced by the container."""
         if isinstance(item, tuple):
-            return tuple(self._restored(part) for part in item)
+            return _like(item, (self._restored(part) for part in item))
         for copies in self._copies:
             for key, copied in copies.items():
                 if copied is item:
@@ -115,7 +115,7 @@ def _copy(held: Any, copies: dict[int, Any]) -> Any:
     if not isinstance(held, (list, dict, tuple)):
         return held
     if isinstance(held, tuple):
-        return tuple(_copy(item, copies) for item in held)
+        return _like(held, (_copy(item, copies) for item in held))
     if id(held) not in copies:
         copies[id(held)] = made = type(held)()
         items = [_copy(item, copies) for item in _items(held)]
@@ -146,3 +146,10 @@ def unify_all(chosen: Any, other: Any, join: Join) -> Any:
 def changes_container(node: Node) -> bool:
     """Whether a node, or one in its blocks, changes a list or dict."""
     return any(inner.schema is not None and inner.schema.mutates for inner in walk_nodes([node]))
+
+
+def _like(held: tuple[Any, ...], items: Iterable[Any]) -> tuple[Any, ...]:
+    """A tuple of the same type: complex and narrow values are named ones."""
+    make = getattr(type(held), "_make", tuple)
+    made: tuple[Any, ...] = make(items)
+    return made

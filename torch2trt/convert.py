@@ -14,11 +14,12 @@ import torch
 from . import core, coverage, structure, tracing, trt_compat
 from .context import Context, building, network_state, trt_network
 from .dynamic import DynamicShapes
-from .emit import tensor
+from .emit import cast, tensor
 from .emit.complex import as_last_axis
 from .emit.network import add_layer
 from .errors import InputError, InternalError, Torch2TRTError, UnsupportedOpError
 from .graph import Graph, Node
+from .narrow import Narrow
 from .pairs import is_complex
 from .passes.fold import Plan, fold
 from .passes.functionalize import MutatedInputs
@@ -68,7 +69,7 @@ class Converted:
         return network_state(self.network).weights
 
     def bind(self, inputs: Inputs) -> dict[str, torch.Tensor]:
-        """The tensors of ``inputs`` by name, float64 as float32 where the network holds it so.
+        """The tensors of ``inputs`` by name, in the dtypes in which the network holds float64, int8 and int16.
 
         Raises:
             InputError: they are not nested as those that were converted.
@@ -77,7 +78,7 @@ class Converted:
         named = dict(zip(self.input_names, leaves, strict=True))
         for index in range(self.network.num_inputs):
             held = self.network.get_input(index)
-            if named[held.name].dtype == torch.float64:
+            if named[held.name].dtype in (torch.float64, torch.int8, torch.int16):
                 named[held.name] = named[held.name].to(trt_compat.to_torch_dtype(held.dtype))
         return named
 
@@ -114,16 +115,17 @@ class Converted:
 
     def run_flat(self, evaluator: Evaluator, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Run an evaluator of the network on flat tensors; one result an output of the module."""
+        from .engine.signature import as_held
+
         named = zip(self.input_names, tensors, strict=True)
         results = evaluator({name: value.detach().cpu() for name, value in named})
         return [
-            torch.view_as_complex(results[name].contiguous()) if is_pair else results[name]
-            for name, is_pair in zip(self.output_names, self._pairs(), strict=True)
+            as_held(results[name], kind) for name, kind in zip(self.output_names, self._output_kinds(), strict=True)
         ]
 
-    def _pairs(self) -> list[bool]:
-        """For every output, whether the network holds a complex value as pairs of real ones."""
-        return [is_complex(results[0]) for results in self.graph.get_resolved_outputs()]
+    def _output_kinds(self) -> list[str]:
+        """For every output the ``kind`` of its :class:`torch2trt.engine.signature.Source`."""
+        return [_kind_of(results[0]) for results in self.graph.get_resolved_outputs()]
 
     def profile(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
         """Minimum, optimum and maximum shape of every dynamic input, by name."""
@@ -259,8 +261,7 @@ class Converted:
             tuple(position.get(name) for name in self.input_names),
             self.graph.output_structure,
             tuple(
-                Source("complex" if is_pair else "output", place[name])
-                for name, is_pair in zip(self.output_names, self._pairs(), strict=True)
+                Source(kind, place[name]) for name, kind in zip(self.output_names, self._output_kinds(), strict=True)
             ),
         )
 
@@ -384,8 +385,20 @@ def mark_outputs(graph: Graph, names: Sequence[str] | None) -> list[str]:
     return result
 
 
+def _kind_of(value: Any) -> str:
+    if is_complex(value):
+        return "complex"
+    if isinstance(value, (Narrow, torch.Tensor)) and value.dtype in (torch.int8, torch.int16):
+        return str(value.dtype).removeprefix("torch.")
+    return "output"
+
+
 def _own_tensor(value: Any) -> Any:
     """``value`` as a tensor that may become an output: no input, no constant, no pair."""
+    if isinstance(value, Narrow):
+        value = value.value
+    elif _kind_of(value) not in ("output", "complex"):
+        value = cast(value, torch.int32)
     if is_complex(value):
         value = as_last_axis(value)
     if trt_compat.is_tensor(value) and not value.is_network_input:

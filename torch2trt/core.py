@@ -10,7 +10,7 @@ from typing import Any
 import regex
 import torch
 
-from . import control, coverage, eager, loops, metadata, registry, structure, tracing, trt_compat
+from . import control, coverage, eager, loops, metadata, narrow, registry, structure, tracing, trt_compat
 from . import handlers as _handlers  # noqa: F401  (registers torch2trt's own handlers)
 from .context import Context, current, current_network, has_trt_tensor, torch_network, trt_network
 from .dynamic import DynamicShapes, Input, alternative_inputs, parse_dynamic_shapes
@@ -137,7 +137,7 @@ def run_plan(graph: Graph, plan: Plan, inputs: Sequence[Any], *, verbose: bool =
     graph.results = runner.results()
     for operand, result in zip(graph.outputs, outputs, strict=True):
         if isinstance(operand, Value) and operand.data is None:
-            graph.results[operand.name] = result
+            graph.results[operand.name] = narrow.as_output(result)
     context = current()
     if context is not None and context.precision is not None:
         _restore_output_dtypes(graph)
@@ -198,7 +198,7 @@ def network_inputs(context: Context, prepared: Prepared) -> list[Any]:
     """The ITensors that the graph starts from: those given, and new network inputs for the others."""
     names = prepared.graph.input_names
     return [
-        leaf if trt_compat.is_tensor(leaf) else add_input(context, name, example, prepared.graph.ranges.get(name, {}))
+        leaf if trt_compat.is_tensor(leaf) else _held_input(context, name, example, prepared.graph.ranges.get(name, {}))
         for name, leaf, example in zip(names, prepared.leaves, prepared.examples, strict=True)
     ]
 
@@ -254,13 +254,18 @@ def _example(leaf: Any) -> torch.Tensor:
     return torch.zeros(shape, dtype=trt_compat.to_torch_dtype(leaf.dtype))
 
 
+def _held_input(context: Context, name: str, leaf: torch.Tensor, axes: Mapping[int, Any]) -> Any:
+    held = add_input(context, name, leaf, axes)
+    return narrow.Narrow(held, leaf.dtype) if leaf.dtype in (torch.int8, torch.int16) else held
+
+
 def add_input(context: Context, name: str, leaf: torch.Tensor, axes: Mapping[int, Any]) -> Any:
-    """A new network input of a tensor's shape and dtype, the listed axes dynamic.
+    """A new network input of a tensor's shape and dtype, the listed axes dynamic; int8 and int16 are int32.
 
     Raises:
         InputError: the name is taken, or TensorRT has no such input.
     """
-    dtype = leaf.dtype
+    dtype = torch.int32 if leaf.dtype in (torch.int8, torch.int16) else leaf.dtype
     if dtype == torch.float64 and context.allow_float64_as_float32:
         dtype = torch.float32
     shape = tuple(-1 if axis in axes else size for axis, size in enumerate(leaf.shape))
@@ -360,7 +365,7 @@ class Runner:
         """Run the body of an if or a loop."""
         self.values.update(zip(block.inputs, inputs, strict=True))
         self._run_nodes(block.nodes)
-        return [self.resolve(output) for output in block.outputs]
+        return [narrow.plain(self.resolve(output)) for output in block.outputs]
 
     def resolve(self, operand: Operand) -> Any:
         """What an operand is by now."""
@@ -398,7 +403,7 @@ class Runner:
         if node.kind in ("aten::warn", "prim::Print") and (self.assumed or self.loop_depth):
             return []  # whether the message is due is known at run time only
         if node.kind in ("prim::If", "prim::Loop"):
-            return control.run_control(self, node, args)
+            return control.run_control(self, node, [narrow.plain(arg) for arg in args])
         handler = registry.find(node)
         if handler is not None and not handler.builtin:
             return _call_users(handler, node, args)
@@ -419,7 +424,7 @@ class Runner:
 
 def _call_users(handler: registry.Handler, node: Node, args: list[Any]) -> list[Any]:
     try:
-        return handler.function(node, args)
+        return handler.function(node, [narrow.plain(arg) for arg in args])
     except Torch2TRTError:
         raise
     except Exception as error:
@@ -432,7 +437,10 @@ def _call_builtin(handler: registry.Handler, node: Node, args: list[Any]) -> lis
     if precision is not None:
         args = precision.arguments(node, args)
     try:
-        results = handler.function(node, args)
+        if narrow.concerns(node, args):
+            results = narrow.call(node, args, handler.function)
+        else:
+            results = handler.function(node, args)
     except Torch2TRTError:
         raise
     except Exception as error:

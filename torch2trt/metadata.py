@@ -9,6 +9,7 @@ import torch
 
 from . import eager, trt_compat
 from .graph import Node, Value
+from .narrow import Narrow
 
 KINDS = frozenset(
     {
@@ -114,6 +115,9 @@ def describe_traced(value: Any, trace: int) -> Any:
 
 def describe_tensor(value: Any) -> Any:
     """A meta tensor for an ITensor whose sizes are all known, None for any other ITensor."""
+    if isinstance(value, Narrow):
+        described = describe_tensor(value.value)
+        return None if described is None else described.to(value.dtype)
     if not trt_compat.is_tensor(value):
         return value
     shape = tuple(value.shape)

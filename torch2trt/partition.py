@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import torch
+
 from . import eager, metadata, trt_compat
 from .errors import Torch2TRTError
 from .graph import Node, Value, operand_values
@@ -155,6 +157,8 @@ def _connect(segments: Sequence[Segment], plan: Plan) -> None:
 def dtype_reason(node: Node) -> str:
     """Why a tensor that the node reads or makes cannot be in a network; empty when all can."""
     for value in [*operand_values(node.args), *node.outputs]:
+        if value.dtype in (torch.int8, torch.int16):
+            return f"{value.dtype} tensors are given to engines as int32"
         if value.dtype is not None:
             try:
                 trt_compat.to_trt_dtype(value.dtype)

@@ -41,7 +41,8 @@ class Source:
 
     Args:
         kind: ``output`` of the engine, ``complex`` for one that holds real and imaginary parts along its last axis,
-            ``input`` (an argument that the module hands through) or ``constant``.
+            ``int8`` or ``int16`` for one that holds such numbers as int32, ``input`` (an argument that the module hands
+            through) or ``constant``.
         index: of the output, or of the leaf among the arguments' leaves.
         value: of a constant, the tensor.
     """
@@ -83,7 +84,8 @@ class EngineSignature:
             raise InputError("a signature needs one entry for each tensor of the arguments and of the result")
         if {index for index in self.input_of_leaf if index is not None} != set(range(len(self.inputs))):
             raise InputError("a signature needs an argument for each input of the network")
-        limits = {"output": len(self.outputs), "complex": len(self.outputs), "input": len(self.input_of_leaf)}
+        limits = {kind: len(self.outputs) for kind in ("output", "complex", "int8", "int16")}
+        limits["input"] = len(self.input_of_leaf)
         for source in self.sources:
             known = (
                 source.value is not None
@@ -226,13 +228,18 @@ class EngineSignature:
             raise EngineError(f"the signature in the file cannot be read: {type(error).__name__}: {error}") from error
 
 
+def as_held(output: torch.Tensor, kind: str) -> torch.Tensor:
+    """An output of the network as the module gives it; ``kind`` is that of its :class:`Source`."""
+    if kind == "complex":
+        return torch.view_as_complex(output.contiguous())
+    return output if kind == "output" else output.to(_dtype(kind))
+
+
 def _take(source: Source, leaves: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> torch.Tensor:
-    if source.kind == "output":
-        return outputs[source.index]
-    if source.kind == "complex":
-        return torch.view_as_complex(outputs[source.index])
     if source.kind == "input":
         return leaves[source.index]
+    if source.kind != "constant":
+        return as_held(outputs[source.index], source.kind)
     if source.value is None:
         raise EngineError("a constant of the result has no value")
     return source.value.clone()  # the caller may write to what it gets
