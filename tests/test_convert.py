@@ -239,13 +239,13 @@ def test_serialize_writes_a_whole_file_or_none(net, tmp_path):
 
 
 def test_interrupted_build_leaves_no_file(net, tmp_path, monkeypatch):
-    from torch2trt.engine import build
+    from torch2trt.engine import cached
 
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
     converted = torch2trt.convert(net, torch.randn(2, 4))
-    monkeypatch.setattr(build, "serialize_network", interrupted)
+    monkeypatch.setattr(cached, "serialize_network", interrupted)
     with pytest.raises(KeyboardInterrupt):
         converted.serialize(tmp_path / "net.engine")
     assert os.listdir(tmp_path) == []
@@ -285,3 +285,50 @@ def test_an_open_size_beside_run_time_sizes_is_computed(capfd):
     assert converted.serialize(optimization_level=0)
     captured = capfd.readouterr()
     assert "not self-consistent" not in captured.out + captured.err
+
+
+class Pair(nn.Module):
+    def forward(self, x, y):
+        return x + y
+
+
+def test_several_optimisation_profiles():
+    batch = {0: ("batch", 1, 8, 64)}
+    x = torch.randn(2, 4)
+    converted = torch2trt.convert(Pair(), (x, x.clone()), dynamic_shapes={"x": batch, "y": {**batch, 1: (1, 4, 4)}})
+    narrow = converted.profile({"x": {-2: (16, 32, 64)}})
+    assert narrow == {"x": ((16, 4), (32, 4), (64, 4)), "y": ((16, 1), (32, 4), (64, 4))}
+    both = {"x": {0: (1, 1, 4)}, "y": {0: (1, 1, 4), 1: (4, 4, 4)}}
+    assert converted.profile(both)["y"] == ((1, 4), (1, 4), (4, 4))
+    one, two = converted.serialize(), converted.serialize(profiles=[both, {"x": {0: (16, 32, 64)}}])
+    assert len(two) > len(one)
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [
+        ({"z": {0: (1, 2, 3)}}, "a profile names 'z'"),
+        ({"x": {1: (4, 4, 4)}}, "axis 1 of input 'x', which is fixed"),
+        ({"x": {0: (1, 2, 65)}}, "not within"),
+        ({"x": {0: (3, 2, 4)}}, "not ordered"),
+        ({"x": {5: (1, 2, 4)}}, "no axis 5"),
+    ],
+)
+def test_profiles_that_do_not_fit(profile, words):
+    x = torch.randn(2, 4)
+    converted = torch2trt.convert(Pair(), (x, x.clone()), dynamic_shapes={"x": {0: (1, 8, 64)}, "y": {0: (1, 8, 64)}})
+    with pytest.raises(errors.InputError, match=words):
+        converted.serialize(profiles=[profile])
+
+
+@pytest.mark.gpu
+def test_an_engine_of_several_profiles():
+    x = torch.randn(2, 4)
+    converted = torch2trt.convert(nn.ReLU(), x, dynamic_shapes={"input": {0: (1, 8, 64)}})
+    with converted.build(profiles=[{"input": {0: (1, 1, 4)}}, {"input": {0: (16, 32, 64)}}]) as engine:
+        assert [profile["input"][1] for profile in engine.profiles] == [(1, 4), (32, 4)]
+        for size in (1, 64, 3, 16):
+            x = torch.randn(size, 4, device="cuda")
+            assert torch.equal(engine(x), x.relu())
+        with pytest.raises(errors.InputError, match="profile 1"):
+            engine(torch.randn(8, 4, device="cuda"))

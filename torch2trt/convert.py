@@ -13,7 +13,7 @@ import torch
 
 from . import core, coverage, structure, tracing, trt_compat
 from .context import Context, building, network_state, trt_network
-from .dynamic import DynamicShapes
+from .dynamic import DynamicShapes, parse_profile
 from .emit import cast, tensor
 from .emit.complex import as_last_axis
 from .emit.network import add_layer
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .engine.cached import CacheChoice
     from .engine.run import Engine
     from .engine.signature import EngineSignature
+
+Shape = tuple[int, ...]
 
 __all__ = ["Converted", "build_engine", "check", "convert"]
 
@@ -127,12 +129,21 @@ class Converted:
         """For every output the ``kind`` of its :class:`torch2trt.engine.signature.Source`."""
         return [_kind_of(results[0]) for results in self.graph.get_resolved_outputs()]
 
-    def profile(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
-        """Minimum, optimum and maximum shape of every dynamic input, by name."""
+    def profile(self, narrower: DynamicShapes | None = None) -> dict[str, tuple[Shape, Shape, Shape]]:
+        """Minimum, optimum and maximum shape of every dynamic input, by name.
+
+        Args:
+            narrower: other ranges within those of the conversion, written as its ``dynamic_shapes``.
+
+        Raises:
+            InputError: they are not within those, or name what is not dynamic.
+        """
+        inputs = [self.network.get_input(index) for index in range(self.network.num_inputs)]
+        ranks = {held.name: len(held.shape) for held in inputs}
+        ranges = parse_profile(narrower or {}, self.graph.ranges, ranks)
         profile = {}
-        for index in range(self.network.num_inputs):
-            held = self.network.get_input(index)
-            axes = self.graph.ranges.get(held.name)
+        for held in inputs:
+            axes = ranges.get(held.name)
             if axes:
                 shapes = [
                     tuple(getattr(axes[axis], which) if axis in axes else size for axis, size in enumerate(held.shape))
@@ -147,6 +158,7 @@ class Converted:
         *,
         progress: bool = False,
         engine_cache: CacheChoice = None,
+        profiles: Sequence[DynamicShapes] | None = None,
         **options: Any,
     ) -> bytes:
         """Build an engine ahead of time; needs no GPU.
@@ -155,6 +167,8 @@ class Converted:
             path: where to write the bytes too; an existing file is replaced only by a complete one.
             progress: show TensorRT's progress.
             engine_cache: where engines are kept to be found again: see :mod:`torch2trt.engine.cached`.
+            profiles: several optimisation profiles, each with ranges within those of the conversion, written as its
+                ``dynamic_shapes``; one with all of these by default.
             options: fields of :class:`torch2trt.engine.build.BuildOptions`.
 
         Raises:
@@ -163,17 +177,26 @@ class Converted:
         """
         from .engine.build import write_file_atomically
 
-        blob = self.bundle(progress=progress, engine_cache=engine_cache, **options).plan
+        blob = self.bundle(progress=progress, engine_cache=engine_cache, profiles=profiles, **options).plan
         if path is not None:
             write_file_atomically(path, blob)
         return blob
 
-    def build(self, *, progress: bool = False, engine_cache: CacheChoice = None, **options: Any) -> Engine:
+    def build(
+        self,
+        *,
+        progress: bool = False,
+        engine_cache: CacheChoice = None,
+        profiles: Sequence[DynamicShapes] | None = None,
+        **options: Any,
+    ) -> Engine:
         """Build an engine and load it; needs a GPU.
 
         Args:
             progress: show TensorRT's progress.
             engine_cache: where engines are kept to be found again: see :mod:`torch2trt.engine.cached`.
+            profiles: several optimisation profiles, each with ranges within those of the conversion, written as its
+                ``dynamic_shapes``; one with all of these by default.
             options: fields of :class:`torch2trt.engine.build.BuildOptions`, and options of
                 :class:`torch2trt.engine.run.Engine`.
 
@@ -187,7 +210,7 @@ class Converted:
 
         building = {key: options.pop(key) for key in list(options) if key in _build_option_names()}
         cache = open_cache(engine_cache)
-        bundle, current = self._make(_build_options(building), progress, cache)
+        bundle, current = self._make(_build_options(building), progress, cache, profiles)
         if cache is not None:
             options.setdefault("kernel_cache", cache)
         engine = Engine(bundle, weights=self.weights, **options)
@@ -195,37 +218,52 @@ class Converted:
             engine.refit(self._used_parameters())
         return engine
 
-    def bundle(self, *, progress: bool = False, engine_cache: CacheChoice = None, **options: Any) -> Bundle:
+    def bundle(
+        self,
+        *,
+        progress: bool = False,
+        engine_cache: CacheChoice = None,
+        profiles: Sequence[DynamicShapes] | None = None,
+        **options: Any,
+    ) -> Bundle:
         """Build an engine ahead of time, with all that a program that loads it needs to know; needs no GPU.
 
         Args:
             progress: show TensorRT's progress.
             engine_cache: where engines are kept to be found again: see :mod:`torch2trt.engine.cached`.
+            profiles: several optimisation profiles, each with ranges within those of the conversion, written as its
+                ``dynamic_shapes``; one with all of these by default.
             options: fields of :class:`torch2trt.engine.build.BuildOptions`.
         """
         from .engine.cached import open_cache
         from .engine.run import Engine
 
-        bundle, current = self._make(_build_options(options), progress, open_cache(engine_cache))
+        bundle, current = self._make(_build_options(options), progress, open_cache(engine_cache), profiles)
         if current:
             return bundle
         with Engine(bundle, weights=self.weights) as engine:
             engine.refit(self._used_parameters())
             return engine.bundle(kernels=False)
 
-    def _make(self, options: BuildOptions, progress: bool, cache: DiskCache | None) -> tuple[Bundle, bool]:
+    def _make(
+        self,
+        options: BuildOptions,
+        progress: bool,
+        cache: DiskCache | None,
+        profiles: Sequence[DynamicShapes] | None = None,
+    ) -> tuple[Bundle, bool]:
         """An engine, and whether it holds the module's weights: one from the cache may hold older ones."""
         from .engine.bundle import Bundle, Environment
         from .engine.cached import find_or_build
         from .engine.refit import StoredWeights
 
-        profile = self.profile()
+        found = [self.profile(chosen) for chosen in (profiles or [{}])]
         shapes = {key: tuple(tensor.shape) for key, tensor in self.graph.parameters.items()}
         plan, current = find_or_build(
             self.builder,
             self.network,
             options,
-            profiles=[profile] if profile else [],
+            profiles=[profile for profile in found if profile],
             weights=self.weights,
             cache=cache,
             progress=progress,

@@ -104,6 +104,42 @@ def parse_dynamic_shapes(
     return result
 
 
+def parse_profile(
+    profile: DynamicShapes, ranges: Mapping[str, Mapping[int, Range]], ranks: Mapping[str, int]
+) -> dict[str, dict[int, Range]]:
+    """The ranges of one optimisation profile, within those of the conversion.
+
+    Args:
+        profile: narrower ranges by input name and axis, written as ``dynamic_shapes`` is; what is left out has the
+            range of the conversion, or that of another axis of the same name.
+        ranges: the dynamic axes of the conversion.
+        ranks: of the inputs.
+
+    Raises:
+        InputError: an input or axis is not dynamic, or a range is malformed or not within that of the conversion.
+    """
+    result = {name: dict(axes) for name, axes in ranges.items()}
+    shared: dict[str, Range] = {}
+    for name, axes in profile.items():
+        if not ranges.get(name):
+            dynamic = ", ".join(other for other in ranges if ranges[other]) or "none"
+            raise InputError(f"a profile names {name!r}; the inputs with dynamic axes are: {dynamic}")
+        for axis, spec in axes.items():
+            place = _axis(name, axis, ranks[name])
+            if place not in ranges[name]:
+                raise InputError(f"a profile gives sizes to axis {axis} of input {name!r}, which is fixed")
+            whole, limits = ranges[name][place], _range(name, spec, shared)
+            if limits.min < whole.min or limits.max > whole.max:
+                raise InputError(f"input {name!r}, axis {axis}: {limits} of a profile is not within {whole}")
+            result[name][place] = Range(limits.min, limits.opt, limits.max, whole.name)
+            if whole.name:
+                shared[whole.name] = result[name][place]
+    return {
+        name: {axis: shared.get(limits.name, limits) if limits.name else limits for axis, limits in axes.items()}
+        for name, axes in result.items()
+    }
+
+
 def _axis(name: str, axis: int, rank: int) -> int:
     if not -rank <= axis < rank:
         raise InputError(f"input {name!r} has no axis {axis}: its rank is {rank}")
@@ -119,7 +155,7 @@ def _range(name: str, spec: Any, named: Mapping[str, Range]) -> Range:
         return named[spec]
     if not isinstance(spec, (tuple, list)) or len(spec) not in (3, 4):
         raise InputError(f"input {name!r}: {spec!r} is not (min, opt, max)")
-    limits = Range(*spec) if len(spec) == 3 else named[str(spec[0])]
+    limits = Range(*spec) if len(spec) == 3 else named.get(str(spec[0]), Range(spec[1], spec[2], spec[3], str(spec[0])))
     if not 0 <= limits.min <= limits.opt <= limits.max:
         raise InputError(f"input {name!r}: {limits} is not ordered min <= opt <= max")
     return limits
