@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from .. import trt_compat
-from ..context import building
 from ..errors import InputError, LayerError
 from ..trt_compat import trt
 from .network import add_layer_object
@@ -55,8 +54,7 @@ def plugin_layer(
     Raises:
         LayerError: this TensorRT has no plugins, or not this one, or the plugin refused its fields.
     """
-    context = building()
-    if not hasattr(context.network, "add_plugin_v3"):
+    if not trt_compat.has_plugins():
         raise LayerError(
             f"plugin {identity} cannot be added: TensorRT for RTX has no plugins",
             hint="use the full TensorRT, or keep this op in PyTorch with torch2trt.compile",

@@ -51,6 +51,14 @@ def memory_hint(messages: Sequence[str]) -> str:
     return ""
 
 
+def _load_plugins() -> None:
+    """Load torch2trt's plugins, which the engine may hold; where they are missing and needed, TensorRT says so."""
+    if trt_compat.has_plugins():
+        from ..plugins.library import missing_plugins
+
+        missing_plugins()
+
+
 def cuda_device(device: torch.device | str | int | None) -> torch.device:
     """The CUDA device with its index; the current one for None.
 
@@ -106,6 +114,7 @@ class LoadedEngine:
         recorder = trt_compat.error_recorder()
         with torch.cuda.device(device):
             self._runtime = trt.Runtime(trt_compat.logger())
+            _load_plugins()
             self._runtime.error_recorder = recorder
             self.cuda_engine = self._runtime.deserialize_cuda_engine(plan)
         if self.cuda_engine is None:

@@ -17,6 +17,7 @@ from ..trt_compat import is_tensor
 from . import library as libraries
 
 FieldSource = str | Callable[[Mapping[str, Any]], Any]
+_TENSORS = ("Tensor", "Optional[Tensor]")
 Fields = Sequence[str] | Mapping[str, FieldSource]
 
 
@@ -80,7 +81,7 @@ class _Connection:
         arguments = dict(zip(schema.argument_names, inputs, strict=True))
         names = self.inputs
         if names is None:
-            tensors = {argument.name for argument in schema.arguments if argument.type.endswith("Tensor")}
+            tensors = {argument.name for argument in schema.arguments if argument.type in _TENSORS}
             names = [name for name, value in arguments.items() if name in tensors and value is not None]
         for name in (*names, *(source for source in self.fields.values() if isinstance(source, str))):
             if name not in arguments:
@@ -88,14 +89,18 @@ class _Connection:
         if self.library is not None and (reason := libraries.load_plugins(Path(self.library))):
             raise LayerError(reason)
         fields = {field: self._field(kind, source, arguments) for field, source in self.fields.items()}
-        call = {
-            "operator": kind,
-            "overload": overload,
-            "inputs": [names.index(name) if name in names else None for name in arguments],
-            "known": [None if name in names else value for name, value in arguments.items()],
-        }
-        layer = emit.plugin_layer(self.plugin, [emit.tensor(arguments[name]) for name in names], fields, {"call": call})
+        record = self._record(kind, overload, names, arguments)
+        layer = emit.plugin_layer(self.plugin, [emit.tensor(arguments[name]) for name in names], fields, record)
         return [layer.get_output(index) for index in range(layer.num_outputs)]
+
+    @staticmethod
+    def _record(kind: str, overload: str, names: Sequence[str], arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """What the evaluator needs to call the operator; nothing where an argument is a tensor but no input."""
+        known = [None if name in names else value for name, value in arguments.items()]
+        if has_trt_tensor(known) or any(isinstance(value, torch.Tensor) for value in known):
+            return {}
+        places = [names.index(name) if name in names else None for name in arguments]
+        return {"call": {"operator": kind, "overload": overload, "inputs": places, "known": known}}
 
     def _field(self, kind: str, source: FieldSource, arguments: Mapping[str, Any]) -> Any:
         value = arguments[source] if isinstance(source, str) else source(arguments)
