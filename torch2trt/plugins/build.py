@@ -260,25 +260,35 @@ def _kernel_sources(cuda: bool) -> list[Path]:
     return sources + ([kernels / op / "cuda.cu" for op in OPS] if cuda else [kernels / "common" / "host.cpp"])
 
 
-def _build_operators(compiler: Compiler, kernels: Sequence[Path], output: Path, built: Built) -> Path | None:
+def torch_flags(*, cuda: bool) -> tuple[list[str], list[str]]:
+    """What a library of torch operators is compiled with, and what it is linked with.
+
+    Raises:
+        KernelBuildError: torch is not installed.
+    """
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
-        built.notes.append("no torch operators: torch is not installed")
-        return None
+        raise KernelBuildError("torch is not installed")
     torch = Path(spec.origin).parent
     flags = [f"-isystem{torch / 'include'}", f"-isystem{torch / 'include/torch/csrc/api/include'}"]
     flags.append(f"-D_GLIBCXX_USE_CXX11_ABI={int(_has_cxx11_abi())}")
-    libraries = [f"-L{torch / 'lib'}", "-lc10", "-ltorch_cpu"]
-    if built.cuda:
-        include = cuda_include()
-        flags += ["-DT2T_CUDA", *([f"-isystem{include}"] if include else [])]
-        libraries.append("-lc10_cuda")
+    include = cuda_include() if cuda else None
+    flags += [f"-isystem{include}"] if include else []
+    return flags, [f"-L{torch / 'lib'}", "-lc10", "-ltorch_cpu", *(["-lc10_cuda"] if cuda else [])]
+
+
+def _build_operators(compiler: Compiler, kernels: Sequence[Path], output: Path, built: Built) -> Path | None:
+    if importlib.util.find_spec("torch") is None:
+        built.notes.append("no torch operators: torch is not installed")
+        return None
+    flags, libraries = torch_flags(cuda=built.cuda)
     # torch's headers take longer than all of the operators: one file of them all.
     parts = sorted((SOURCES / "torch_ops").glob("*.cpp"))
     digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
     whole = compiler.cache / "torch_ops.cpp"
     whole.write_text(f"// {digest}\n" + "".join(f'#include "{part}"\n' for part in parts))
-    return compiler.link(output / OPERATORS, [*compiler.objects([whole], flags), *kernels], libraries)
+    objects = compiler.objects([whole], [*flags, *(["-DT2T_CUDA"] if built.cuda else [])])
+    return compiler.link(output / OPERATORS, [*objects, *kernels], libraries)
 
 
 def _has_cxx11_abi() -> bool:
