@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 import torch2trt
@@ -93,17 +94,72 @@ def test_dynamic_sizes_across_segments():
         torch.testing.assert_close(fast(x), module(x))
 
 
+class Boxes(nn.Module):
+    """What a detector does: a convolution, the boxes that score well, suppression, a head for each that is left."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Conv2d(3, 5, 3, padding=1)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, image):
+        table = self.features(image).flatten(2)[0].t()
+        table = table[torch.where(table[:, 4] > 0)[0]]
+        corners = table[:, :2] * 4
+        boxes = torch.cat((corners, corners + table[:, 2:4].abs() * 8 + 1), 1)
+        boxes = boxes[torchvision.ops.nms(boxes, table[:, 4], 0.3)]
+        return boxes, self.head(boxes) / boxes.shape[0]
+
+
+def test_sizes_that_depend_on_values_stay_in_pytorch():
+    """TensorRT for RTX has no kernels for them; everything before is one engine, and any number of boxes is right."""
+    torch.manual_seed(0)
+    module = Boxes().eval()
+    fast = compiled(module, torch.randn(1, 3, 8, 8))
+    assert [segment.in_engine for segment in fast.segments] == [True, False]
+    kept = {node.kind for node in fast.segments[1].nodes}
+    assert {"aten::where", "torchvision::nms", "aten::linear"} <= kept and "aten::_convolution" not in kept
+    counts = set()
+    for _ in range(4):
+        image = torch.randn(1, 3, 8, 8)
+        for left, right in zip(fast(image), module(image), strict=True):
+            torch.testing.assert_close(left, right.detach())
+        counts.add(left.shape[0])
+    assert len(counts) > 1
+
+
+@torch.jit.script
+def _halved(x: torch.Tensor, count: int) -> torch.Tensor:
+    for _ in range(count):
+        x = x / 2
+    return x
+
+
+def test_a_loop_in_pytorch():
+    def forward(self, x):
+        return _halved(x * 2, x[x > 0].shape[0])
+
+    module = type("Halver", (nn.Module,), {"forward": forward})().eval()
+    fast = compiled(module, torch.tensor([1.0, 2.0, -3.0]))
+    for x in (torch.tensor([1.0, 2.0, -3.0]), torch.tensor([-1.0, -2.0, -3.0])):
+        torch.testing.assert_close(fast(x), module(x))
+
+
 def test_it_behaves_as_a_module():
     import copy
 
     module, x = Mixed().eval(), torch.randn(2, 4)
     fast = compiled(module, x)
-    assert {key.removeprefix("module.") for key in fast.state_dict()} == set(module.state_dict())
+    assert list(fast.state_dict()) == list(module.state_dict())
     twin = copy.deepcopy(fast)
     torch.testing.assert_close(twin(x)[0], fast(x)[0])
     fast.module.load_state_dict(Mixed().state_dict())
-    with pytest.raises(errors.EngineError, match="compile the module again"):
-        fast(x)
+    torch.testing.assert_close(fast(x)[0], module(x)[0].detach())
+    with torch.no_grad():
+        module.second.weight.mul_(2)
+        module.scale.mul_(2)
+    fast.refit()
+    torch.testing.assert_close(fast(x)[0], module(x)[0].detach())
     torch.testing.assert_close(twin(x)[0], twin.module(x)[0].detach())
 
 
@@ -148,3 +204,19 @@ def test_what_is_excluded_is_not_rewritten():
     assert explanation.rewrites["attention"] == 0
     kinds = [node.kind for segment in explanation.segments if not segment.in_engine for node in segment.nodes]
     assert kinds == ["aten::softmax"]
+
+
+def test_state_dicts_have_the_modules_own_names():
+    module, x = Mixed().eval(), torch.randn(2, 4)
+    holder = nn.ModuleDict({"fast": compiled(module, x), "other": nn.Linear(2, 2)})
+    state = holder.state_dict()
+    assert [key for key in state if key.startswith("fast.")] == [f"fast.{key}" for key in module.state_dict()]
+    new = {key: tensor + 1 for key, tensor in state.items()}
+    holder.load_state_dict(new)
+    assert torch.equal(module.first.weight, new["fast.first.weight"])
+    other = Mixed().state_dict()
+    fast = compiled(module, x)
+    fast.load_state_dict(other)
+    assert torch.equal(module.second.bias, other["second.bias"])
+    with pytest.raises(RuntimeError, match=r"(?s)Missing.*first\.weight.*Unexpected.*nonsense"):
+        fast.load_state_dict({**{key: other[key] for key in list(other)[1:] if key != "first.weight"}, "nonsense": x})

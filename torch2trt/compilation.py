@@ -16,7 +16,7 @@ from . import core, coverage, eager, partition, structure, trt_compat
 from .context import building, trt_network
 from .convert import Converted, call_inputs, mark_outputs
 from .dynamic import DynamicShapes, Range
-from .errors import EngineError, InputError, Torch2TRTError, UnsupportedOpError
+from .errors import InputError, Torch2TRTError, UnsupportedOpError
 from .graph import Graph, Node, Value, map_operand
 from .partition import Segment
 from .passes.fold import Plan, fold
@@ -294,14 +294,46 @@ def _note_new_weights(news: _News, *_: Any) -> None:
     news.unread = True
 
 
+_OWNER = "module."
+
+
+def _without_owner(_: torch.nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
+    """The entries of a ``state_dict`` by the names that the module itself gives them."""
+    own = prefix + _OWNER
+    for key in [key for key in state if key.startswith(own)]:
+        state[prefix + key[len(own) :]] = state.pop(key)
+
+
+def _with_owner(state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """The inverse of :func:`_without_owner`."""
+    for key in [key for key in state if key.startswith(prefix)]:
+        state[prefix + _OWNER + key[len(prefix) :]] = state.pop(key)
+
+
 Run = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
+
+
+class _Evaluated:
+    """The reference evaluator in place of an engine."""
+
+    def __init__(self, converted: Converted) -> None:
+        self._converted = converted
+        self._evaluator = Evaluator(converted.network)
+        self.weights = converted.weights
+
+    def __call__(self, tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+        return self._converted.run_flat(self._evaluator, tensors)
+
+    def refit(self, state: Mapping[str, torch.Tensor]) -> None:
+        self._evaluator = self._converted.evaluator_with(state)
 
 
 class CompiledModule(torch.nn.Module):
     """What :func:`compile_module` returns. It owns the module, whose parameters and buffers are its own.
 
-    New weights by ``load_state_dict`` reach the engines at the next call: they are refitted if they were built with
-    ``build={"refit": True}``, else the call raises. Pickling and deepcopy store the engines, not the way to them.
+    New weights by ``load_state_dict`` reach the engines at the next call, those written in place by :meth:`refit`: they
+    are refitted if they were built with ``build={"refit": True}``, else this raises. Pickling and deepcopy store the
+    engines, not the way to them.
     """
 
     def __init__(
@@ -329,13 +361,14 @@ class CompiledModule(torch.nn.Module):
         self._device: torch.device | None = None
         self._news = _News()
         module.register_load_state_dict_post_hook(functools.partial(_note_new_weights, self._news))
+        self._register_state_dict_hook(_without_owner)
+        self._register_load_state_dict_pre_hook(_with_owner)
 
     def _engine_run(self, compilation: _Compilation, segment: Segment, stored: Iterator[bytes]) -> Run:
         if self._options.backend == "reference":
-            converted = compilation.network(segment)
-            evaluator = Evaluator(converted.network)
-            self._engines.append(converted)
-            return lambda tensors: converted.run_flat(evaluator, tensors)
+            stand_in = _Evaluated(compilation.network(segment))
+            self._engines.append(stand_in)
+            return stand_in
         from .engine.run import Engine
 
         blob = next(stored, None)
@@ -393,6 +426,14 @@ class CompiledModule(torch.nn.Module):
         ]
         return structure.unflatten(outputs, self._graph.output_structure)
 
+    def refit(self) -> None:
+        """Give the engines the parameters and buffers as they are now: changes in place are not noticed.
+
+        Raises:
+            EngineError: they were built without ``build={"refit": True}``.
+        """
+        self._take_new_weights()
+
     def _prepare(self, leaves: Sequence[torch.Tensor]) -> None:
         device = leaves[0].device
         if device != self._device:
@@ -408,8 +449,6 @@ class CompiledModule(torch.nn.Module):
             if source is not None:
                 self._known[value] = source.compute(state).to(self._device)
         for engine in self._engines:
-            if isinstance(engine, Converted):
-                raise EngineError("new weights were loaded; compile the module again to evaluate it with them")
             engine.refit({key: state[key] for key in engine.weights.keys()})  # noqa: SIM118 (no dict)
         self._news.unread = False
 

@@ -104,11 +104,15 @@ class Converted:
         Raises:
             InputError: ``state_dict`` lacks an entry that the network depends on, or has one of another shape.
         """
+        return self._run(self.evaluator_with(state_dict), args, kwargs)
+
+    def evaluator_with(self, state_dict: Mapping[str, torch.Tensor]) -> Evaluator:
+        """An evaluator of the network with other weights; see :meth:`evaluate_with`."""
         weights = self.weights.compute(state_dict)
         placed = {
             f"{layer}.{role}": weights[name] for name, places in self.weights.places.items() for layer, role in places
         }
-        return self._run(Evaluator(self.network, weights=placed), args, kwargs)
+        return Evaluator(self.network, weights=placed)
 
     def _run(self, evaluator: Evaluator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         named = self.bind(call_inputs(args, kwargs))
