@@ -5,6 +5,7 @@
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +17,7 @@ def kernel_builder() -> ModuleType:
     """torch2trt/plugins/build.py, which imports nothing of the package."""
     spec = importlib.util.spec_from_file_location("kernel_builder", "torch2trt/plugins/build.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
