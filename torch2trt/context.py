@@ -70,6 +70,8 @@ class Context:
         recorder: collects TensorRT's error reports.
         node: the graph node that is being converted.
         allow_float64_as_float32: whether float64 values may become float32.
+        lifts_casts: whether PyTorch casts inputs and outputs whose dtypes TensorRT lacks: see
+            :mod:`torch2trt.boundary`.
         allow_random: whether TensorRT may draw random numbers in place of PyTorch.
         precision: what casts float32 maths to half precision; None to keep it.
     """
@@ -80,6 +82,7 @@ class Context:
     node: Node | None = None
     allow_float64_as_float32: bool = False
     allow_random: bool = False
+    lifts_casts: bool = False
     precision: Caster | None = None
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from . import core, coverage, structure, tracing, trt_compat
+from . import boundary, core, coverage, structure, tracing, trt_compat
 from .context import Context, building, network_state, trt_network
 from .dynamic import DynamicShapes, parse_profile
 from .emit import cast, tensor
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .engine.cache import DiskCache
     from .engine.cached import CacheChoice
     from .engine.run import Engine
-    from .engine.signature import EngineSignature
+    from .engine.signature import EngineSignature, Source
 
 Shape = tuple[int, ...]
 
@@ -71,7 +71,7 @@ class Converted:
         return network_state(self.network).weights
 
     def bind(self, inputs: Inputs) -> dict[str, torch.Tensor]:
-        """The tensors of ``inputs`` by name, in the dtypes in which the network holds float64, int8 and int16.
+        """The tensors of ``inputs`` by name, those of dtypes that TensorRT lacks cast as the network holds them.
 
         Raises:
             InputError: they are not nested as those that were converted.
@@ -80,7 +80,7 @@ class Converted:
         named = dict(zip(self.input_names, leaves, strict=True))
         for index in range(self.network.num_inputs):
             held = self.network.get_input(index)
-            if named[held.name].dtype in (torch.float64, torch.int8, torch.int16):
+            if not boundary.holds(named[held.name].dtype):
                 named[held.name] = named[held.name].to(trt_compat.to_torch_dtype(held.dtype))
         return named
 
@@ -121,17 +121,29 @@ class Converted:
 
     def run_flat(self, evaluator: Evaluator, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Run an evaluator of the network on flat tensors; one result an output of the module."""
-        from .engine.signature import as_held
-
         named = zip(self.input_names, tensors, strict=True)
         results = evaluator({name: value.detach().cpu() for name, value in named})
-        return [
-            as_held(results[name], kind) for name, kind in zip(self.output_names, self._output_kinds(), strict=True)
-        ]
+        outputs = [results[name] for name in self._network_outputs()]
+        return [source.take(tensors, outputs) for source in self._sources()]
 
-    def _output_kinds(self) -> list[str]:
-        """For every output the ``kind`` of its :class:`torch2trt.engine.signature.Source`."""
-        return [_kind_of(results[0]) for results in self.graph.get_resolved_outputs()]
+    def _network_outputs(self) -> list[str]:
+        return [self.network.get_output(index).name for index in range(self.network.num_outputs)]
+
+    def _sources(self) -> list[Source]:
+        """Where each output of the module comes from."""
+        from .engine.signature import Source
+
+        place = {name: index for index, name in enumerate(self._network_outputs())}
+        found = []
+        for name, value, (result,) in zip(
+            self.output_names, self.graph.outputs, self.graph.get_resolved_outputs(), strict=True
+        ):
+            if boundary.is_returned_as_it_is(result):
+                found.append(Source("constant", value=result))
+            else:
+                kind = "complex" if is_complex(result) else "output"
+                found.append(Source(kind, place[name], dtype=boundary.returned_dtype(value, result)))
+        return found
 
     def profile(self, narrower: DynamicShapes | None = None) -> dict[str, tuple[Shape, Shape, Shape]]:
         """Minimum, optimum and maximum shape of every dynamic input, by name.
@@ -282,7 +294,7 @@ class Converted:
 
     def signature(self) -> EngineSignature:
         """What an engine of this network takes and gives, in terms of the module."""
-        from .engine.signature import EngineSignature, Source, TensorSpec
+        from .engine.signature import EngineSignature, TensorSpec
 
         network = self.network
         inputs = [network.get_input(index) for index in range(network.num_inputs)]
@@ -292,7 +304,6 @@ class Converted:
             for tensors in (inputs, outputs)
         ]
         position = {spec.name: index for index, spec in enumerate(specs[0])}
-        place = {spec.name: index for index, spec in enumerate(specs[1])}
         positional, keyword = self.graph.input_structure.children
         names = [*self.graph.argument_names, *map(str, keyword.keys)]
         return EngineSignature(
@@ -302,9 +313,7 @@ class Converted:
             tuple(names),
             tuple(position.get(name) for name in self.input_names),
             self.graph.output_structure,
-            tuple(
-                Source(kind, place[name]) for name, kind in zip(self.output_names, self._output_kinds(), strict=True)
-            ),
+            tuple(self._sources()),
         )
 
 
@@ -389,6 +398,7 @@ def convert(
     builder = trt.Builder(trt_compat.logger())
     network = trt_compat.create_network(builder)
     with trt_network(network):
+        building().lifts_casts = True
         trace, graph = core.torch2trt(
             module,
             inputs,
@@ -418,28 +428,24 @@ def mark_outputs(graph: Graph, names: Sequence[str] | None) -> list[str]:
     result = []
     for name, value in zip(chosen, outputs, strict=True):
         key = id(value) if isinstance(value, torch.Tensor) else value
+        if boundary.is_returned_as_it_is(value):
+            marked[key] = name
         if key not in marked:
             marked[key] = name
             held = _own_tensor(value)
             held.name = name
             network.mark_output(held)
         result.append(marked[key])
+    if outputs and not network.num_outputs:  # all are known and returned as they are, but a network has an output
+        network.mark_output(_own_tensor(network.get_input(0) if network.num_inputs else torch.zeros(1)))
     return result
-
-
-def _kind_of(value: Any) -> str:
-    if is_complex(value):
-        return "complex"
-    if isinstance(value, (Narrow, torch.Tensor)) and value.dtype in (torch.int8, torch.int16):
-        return str(value.dtype).removeprefix("torch.")
-    return "output"
 
 
 def _own_tensor(value: Any) -> Any:
     """``value`` as a tensor that may become an output: no input, no constant, no pair."""
     if isinstance(value, Narrow):
         value = value.value
-    elif _kind_of(value) not in ("output", "complex"):
+    elif isinstance(value, torch.Tensor) and value.dtype in (torch.int8, torch.int16):
         value = cast(value, torch.int32)
     if is_complex(value):
         value = as_last_axis(value)
@@ -469,7 +475,7 @@ def _dry_run(prepared: core.Prepared, plan: Plan, refused: list[Torch2TRTError])
             refused.append(error)
         return [_placeholder(context, node, index) for index in range(len(node.outputs))]
 
-    tensors = core.network_inputs(context, prepared)
+    tensors = core.network_inputs(context, prepared, plan)
     try:
         core.Runner(prepared.graph, plan.known, on_error=stand_in).run(plan.nodes, tensors, plan.outputs)
     except InternalError as error:  # a value without a traced type has no stand-in
@@ -504,6 +510,7 @@ def check(
     complete = trt_compat.is_available()
     prepared = core.prepare(module, inputs, dynamic_shapes=dynamic_shapes, mutated_inputs=mutated_inputs)
     plan = fold(prepared.graph)
+    boundary.lift_casts(plan)
     missing = tuple(coverage.missing_ops(plan))
     refused: list[Torch2TRTError] = []
     if complete:
@@ -511,5 +518,6 @@ def check(
         with trt_network(trt_compat.create_network(builder)):
             building().allow_float64_as_float32 = allow_float64_as_float32
             building().allow_random = allow_random
+            building().lifts_casts = True
             _dry_run(prepared, plan, refused)
     return coverage.CheckReport(missing, tuple(refused), prepared.graph.op_counts(), complete)

@@ -10,7 +10,7 @@ from typing import Any
 import regex
 import torch
 
-from . import control, coverage, eager, loops, metadata, narrow, registry, structure, tracing, trt_compat
+from . import boundary, control, coverage, eager, loops, metadata, narrow, registry, structure, tracing, trt_compat
 from . import handlers as _handlers  # noqa: F401  (registers torch2trt's own handlers)
 from .context import Context, current, current_network, has_trt_tensor, torch_network, trt_network
 from .dynamic import DynamicShapes, Input, alternative_inputs, parse_dynamic_shapes
@@ -119,12 +119,14 @@ def torch2trt(
         graph.results = runner.results()
         return prepared.trace, graph
     plan = fold(graph)
+    if context.lifts_casts:
+        boundary.lift_casts(plan)
     missing = coverage.missing_ops(plan)
     if missing:
         raise UnsupportedOpError(missing)
     _warn_about_nan(graph)
     graph.rewrites = optimize_plan(plan, optimize)
-    tensors = network_inputs(context, prepared)
+    tensors = network_inputs(context, prepared, plan)
     run_plan(graph, plan, tensors, verbose=verbose)
     _name_outputs(graph, output_names)
     return prepared.trace, graph
@@ -194,12 +196,17 @@ def prepare(
     return Prepared(trace, graph, leaves, examples)
 
 
-def network_inputs(context: Context, prepared: Prepared) -> list[Any]:
+def network_inputs(context: Context, prepared: Prepared, plan: Plan) -> list[Any]:
     """The ITensors that the graph starts from: those given, and new network inputs for the others."""
-    names = prepared.graph.input_names
+    graph = prepared.graph
+    held = boundary.input_dtypes(graph, plan) if context.lifts_casts else {}
     return [
-        leaf if trt_compat.is_tensor(leaf) else _held_input(context, name, example, prepared.graph.ranges.get(name, {}))
-        for name, leaf, example in zip(names, prepared.leaves, prepared.examples, strict=True)
+        leaf
+        if trt_compat.is_tensor(leaf)
+        else _held_input(context, name, example.to(held.get(value, example.dtype)), graph.ranges.get(name, {}))
+        for name, value, leaf, example in zip(
+            graph.input_names, graph.inputs, prepared.leaves, prepared.examples, strict=True
+        )
     ]
 
 

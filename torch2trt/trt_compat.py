@@ -176,7 +176,7 @@ def _recorder_class() -> type:
     return Recorder
 
 
-_TORCH_TO_TRT = {
+TORCH_TO_TRT = {
     torch.float32: "float32",
     torch.float16: "float16",
     torch.bfloat16: "bfloat16",
@@ -187,6 +187,7 @@ _TORCH_TO_TRT = {
     torch.bool: "bool",
     torch.float8_e4m3fn: "fp8",
 }
+"""The dtypes that TensorRT holds, and its names for them."""
 
 
 def to_trt_dtype(dtype: torch.dtype) -> Any:
@@ -195,13 +196,13 @@ def to_trt_dtype(dtype: torch.dtype) -> Any:
     Raises:
         DtypeError: TensorRT has none (float64, int16, complex, ...).
     """
-    name = _TORCH_TO_TRT.get(dtype)
+    name = TORCH_TO_TRT.get(dtype)
     if name is None:
         raise DtypeError(
             f"TensorRT has no {dtype}",
             hint="cast the tensor to float32; allow_float64_as_float32=True does it for the whole module"
             if dtype == torch.float64
-            else "cast the tensor to a dtype that TensorRT has: " + ", ".join(_TORCH_TO_TRT.values()),
+            else "cast the tensor to a dtype that TensorRT has: " + ", ".join(TORCH_TO_TRT.values()),
         )
     return getattr(trt, name)
 
@@ -216,7 +217,7 @@ def to_torch_dtype(dtype: Any) -> torch.dtype:
         DtypeError: torch has none (int4, fp4, ...).
     """
     if not _trt_to_torch:
-        _trt_to_torch.update({getattr(trt, name): torch_dtype for torch_dtype, name in _TORCH_TO_TRT.items()})
+        _trt_to_torch.update({getattr(trt, name): torch_dtype for torch_dtype, name in TORCH_TO_TRT.items()})
     try:
         return _trt_to_torch[dtype]
     except KeyError:

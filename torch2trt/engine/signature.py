@@ -41,15 +41,33 @@ class Source:
 
     Args:
         kind: ``output`` of the engine, ``complex`` for one that holds real and imaginary parts along its last axis,
-            ``int8`` or ``int16`` for one that holds such numbers as int32, ``input`` (an argument that the module hands
-            through) or ``constant``.
+            ``input`` (an argument that the module hands through) or ``constant``.
         index: of the output, or of the leaf among the arguments' leaves.
         value: of a constant, the tensor.
+        dtype: what an output is cast to; None to leave it.
     """
 
     kind: str
     index: int = -1
     value: torch.Tensor | None = None
+    dtype: torch.dtype | None = None
+
+    def take(self, leaves: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The tensor, from the arguments' tensors and the network's outputs.
+
+        Raises:
+            EngineError: it is a constant without a value.
+        """
+        if self.kind == "input":
+            return leaves[self.index]
+        if self.kind == "constant":
+            if self.value is None:
+                raise EngineError("a constant of the result has no value")
+            return self.value.clone()  # the caller may write to what it gets
+        output = outputs[self.index]
+        if self.kind == "complex":
+            output = torch.view_as_complex(output.contiguous())
+        return output if self.dtype is None else output.to(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -84,8 +102,7 @@ class EngineSignature:
             raise InputError("a signature needs one entry for each tensor of the arguments and of the result")
         if {index for index in self.input_of_leaf if index is not None} != set(range(len(self.inputs))):
             raise InputError("a signature needs an argument for each input of the network")
-        limits = {kind: len(self.outputs) for kind in ("output", "complex", "int8", "int16")}
-        limits["input"] = len(self.input_of_leaf)
+        limits = {"output": len(self.outputs), "complex": len(self.outputs), "input": len(self.input_of_leaf)}
         for source in self.sources:
             known = (
                 source.value is not None
@@ -172,7 +189,7 @@ class EngineSignature:
 
     def result_builder(self) -> Callable[[Sequence[torch.Tensor], Sequence[torch.Tensor]], Any]:
         """A function from the arguments' tensors and the engine's outputs to what the module returns."""
-        in_order = all(s.kind == "output" and s.index == i for i, s in enumerate(self.sources))
+        in_order = all(s.kind == "output" and s.index == i and s.dtype is None for i, s in enumerate(self.sources))
         if in_order and len(self.sources) == len(self.outputs):
             if self.result == LEAF:
                 return lambda leaves, outputs: outputs[0]
@@ -181,7 +198,7 @@ class EngineSignature:
         sources, result = self.sources, self.result
 
         def build(leaves: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> Any:
-            return unflatten([_take(source, leaves, outputs) for source in sources], result)
+            return unflatten([source.take(leaves, outputs) for source in sources], result)
 
         return build
 
@@ -226,23 +243,6 @@ class EngineSignature:
             )
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
             raise EngineError(f"the signature in the file cannot be read: {type(error).__name__}: {error}") from error
-
-
-def as_held(output: torch.Tensor, kind: str) -> torch.Tensor:
-    """An output of the network as the module gives it; ``kind`` is that of its :class:`Source`."""
-    if kind == "complex":
-        return torch.view_as_complex(output.contiguous())
-    return output if kind == "output" else output.to(_dtype(kind))
-
-
-def _take(source: Source, leaves: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> torch.Tensor:
-    if source.kind == "input":
-        return leaves[source.index]
-    if source.kind != "constant":
-        return as_held(outputs[source.index], source.kind)
-    if source.value is None:
-        raise EngineError("a constant of the result has no value")
-    return source.value.clone()  # the caller may write to what it gets
 
 
 def _collect(value: Any, expected: Structure, path: str, leaves: list[torch.Tensor]) -> None:
@@ -302,7 +302,8 @@ def _dtype(name: Any) -> torch.dtype:
 
 def _source_to_json(source: Source) -> dict[str, Any]:
     if source.value is None:
-        return {"kind": source.kind, "index": source.index}
+        cast = {} if source.dtype is None else {"dtype": str(source.dtype).removeprefix("torch.")}
+        return {"kind": source.kind, "index": source.index, **cast}
     tensor = source.value.detach().cpu().contiguous()
     data = bytes(tensor.reshape(-1).view(torch.uint8).numpy())
     return {
@@ -315,7 +316,8 @@ def _source_to_json(source: Source) -> dict[str, Any]:
 
 def _source_from_json(values: Mapping[str, Any]) -> Source:
     if values["kind"] != "constant":
-        return Source(str(values["kind"]), int(values["index"]))
+        dtype = _dtype(values["dtype"]) if "dtype" in values else None
+        return Source(str(values["kind"]), int(values["index"]), dtype=dtype)
     data = bytearray(base64.b64decode(values["data"], validate=True))
     shape, dtype = [int(size) for size in values["shape"]], _dtype(values["dtype"])
     flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)

@@ -32,13 +32,13 @@ def aten_identity(self: Tensor, copy: bool = False) -> Any:
 @op("aten::to.other")
 def aten_to_other(self: Tensor, other: Tensor, copy: bool = False) -> Any:
     """``to.other(Tensor self, Tensor other, ...) -> Tensor``: in the dtype of ``other``."""
-    return emit.convert(self, emit.dtype_of(other))
+    return emit.convert(self, emit.traced_dtype() or emit.dtype_of(other))
 
 
 @op("aten::type_as")
 def aten_type_as(self: Tensor, other: Tensor) -> Any:
     """``type_as(Tensor self, Tensor other) -> Tensor``."""
-    return emit.convert(self, emit.dtype_of(other))
+    return emit.convert(self, emit.traced_dtype() or emit.dtype_of(other))
 
 
 def _autocast_dtype(cuda_enabled: bool, cpu_enabled: bool, cuda_dtype: Any, cpu_dtype: Any) -> torch.dtype | None:

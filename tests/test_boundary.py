@@ -1,0 +1,139 @@
+"""Dtypes that TensorRT lacks at a module's inputs and outputs: PyTorch casts there, exactly, or the error says so."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+import torch2trt
+from tests import harness
+from torch2trt.engine.signature import EngineSignature
+from torch2trt.errors import DtypeError, InputError, UnsupportedOpError
+
+X = torch.tensor([1.5, -2.25, 300.0, 0.1])
+
+
+def check(function, *inputs):
+    """Every bit of what eager gives; the signature, as stored, gives the same from the network's outputs."""
+    expected = harness.call(function, inputs)
+    converted = torch2trt.convert(function, inputs)
+    harness.assert_same(converted.evaluate(*inputs), expected, rtol=0, atol=0)
+    stored = EngineSignature.from_json(json.loads(json.dumps(converted.signature().to_json())))
+    outputs = torch2trt.reference.evaluate(converted.network, converted.bind(inputs))
+    result = stored.result_builder()(list(inputs), [outputs[spec.name] for spec in stored.outputs])
+    harness.assert_same(result, expected, rtol=0, atol=0, what="signature")
+    assert converted.serialize(optimization_level=0)
+    return converted
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int16, torch.int8, torch.complex64, torch.complex128])
+def test_last_cast(dtype):
+    check(lambda x: (x * 2).to(dtype), X)
+    check(lambda x: (x.relu(), [x.to(dtype)], {"a": x.neg().to(dtype=dtype, copy=True)}), X)
+
+
+def test_named_casts():
+    check(lambda x: (x.double(), x.short(), x.cfloat(), x.cdouble()), X)
+    check(lambda x, y: (x.type_as(y), x.to(y)), X, X.double())
+    check(lambda x: torch.fft.fft(x * 0).to(torch.complex128), X)
+
+
+def test_integers_become_wide():
+    check(lambda x: (x.double(), x.short()), torch.tensor([1, -5, 70_000]))
+
+
+def test_dynamic_size():
+    converted = torch2trt.convert(lambda x: x.double(), X, dynamic_shapes={"x": {0: (1, 4, 9)}})
+    other = torch.randn(7)
+    assert torch.equal(converted.evaluate(other), other.double())
+
+
+def test_known_outputs_of_other_dtypes():
+    converted = check(lambda x: (x + 1, x.new_ones(2, dtype=torch.float64), torch.arange(3, dtype=torch.int16)), X)
+    assert converted.network.num_outputs == 1
+    check(lambda x: torch.zeros(2, 3, dtype=torch.float64), X)
+
+
+def test_a_weight_is_no_constant():
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+
+        def forward(self, x):
+            return x * 2, self.weight * 2
+
+    with pytest.raises(DtypeError, match="float64"):
+        torch2trt.convert(Module(), X)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int16])
+def test_first_cast(dtype):
+    check(lambda x: x.float() * 2, X.to(dtype))
+    check(lambda x: (x.float() * 2, x.shape[0] + x.to(torch.float32)), X.to(dtype))
+    check(lambda x, y: x.type_as(y) * 2, X.to(dtype), X)
+
+
+def test_float64_is_cast_once():
+    """To int64, that is, and not to float32 first."""
+    check(lambda x: x.long() + 1, torch.tensor([2.0**40 + 1, -3.7], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * 2,
+        lambda x: (x.float(), x.long()),
+        lambda x: (x.float(), x.sum().float()),
+        lambda x: x,
+    ],
+)
+def test_inputs_that_are_read_otherwise_are_refused(function):
+    with pytest.raises(InputError, match="float64"):
+        torch2trt.convert(function, X.double())
+
+
+def test_float64_in_between_is_refused():
+    for function in (
+        lambda x: x.double() + 1,
+        lambda x: (x.double(), x.double().exp()),
+        lambda x: x.exp().double().sum(),
+    ):
+        with pytest.raises(DtypeError, match="float64"):
+            torch2trt.convert(function, X)
+    with pytest.raises(DtypeError, match="float64"):
+        torch2trt.convert(lambda x, y: x.type_as(y).exp(), (X, X.double()))
+
+
+def test_allowed_float64_is_float64_outside():
+    converted = torch2trt.convert(lambda x: x.double().exp() + 1, X[:2], allow_float64_as_float32=True)
+    harness.assert_same(converted.evaluate(X[:2]), X[:2].double().exp() + 1, rtol=1e-6)
+    assert converted.network.get_output(0).dtype == torch2trt.trt.float32
+
+
+def test_check_agrees():
+    assert torch2trt.check(lambda x: x.double(), X)
+    assert torch2trt.check(lambda x: x.float() * 2, X.double())
+    assert not torch2trt.check(lambda x: x.double() * 2, X)
+
+
+def test_a_users_cast_stays():
+    @torch2trt.register_node_handler("aten::chalf")
+    def handler(inputs, attributes):
+        raise KeyError("called")
+
+    try:
+        with pytest.raises(torch2trt.errors.HandlerError, match="called"):
+            torch2trt.convert(lambda x: x.chalf(), X)
+    finally:
+        torch2trt.registry.unregister("aten::chalf")
+    assert torch2trt.convert(lambda x: x.chalf(), X).evaluate(X).dtype == torch.complex32
+
+
+def test_own_networks_keep_their_dtypes():
+    """Outside of convert nothing casts afterwards."""
+    network = torch2trt.trt_compat.create_network(torch2trt.trt.Builder(torch2trt.trt_compat.logger()))
+    with torch2trt.trt_network(network), pytest.raises((DtypeError, UnsupportedOpError)):
+        torch2trt.torch2trt(lambda x: x.double(), X)
