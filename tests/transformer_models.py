@@ -1,12 +1,20 @@
-"""Transformers architectures as rows: a model class, a small configuration of random weights, inputs."""
+"""Transformers architectures as rows: a model class, a small configuration of random weights, inputs.
+
+``python -m tests.transformer_models`` measures all of them and prints the table of docs/models.md.
+"""
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+
+import torch2trt
+from torch2trt import structure
 
 Inputs = dict[str, torch.Tensor]
 Make = Callable[[int, int], Inputs]
@@ -295,3 +303,69 @@ SLOW = (
 )
 
 ROWS = {row.name: row for row in (*FAST, *SLOW)}
+
+
+def load(row: Row) -> torch.nn.Module:
+    """The model in eval mode; needs transformers."""
+    module, _, name = row.model.rpartition(".")
+    owner = importlib.import_module(f"transformers.models.{module}" if module else "transformers")
+    cls = getattr(owner, name)
+    torch.manual_seed(0)
+    options = {} if row.implementation is None else {"attn_implementation": row.implementation}
+    return cls._from_config(cls.config_class(**row.config), **options).eval()
+
+
+def dynamic_shapes(row: Row) -> dict[str, dict[int, Any]]:
+    """Ranges over the row's sizes, one name for all batch axes and one for all lengths."""
+    ranges = {}
+    for letter, place in (("b", 0), ("l", 1)):
+        sizes = [pair[place] for pair in (row.sizes, *row.others)]
+        ranges[letter] = (letter, min(sizes), row.sizes[place], max(sizes))
+    return {
+        name: {axis: ranges[letter] for axis, letter in enumerate(letters) if letter in ranges}
+        for name, letters in row.axes.items()
+    }
+
+
+def relative_error(actual: Any, expected: Any) -> float:
+    """The largest over the outputs, which must be nested alike; infinities must be in the same places."""
+    found, nesting = structure.flatten(actual)
+    wanted, expected_nesting = structure.flatten(expected)
+    assert nesting == expected_nesting
+    worst = 0.0
+    for left, right in zip(found, wanted, strict=True):
+        assert left.shape == right.shape and left.dtype == right.dtype
+        finite = right.isfinite()
+        assert torch.equal(left.isfinite(), finite)
+        scale = right[finite].abs().max().item()
+        assert scale > 1e-6, "an output of zeros shows nothing"
+        worst = max(worst, (left[finite].double() - right[finite].double()).abs().max().item() / scale)
+    return worst
+
+
+def measure(row: Row) -> tuple[float, torch2trt.Converted]:
+    """The largest relative error at the traced size and the row's others, and what was converted."""
+    model, worst = load(row), 0.0
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        converted = torch2trt.convert(model, {**row.make(*row.sizes), **row.call}, dynamic_shapes=dynamic_shapes(row))
+        for sizes in (row.sizes, *row.others):
+            inputs = row.make(*sizes)
+            error = relative_error(converted.evaluate(**inputs, **row.call), model(**inputs, **row.call))
+            worst = max(worst, error)
+    return worst, converted
+
+
+def print_table() -> None:
+    """The table of docs/models.md."""
+    print("| row | class | dynamic axes | nodes | largest relative error |\n| --- | --- | --- | --- | --- |")
+    for row in ROWS.values():
+        worst, converted = measure(row)
+        letters = "".join(row.axes.values())
+        axes = [name for letter, name in (("b", "batch"), ("l", "length")) if row.others and letter in letters]
+        nodes = len(converted.graph.nodes)
+        print(f"| {row.name} | {row.model.rpartition('.')[2]} | {', '.join(axes) or '-'} | {nodes} | {worst:.1e} |")
+
+
+if __name__ == "__main__":
+    print_table()
