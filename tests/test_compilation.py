@@ -129,15 +129,15 @@ def test_sizes_that_depend_on_values_stay_in_pytorch():
 
 
 @torch.jit.script
-def _halved(x: torch.Tensor, count: int) -> torch.Tensor:
-    for _ in range(count):
+def _halved(x: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+    for _ in range(counted.shape[0]):
         x = x / 2
     return x
 
 
 def test_a_loop_in_pytorch():
     def forward(self, x):
-        return _halved(x * 2, x[x > 0].shape[0])
+        return _halved(x * 2, x[x > 0])
 
     module = type("Halver", (nn.Module,), {"forward": forward})().eval()
     fast = compiled(module, torch.tensor([1.0, 2.0, -3.0]))

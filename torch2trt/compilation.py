@@ -13,12 +13,13 @@ import regex
 import torch
 
 from . import core, coverage, eager, partition, structure, trt_compat
-from .context import building, trt_network
+from .context import building, torch_network, trt_network
 from .convert import Converted, call_inputs, mark_outputs
 from .dynamic import DynamicShapes, Range
 from .errors import InputError, Torch2TRTError, UnsupportedOpError
-from .graph import Graph, Node, Value, map_operand
+from .graph import Block, Graph, Node, Value, map_operand
 from .partition import Segment
+from .passes.data_sizes import data_sized
 from .passes.fold import Plan, fold
 from .passes.optimize import optimize as optimize_plan
 from .precision import parse_precision
@@ -145,6 +146,7 @@ class _Compilation:
         self.plan.fixed = frozenset(node.name for node in self.plan.nodes if self._is_excluded(node))
         self.prepared.graph.rewrites = optimize_plan(self.plan, options.optimize)
         self._missing = {op.kind for op in coverage.missing_ops(self.plan)}
+        self._data_sized = data_sized(self.prepared.graph.inputs, self.plan.nodes)
         self._refused: dict[str, str] = {}
         self.segments = self._partition()
         if options.full:
@@ -163,6 +165,9 @@ class _Compilation:
             self._refused.update(refused)
 
     def _refusals(self, segment: Segment) -> dict[str, str]:
+        takers = _takers(segment, self._data_sized)
+        if takers:
+            return dict.fromkeys(takers, "it takes a tensor from PyTorch whose size depends on values")
         if not trt_compat.is_available():
             return {}
         try:
@@ -181,7 +186,14 @@ class _Compilation:
             return "it is excluded"
         if not coverage.is_covered(node):
             return "there is no handler for it"
+        if self._is_unbuilt(node):
+            return "TensorRT for RTX builds nothing whose size depends on values"
         return self._refused.get(node.name) or ("" if self._allows_float64(node) else partition.dtype_reason(node))
+
+    def _is_unbuilt(self, node: Node) -> bool:
+        if not (trt_compat.is_available() and trt_compat.is_rtx()):
+            return False
+        return bool(self._data_sized.intersection([*node.outputs, *node.values()]))
 
     def _allows_float64(self, node: Node) -> bool:
         return self.options.allow_float64_as_float32
@@ -232,6 +244,20 @@ class _Compilation:
         if not hasattr(self, "_cached_shapes"):
             self._cached_shapes = _Shapes(self.prepared)
         return self._cached_shapes
+
+
+def _takers(segment: Segment, data_sized: set[Value]) -> list[str]:
+    """The nodes of an engine that need a tensor from outside whose size no range holds, or a number that tells it."""
+    reached = data_sized.intersection(segment.inputs)
+    found = []
+    for node in segment.nodes:
+        if not reached.intersection(node.values()):
+            continue
+        if partition.is_size(node):
+            reached.update(node.outputs)
+        else:
+            found.append(node.name)
+    return found
 
 
 def _pattern(text: str | None) -> Any:
@@ -394,8 +420,13 @@ class CompiledModule(torch.nn.Module):
                 return self._known[value] if value in self._known else self._resident(value)
 
             for node in segment.nodes:
-                args = [map_operand(operand, look_up) for operand in node.args]
-                values.update(zip(node.outputs, eager.call(node, args), strict=True))
+                if node.blocks:
+                    runner = core.Runner(self._graph, {value: look_up(value) for value in node.values()})
+                    with torch_network():
+                        results = runner.run_block(Block([], [node], list(node.outputs)), [])
+                else:
+                    results = eager.call(node, [map_operand(operand, look_up) for operand in node.args])
+                values.update(zip(node.outputs, results, strict=True))
             return [values[value] for value in segment.outputs]
 
         return run

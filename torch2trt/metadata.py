@@ -18,6 +18,7 @@ KINDS = frozenset(
         "aten::dim",
         "aten::numel",
         "aten::sym_numel",
+        "aten::_shape_as_tensor",
         "aten::len",
         "aten::stride",
         "aten::storage_offset",
@@ -43,7 +44,10 @@ KINDS = frozenset(
 
 _WITHOUT_SIZES = KINDS - {
     f"aten::{name}"
-    for name in ("size", "sym_size", "numel", "sym_numel", "len", "stride", "storage_offset", "is_contiguous")
+    for name in (
+        *("size", "sym_size", "numel", "sym_numel", "_shape_as_tensor"),
+        *("len", "stride", "storage_offset", "is_contiguous"),
+    )
 }
 """Questions that a tensor's rank and dtype answer."""
 

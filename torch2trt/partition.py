@@ -86,7 +86,7 @@ def _sides(plan: Plan, reasons: dict[str, str]) -> dict[Node, bool]:
         for node in plan.nodes:
             for value in node.values():
                 producer = producers.get(value)
-                if producer is None or value.dtype is not None or _is_size(producer):
+                if producer is None or value.dtype is not None or is_size(producer):
                     continue
                 for one, other in ((node, producer), (producer, node)):
                     if one.name in reasons and other.name not in reasons:
@@ -95,7 +95,7 @@ def _sides(plan: Plan, reasons: dict[str, str]) -> dict[Node, bool]:
     return {node: node.name not in reasons for node in plan.nodes}
 
 
-def _is_size(node: Node) -> bool:
+def is_size(node: Node) -> bool:
     """Whether the node gives numbers computed from sizes, which each segment can compute for itself."""
     return node.kind in metadata.KINDS or (eager.structural(node) is None and not _gives_tensors(node))
 
@@ -125,7 +125,7 @@ def _pull_in_sizes(segment: Segment, plan: Plan) -> None:
         node = waiting.pop()
         for value in node.values():
             producer = producers.get(value)
-            if producer is not None and producer not in own and value.dtype is None and _is_size(producer):
+            if producer is not None and producer not in own and value.dtype is None and is_size(producer):
                 own.add(producer)
                 needed.append(producer)
                 waiting.append(producer)

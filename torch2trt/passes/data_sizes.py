@@ -50,14 +50,19 @@ def mark_data_sizes(graph: Graph) -> None:
 
     Which of a tensor's axes they are is left to TensorRT: all of them count as unknown.
     """
-    finder = _Finder()
-    finder.content.update(graph.inputs)
-    finder.visit(graph.nodes)
-    for value in finder.loose:
+    for value in data_sized(graph.inputs, graph.nodes):
         if value.shape:
             if value.traced is None and None not in value.shape:
                 value.traced = ((value.shape, value.strides), (value.shape, value.strides))
             value.shape = (None,) * len(value.shape)
+
+
+def data_sized(inputs: Sequence[Value], nodes: Sequence[Node]) -> set[Value]:
+    """The values among ``nodes`` whose sizes may depend on what ``inputs`` hold: tensors, and lists of tensors."""
+    finder = _Finder()
+    finder.content.update(inputs)
+    finder.visit(nodes)
+    return finder.loose
 
 
 class _Finder:
