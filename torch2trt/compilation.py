@@ -22,6 +22,7 @@ from .partition import Segment
 from .passes.data_sizes import data_sized
 from .passes.fold import Plan, fold
 from .passes.optimize import optimize as optimize_plan
+from .passes.spectra import values_alone
 from .precision import parse_precision
 from .reference import Evaluator
 from .structure import LEAF, Structure
@@ -142,6 +143,7 @@ class _Compilation:
         self.options = options
         self.prepared = core.prepare(module, inputs, dynamic_shapes=options.dynamic_shapes)
         self.plan = fold(self.prepared.graph)
+        values_alone(self.plan)
         self._excluded = _pattern(options.exclude)
         self.plan.fixed = frozenset(node.name for node in self.plan.nodes if self._is_excluded(node))
         self.prepared.graph.rewrites = optimize_plan(self.plan, options.optimize)

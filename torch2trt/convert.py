@@ -23,6 +23,7 @@ from .narrow import Narrow
 from .pairs import is_complex
 from .passes.fold import Plan, fold
 from .passes.functionalize import MutatedInputs
+from .passes.spectra import values_alone
 from .reference import Evaluator
 from .tracing import Inputs
 from .trt_compat import trt
@@ -510,6 +511,7 @@ def check(
     complete = trt_compat.is_available()
     prepared = core.prepare(module, inputs, dynamic_shapes=dynamic_shapes, mutated_inputs=mutated_inputs)
     plan = fold(prepared.graph)
+    values_alone(plan)
     boundary.lift_casts(plan)
     missing = tuple(coverage.missing_ops(plan))
     refused: list[Torch2TRTError] = []

@@ -27,6 +27,7 @@ from .passes.data_sizes import mark_data_sizes
 from .passes.fold import Plan, compute, fold, is_impure, known_data
 from .passes.functionalize import MutatedInputs, functionalize
 from .passes.optimize import optimize as optimize_plan
+from .passes.spectra import values_alone
 from .precision import parse_precision
 from .registry import register_node_handler
 from .tracing import Inputs
@@ -119,6 +120,7 @@ def torch2trt(
         graph.results = runner.results()
         return prepared.trace, graph
     plan = fold(graph)
+    values_alone(plan)
     if context.lifts_casts:
         boundary.lift_casts(plan)
     missing = coverage.missing_ops(plan)

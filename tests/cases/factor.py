@@ -182,4 +182,7 @@ CASES = [
         others=[{"x": rand(1, 4, 3)}, {"x": rand(7, 4, 3)}],
         rtol=1e-4,
     ),
+    Case("svd-values", lambda x: (torch.linalg.svd(x).S, torch.svd(x, some=False)[1] * 2), rand(2, 3, 4), rtol=1e-4),
+    Case("svd-values-norm", lambda x: torch.linalg.svd(x, full_matrices=False)[1].sum(-1), rand(5, 3), rtol=1e-4),
+    Case("eigh-values", lambda x: torch.linalg.eigh(x + x.mT, UPLO="U").eigenvalues, rand(2, 4, 4), rtol=1e-4),
 ]
