@@ -121,6 +121,13 @@ CASES = [
         others=[(rand(2, 3), torch.tensor([0, 1, 0])), (rand(2, 3), torch.tensor([4, 5, 1]))],
         unbuilt="sizes that depend on the values of a tensor",
     ),
+    Case(
+        "repeat_interleave-by-sizes",
+        lambda x, y: y.repeat_interleave(x.shape[0] // y.shape[0], dim=0),
+        (rand(6, 2), rand(2, 3)),
+        dynamic={"x": {0: (1, 6, 12)}, "y": {0: (1, 2, 4)}},
+        others=[(rand(4, 2), rand(4, 3)), (rand(9, 2), rand(3, 3))],
+    ),
     _dynamic("repeat_interleave-dynamic", lambda x: x.repeat_interleave(2, 0), (2, 3), (1, 3), (7, 3)),
     *(
         Case(
