@@ -8,6 +8,7 @@ from ..errors import InputError
 from .activations import gelu, silu
 from .attentions import attention
 from .batch_norm import fold_batch_norm
+from .concatenations import join_parts, parts_of_joined, signs_into_constants
 from .fold import Plan
 from .linears import addmm_to_linear, fold_linear_scale, merge_linears
 from .norms import layer_norm, rms_norm
@@ -28,6 +29,9 @@ PASSES: dict[str, Pass] = {
     "attention": attention,
     "addmm_to_linear": addmm_to_linear,
     "fold_linear_scale": fold_linear_scale,
+    "parts_of_joined": parts_of_joined,
+    "signs_into_constants": signs_into_constants,
+    "join_parts": join_parts,
     "views_after_linear": views_after_linear,
     "merge_linears": merge_linears,
     "merge_views": merge_views,
