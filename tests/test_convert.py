@@ -161,6 +161,8 @@ def test_returned_sizes_and_failures_at_other_sizes_are_errors():
         torch2trt.convert(lambda x: (x + 1, len(x)), torch.randn(2, 3), dynamic_shapes=shapes)
     with pytest.raises(errors.ShapeError, match=r"does not run at other sizes .*x \[8, 3\]"):
         torch2trt.convert(lambda x: x.view(6) + 1, torch.randn(2, 3), dynamic_shapes=shapes)
+    with pytest.raises(errors.ShapeError, match="gives 2 tensors at one size and 8 at another"):
+        torch2trt.convert(lambda x: x.unbind(0)[-1], torch.randn(2, 3), dynamic_shapes=shapes)
 
 
 @pytest.mark.parametrize(
@@ -334,3 +336,17 @@ def test_an_engine_of_several_profiles():
             assert torch.equal(engine(x), x.relu())
         with pytest.raises(errors.InputError, match="profile 1"):
             engine(torch.randn(8, 4, device="cuda"))
+
+
+def test_evaluation_with_weights_by_name(net):
+    converted = torch2trt.convert(net, torch.randn(2, 4))
+    new = {key: tensor * 2 for key, tensor in net.state_dict().items()}
+    x = torch.randn(2, 4)
+    found = torch2trt.reference.evaluate(converted.network, {converted.input_names[0]: x}, weights=new)
+    torch.testing.assert_close(found[converted.output_names[0]], converted.evaluate_with(new, x))
+
+
+def test_evaluation_outside_of_the_range():
+    converted = torch2trt.convert(nn.ReLU(), torch.randn(2, 4), dynamic_shapes={"input": {0: (1, 8, 64)}})
+    with pytest.raises(errors.InputError, match=r"'input' has shape \[65, 4\], outside its profile"):
+        converted.evaluate(torch.randn(65, 4))

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import torch
 
-from . import trt_compat
+from . import trt_compat, weight_names
 from .errors import InputError, InternalError, Location
 from .graph import Node
 from .weights import WeightMap
@@ -50,6 +50,7 @@ def network_state(network: Any) -> NetworkState:
     state = _states.get(network)
     if state is None:
         state = _states[network] = NetworkState()
+        weight_names.remember(network, state.weights.places)
     return state
 
 

@@ -96,7 +96,7 @@ class Converted:
             EvaluationError: a result contradicts what the network declares.
         """
         if self._evaluator is None:
-            self._evaluator = Evaluator(self.network)
+            self._evaluator = Evaluator(self.network, profile=self.profile())
         return self._run(self._evaluator, args, kwargs)
 
     def evaluate_with(self, state_dict: Mapping[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
@@ -109,11 +109,7 @@ class Converted:
 
     def evaluator_with(self, state_dict: Mapping[str, torch.Tensor]) -> Evaluator:
         """An evaluator of the network with other weights; see :meth:`evaluate_with`."""
-        weights = self.weights.compute(state_dict)
-        placed = {
-            f"{layer}.{role}": weights[name] for name, places in self.weights.places.items() for layer, role in places
-        }
-        return Evaluator(self.network, weights=placed)
+        return Evaluator(self.network, weights=self.weights.compute(state_dict), profile=self.profile())
 
     def _run(self, evaluator: Evaluator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         named = self.bind(call_inputs(args, kwargs))

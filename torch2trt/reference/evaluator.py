@@ -10,12 +10,13 @@ import torch
 
 from ..errors import EvaluationError, InputError
 from ..trt_compat import trt
+from ..weight_names import recall
 from .compiler import Compiler, describe
 from .plugins import registered_plugins
 from .registry import Settings, TensorInfo
 from .structure import Graph, read_network
 from .types import carrier
-from .weights import WeightOverrides
+from .weights import WeightNames, WeightOverrides
 
 Outputs = Sequence[str] | str | None
 ALL = "*"
@@ -39,7 +40,8 @@ class Evaluator:
         weights: replaces named weights: flat or shaped tensors with the size and dtype of the network's own. A name is
             a key of ``weight_names``, the name of a constant layer, or ``<layer name>.<role>`` with a role of kernel,
             bias, constant, scale, shift, power. (TensorRT cannot tell what ``set_weights_name`` named.)
-        weight_names: the layer name and role of each weight name.
+        weight_names: the layer name and role of each weight name, or several of them; those of a network that
+            torch2trt built are known.
         compute_dtype: ``"float64"`` or a torch dtype: computes what is FLOAT, HALF or BF16 in it instead. Inputs of
             these types may then be given in it too, and results come in it.
         seed: of random fills; the same seed gives the same numbers at each call.
@@ -58,14 +60,14 @@ class Evaluator:
         outputs: Outputs = None,
         device: str | torch.device = "cpu",
         weights: Mapping[str, torch.Tensor] | None = None,
-        weight_names: Mapping[str, tuple[str, str]] | None = None,
+        weight_names: WeightNames | None = None,
         compute_dtype: str | torch.dtype | None = None,
         seed: int = 0,
         profile: Any = None,
     ) -> None:
         self._network = network
         self._seed = seed
-        overrides = WeightOverrides(weights, weight_names)
+        overrides = WeightOverrides(weights, {**recall(network), **(weight_names or {})})
         self._settings = Settings(
             torch.device(device), _float_dtype(compute_dtype), torch.Generator(), overrides, registered_plugins()
         )
@@ -146,7 +148,7 @@ def evaluate(
     outputs: Outputs = None,
     device: str | torch.device = "cpu",
     weights: Mapping[str, torch.Tensor] | None = None,
-    weight_names: Mapping[str, tuple[str, str]] | None = None,
+    weight_names: WeightNames | None = None,
     compute_dtype: str | torch.dtype | None = None,
     seed: int = 0,
     profile: Any = None,

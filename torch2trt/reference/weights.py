@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..errors import EvaluationError, InputError
+from ..weight_names import Place
 from .types import carrier
 
 ROLES = ("kernel", "bias", "constant", "scale", "shift", "power")
@@ -82,6 +83,14 @@ def unpack_fp4(nibbles: torch.Tensor) -> torch.Tensor:
     return table[nibbles.long()].to(torch.float8_e4m3fn)
 
 
+WeightNames = Mapping[str, "Place | Sequence[Place]"]
+"""For each named weight its place in the network, or its places."""
+
+
+def _listed(places: Place | Sequence[Place]) -> Sequence[Place]:
+    return [places] if isinstance(places[0], str) else places  # type: ignore[list-item, return-value]
+
+
 class WeightOverrides:
     """Tensors that stand in for the network's own weights, found by layer and role.
 
@@ -90,22 +99,20 @@ class WeightOverrides:
 
     Args:
         tensors: new values by weight name.
-        weight_names: the place of each named weight, as torch2trt keeps it; roles as in ``ROLES``.
+        weight_names: the place or places of each named weight; roles as in ``ROLES``.
     """
 
-    def __init__(
-        self, tensors: Mapping[str, torch.Tensor] | None, weight_names: Mapping[str, tuple[str, str]] | None
-    ) -> None:
+    def __init__(self, tensors: Mapping[str, torch.Tensor] | None, weight_names: WeightNames | None) -> None:
         self._names: dict[tuple[str, str], str] = {}
         self._tensors = dict(tensors or {})
         self._used: set[str] = set()
         places = weight_names or {}
         for name in self._tensors:
             if name in places:
-                layer, role = places[name]
-                if role not in ROLES:
-                    raise InputError(f"weight {name!r} has the unknown role {role!r}; roles are {', '.join(ROLES)}")
-                self._names[layer, role] = name
+                for layer, role in _listed(places[name]):
+                    if role not in ROLES:
+                        raise InputError(f"weight {name!r} has the unknown role {role!r}; roles are {', '.join(ROLES)}")
+                    self._names[layer, role] = name
             else:
                 self._names.setdefault((name, "constant"), name)
                 layer, _, role = name.rpartition(".")
