@@ -163,6 +163,8 @@ def test_returned_sizes_and_failures_at_other_sizes_are_errors():
         torch2trt.convert(lambda x: x.view(6) + 1, torch.randn(2, 3), dynamic_shapes=shapes)
     with pytest.raises(errors.ShapeError, match="gives 2 tensors at one size and 8 at another"):
         torch2trt.convert(lambda x: x.unbind(0)[-1], torch.randn(2, 3), dynamic_shapes=shapes)
+    with pytest.raises(errors.ShapeError, match="gives 2 tensors at one size and 8 at another"):
+        torch2trt.convert(lambda x: x.unbind(0)[-1], torch.randn(2, 3), dynamic_shapes=shapes)
 
 
 @pytest.mark.parametrize(

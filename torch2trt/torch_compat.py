@@ -303,7 +303,7 @@ def _hidden(properties: dict[torch.nn.Module, set[str]]) -> Iterator[None]:
 
 
 def needs_bools_as_numbers(error: Exception) -> bool:
-    """Whether a trace failed over a bool that was given for a number.
+    """Whether a trace failed over a bool that was given for a number, or over ``torch.fill``.
 
     The tracer writes the ``True`` of ``mask == True`` or ``torch.full(size, True)`` as a bool, and then finds no
     operator that takes one: the scalars of TorchScript are numbers.
@@ -346,7 +346,14 @@ class BoolsAsNumbers(TorchFunctionMode):
                 holder[key] = _BOOLS[value] if takes_tensor else int(value)
                 if name == "full" and kwargs.get("dtype") is None:
                     kwargs["dtype"] = torch.bool
-        return function(*args, **kwargs)
+        return _fill(*args, **kwargs) if function is torch.fill else function(*args, **kwargs)
+
+
+def _fill(input: torch.Tensor, value: Any) -> torch.Tensor:
+    """``torch.fill``, which calls ``full_like`` in a way that no trace can hold."""
+    if isinstance(value, torch.Tensor):
+        return value.to(input.dtype).expand_as(input).clone()
+    return torch.full_like(input, value)
 
 
 def _operator_name(function: Any) -> str:

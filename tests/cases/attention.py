@@ -137,4 +137,11 @@ CASES = [
         dynamic={"x": {0: (1, 2, 8), 1: (1, 5, 16)}},
         others=[{"x": rand(1, 7, 8)}, {"x": rand(3, 2, 8)}],
     ),
+    Case(
+        "sdpa-dynamic-features",
+        lambda x: nn.functional.scaled_dot_product_attention(x, x * 2, x),
+        {"x": rand(2, 3, 5, 4)},
+        dynamic={"x": {3: (1, 4, 9)}},
+        others=[{"x": rand(2, 3, 5, 9)}, {"x": rand(2, 3, 5, 1)}],
+    ),
 ]

@@ -102,6 +102,11 @@ CASES = [
         _SIZES,
         _OTHERS,
     ),
+    *(
+        Case(f"{mode}-dynamic-{factor}", _resize(scale_factor=factor, mode=mode), rand(2, 3, 5, 7), _SIZES, _OTHERS)
+        for mode in ("nearest", "nearest-exact", "bilinear", "bicubic")
+        for factor in (1.5, 0.75, (2.0, 1.25))
+    ),
     Case("linear-dynamic-fixed", _resize(size=(6, 9), mode="bilinear"), rand(2, 3, 5, 7), _SIZES, _OTHERS),
     *(
         Case(f"{mode}-dynamic-sizes", _to_sizes(mode), rand(2, 3, 5, 7), _SIZES, _OTHERS)

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from .dims import Dim, rank_of, static_shape
+from .dims import Dim, as_dim, rank_of, size_of
 from .dtypes import Tensor, cast, dtype_of, is_bool
-from .math import compare, elementwise, logical_not, matmul, reduce, softmax, where
+from .math import compare, elementwise, logical_not, matmul, reduce, softmax, unary, where
 from .moving import band_mask
 from .pointwise import is_half, scaled
 from .random import dropped
@@ -40,9 +40,10 @@ def attention(
     """
     dtype = dtype_of(query)
     wide = torch.float32 if is_half(dtype) else dtype
-    if scale is None:
-        scale = 1 / math.sqrt(static_shape(query)[-1])
-    scores = _scores(query, key, scale, wide)
+    features = size_of(query, rank_of(query) - 1)
+    if scale is None and isinstance(features, int):
+        scale = 1 / math.sqrt(features)
+    scores = _scores(query, key, scale, wide) if scale is not None else _scores_by_size(query, key, features, wide)
     given = [mask for mask in masks if mask is not None]
     for mask in given:
         scores = _masked(scores, mask, wide)
@@ -70,6 +71,12 @@ def _scores(query: Tensor, key: Tensor, scale: float, wide: torch.dtype) -> Any:
         fraction, exponent = 1.0, exponent - 1
     product = matmul(scaled(query, 2.0**exponent), key, transpose_right=True)
     return scaled(cast(product, wide), fraction)
+
+
+def _scores_by_size(query: Tensor, key: Tensor, features: Dim, wide: torch.dtype) -> Any:
+    """``query @ key.T / sqrt(features)`` in ``wide``, of a number of features that is known at run time only."""
+    root = unary("SQRT", cast(as_dim(features), wide))
+    return matmul(elementwise("DIV", cast(query, wide), root), cast(key, wide), transpose_right=True)
 
 
 def _masked(scores: Any, mask: Tensor, wide: torch.dtype) -> Any:

@@ -17,7 +17,7 @@ from .dtypes import Tensor, cast, dtype_of, is_float, tensor
 from .math import elementwise, gather, reduce, unary
 from .network import add_layer, enum
 from .pointwise import is_half
-from .whole import positions
+from .whole import positions, shaped
 
 _CUBIC = -0.75
 """Keys' coefficient in PyTorch (``get_cubic_upsample_coefficients`` in aten/src/ATen/native/UpSample.h)."""
@@ -127,12 +127,62 @@ def _nearest_places(axis: Axis, kind: str) -> torch.Tensor:
     return torch.floor(moved * _ratio(axis, False)).long().clamp(max=int(axis.length) - 1)
 
 
-def _nearest_at_run_time(axis: Axis) -> Any:
-    """``nearest_exact_idx`` step by step: the resize layer rounds some places of odd ratios to their neighbours."""
-    length, resized = (cast(as_dim(size), torch.float32) for size in (axis.length, axis.resized))
-    place = elementwise("SUM", cast(positions(axis.resized), torch.float32), torch.tensor(0.5))
-    source = unary("FLOOR", elementwise("PROD", place, elementwise("DIV", length, resized)))
-    return cast(elementwise("MIN", source, elementwise("SUB", length, torch.tensor(1.0))), torch.int64)
+def _ratio_at_run_time(axis: Axis) -> Tensor:
+    if axis.factor:
+        return torch.tensor(1 / axis.factor)
+    return elementwise("DIV", *(cast(as_dim(size), torch.float32) for size in (axis.length, axis.resized)))
+
+
+def _last_at_run_time(axis: Axis) -> Any:
+    return elementwise("SUB", cast(as_dim(axis.length), torch.float32), torch.tensor(1.0))
+
+
+def _nearest_at_run_time(axis: Axis, kind: str) -> Any:
+    """``nearest_idx`` and ``nearest_exact_idx`` step by step: the resize layer rounds some places to a neighbour."""
+    place = cast(positions(axis.resized), torch.float32)
+    if kind == "nearest_exact":
+        place = elementwise("SUM", place, torch.tensor(0.5))
+    source = unary("FLOOR", elementwise("PROD", place, _ratio_at_run_time(axis)))
+    return cast(elementwise("MIN", source, _last_at_run_time(axis)), torch.int64)
+
+
+def _taps_at_run_time(axis: Axis, kind: str) -> list[tuple[Any, Any]]:
+    """As :func:`_taps`, without aligned corners, for sizes that are known at run time only."""
+    zero, half, one = torch.zeros(()), torch.tensor(0.5), torch.ones(())
+    last = _last_at_run_time(axis)
+    place = elementwise("SUM", cast(positions(axis.resized), torch.float32), half)
+    source = elementwise("SUB", elementwise("PROD", place, _ratio_at_run_time(axis)), half)
+    if kind == "linear":
+        source = elementwise("MAX", source, zero)
+        low = elementwise("MIN", unary("FLOOR", source), last)
+        part = elementwise("MIN", elementwise("MAX", elementwise("SUB", source, low), zero), one)
+        taps = [(low, elementwise("SUB", one, part)), (elementwise("MIN", elementwise("SUM", low, one), last), part)]
+    else:
+        low = unary("FLOOR", source)
+        part = elementwise("SUB", source, low)
+        rest = elementwise("SUB", one, part)
+        weights = [
+            _polynomial(elementwise("SUM", part, one), _FAR),
+            _polynomial(part, _NEAR),
+            _polynomial(rest, _NEAR),
+            _polynomial(elementwise("SUM", rest, one), _FAR),
+        ]
+        moved = (elementwise("SUM", low, torch.tensor(offset)) for offset in (-1.0, 0.0, 1.0, 2.0))
+        places = [elementwise("MIN", elementwise("MAX", place, zero), last) for place in moved]
+        taps = list(zip(places, weights, strict=True))
+    return [(cast(index, torch.int64), weight) for index, weight in taps]
+
+
+_NEAR = (_CUBIC + 2, -(_CUBIC + 3), 0.0, 1.0)
+_FAR = (_CUBIC, -5 * _CUBIC, 8 * _CUBIC, -4 * _CUBIC)
+"""Coefficients of Keys' kernel up to a distance of 1, and from 1 to 2."""
+
+
+def _polynomial(x: Any, coefficients: Sequence[float]) -> Any:
+    result: Tensor = torch.tensor(coefficients[0])
+    for coefficient in coefficients[1:]:
+        result = elementwise("SUM", elementwise("PROD", result, x), torch.tensor(coefficient))
+    return result
 
 
 def _layer_agrees(axis: Axis, kind: str, align_corners: bool) -> bool:
@@ -182,25 +232,26 @@ def _layer(value: Tensor, kind: str, axes: Sequence[Axis], align_corners: bool) 
 
 
 def _by_gathers(value: Tensor, kind: str, axes: Sequence[Axis], align_corners: bool) -> Any:
-    """Axis by axis: a weighted sum of gathers at known indices; or, of the nearest elements, at any."""
-    if not all(axis.known or (axis.factor is None and kind == "nearest_exact") for axis in axes):
+    """Axis by axis: the nearest elements, or a weighted sum of gathered ones."""
+    if align_corners and not all(axis.known for axis in axes):
         raise UnsupportedArgumentError(
-            "interpolation by a scale that is no whole number, of an axis whose size is known at run time only",
-            hint="pass the output size, or recompute_scale_factor=True",
+            "interpolation with align_corners=True, of an axis of which one size is known at run time only and the "
+            "resize layer does not agree with PyTorch",
+            hint="make the axis static",
         )
     dtype = dtype_of(value)
     if kind.startswith("nearest"):
         value = tensor(value if is_float(value) else cast(value, torch.float32))
         for axis in axes:
-            places = _nearest_places(axis, kind) if axis.known else _nearest_at_run_time(axis)
+            places = _nearest_places(axis, kind) if axis.known else _nearest_at_run_time(axis, kind)
             value = gather(value, places, axis.axis)
         return cast(value, dtype)
     result = tensor(value, torch.float32 if is_half(dtype) else dtype)
     for axis in axes:
         trailing = [1] * (rank_of(result) - axis.axis - 1)
         parts = [
-            elementwise("PROD", gather(result, index, axis.axis), weight.reshape(-1, *trailing))
-            for index, weight in _taps(axis, kind, align_corners)
+            elementwise("PROD", gather(result, index, axis.axis), shaped(weight, [-1, *trailing]))
+            for index, weight in (_taps(axis, kind, align_corners) if axis.known else _taps_at_run_time(axis, kind))
         ]
         result = functools.reduce(functools.partial(elementwise, "SUM"), parts)
     return cast(result, dtype)

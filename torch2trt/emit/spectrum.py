@@ -12,7 +12,7 @@ import torch
 from .dims import rank_of, shape_of, size_of
 from .dtypes import Tensor, cast, tensor
 from .math import compare, elementwise, gather, gather_elements, matmul, reduce, unary, where
-from .matrix import ONE, ZERO, as_columns, diagonal_of, identity_like, largest, transposed
+from .matrix import ONE, ZERO, as_columns, diagonal_of, identity_like, largest, require_static, transposed
 from .scan import State, repeat
 from .shape import concatenate, expand, slice_axis, unsqueeze
 
@@ -103,6 +103,7 @@ def column_norms(matrix: Tensor) -> Any:
 
 def singular_values(matrix: Tensor) -> Any:
     """Singular values, descending."""
+    require_static(matrix)
     rows, columns = shape_of(matrix)[-2:]
     tall = transposed(matrix) if rows < columns else matrix
     return _sorted(column_norms(orthogonal_columns(tall)), "MAX")

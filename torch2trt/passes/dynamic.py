@@ -69,6 +69,12 @@ def _compare_nodes(nodes: list[Node], others: list[Node], visit: Visit) -> None:
         _compare_operands(node.args, twin.args, node.location)
         for block, other_block in zip(node.blocks, twin.blocks, strict=True):
             _compare_nodes(block.nodes, other_block.nodes, visit)
+        if len(node.outputs) != len(twin.outputs):
+            raise ShapeError(
+                f"{node.kind} gives {len(node.outputs)} tensors at one size and {len(twin.outputs)} at another",
+                location=node.location,
+                hint=_HINT,
+            )
         for value, other_value in zip(node.outputs, twin.outputs, strict=True):
             visit(value, other_value, node.location)
     if len(nodes) != len(others):
