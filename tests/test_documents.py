@@ -60,6 +60,10 @@ def test_debug_mode_sample(tmp_path):
     [
         ("two_modules", r"max error against PyTorch: [\d.]+e-0[6-9]|max error against PyTorch: 0.0e\+00"),
         ("fallback", r"7 nodes, 2 engines, 1 pieces in PyTorch[\s\S]*max error"),
+        (
+            "custom_plugin",
+            r"debug mode: max error 0\.0e\+00[\s\S]*max error (?:[\d.]+e-0[6-9]|0\.0e\+00)\n$",
+        ),
         ("dynamic_batch", r"a size that was baked in is refused"),
         pytest.param("mnist_refit", r"before: +\d+/\d+ correct\nafter: +\d+/\d+ correct", marks=pytest.mark.slow),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 import pytest
@@ -74,7 +75,7 @@ def some_draw(name):
 class Life:
     """What the harness said of a plugin's life."""
 
-    def __init__(self, harness, library, folder, name, fields, tensors, edits=()):
+    def __init__(self, harness, library, folder, name, fields, tensors, edits=(), prefix=()):
         lines = [f"plugin {NAMES.get(name, name)}", *written(fields), *edits, f"output {folder / 'output'}"]
         for index, tensor in enumerate(tensor for tensor in tensors if tensor is not None):
             path = folder / f"input{index}"
@@ -83,7 +84,7 @@ class Life:
             lines.append(f"input {TYPES[tensor.dtype]} {tensor.dim()} {shape} {path}")
         (folder / "script").write_text("\n".join(lines))
         result = subprocess.run(
-            [harness, library, folder / "script"], capture_output=True, text=True, check=False, timeout=60
+            [*prefix, harness, library, folder / "script"], capture_output=True, text=True, check=False, timeout=120
         )
         assert result.returncode == 0, (result.returncode, result.stdout, result.stderr)
         self.lines = result.stdout.splitlines()
@@ -128,6 +129,21 @@ def test_life(harness, library, built, operators, name, dtype, tmp_path):
         expected = getattr(operators, name)(*made.arguments(placed), **made.options).cpu()
         assert life.said("shape") == [[str(size) for size in expected.shape]]
         torch.testing.assert_close(life.result(expected), expected, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("tool", ["memcheck", "racecheck"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_sanitizer(harness, library, built, name, dtype, tool, tmp_path):
+    sanitizer = shutil.which("compute-sanitizer") or shutil.which("/usr/local/cuda/bin/compute-sanitizer")
+    if sanitizer is None or not built.cuda:
+        pytest.skip("needs compute-sanitizer and the kernels built for CUDA")
+    prefix = [sanitizer, "--tool", tool, "--error-exitcode", "9"]
+    made = [made for seed in range(8) if (made := draw(name, seed)).tensors[0].dim()]
+    for one in made:
+        life = Life(harness, library, tmp_path, name, fields_of(one), one.to(dtype), prefix=prefix)
+        assert "done" in life.lines, life.lines
 
 
 @pytest.mark.parametrize("name", OPERATORS)
