@@ -107,3 +107,31 @@ def test_an_engine_needs_a_gpu(net):
         pytest.skip("there is one")
     with pytest.raises(errors.InputError, match="needs a GPU"):
         verify(net, torch.randn(2, 4), engine=True)
+
+
+class Cast(torch.nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second, self.factor = torch.nn.Linear(8, 8), torch.nn.Linear(8, 4), factor
+
+    def forward(self, x):
+        return self.second(self.first(x) * self.factor)
+
+
+@pytest.mark.parametrize(("precision", "rtol"), [("float32", 1e-4), ("float16", 5e-3), ("bfloat16", 4e-2)])
+def test_the_tolerance_is_that_of_the_precision(precision, rtol):
+    x = torch.randn(4, 8)
+    report = torch2trt.verify(Cast(1.0).eval(), x, precision=precision, engine=False)
+    assert report.rtol == rtol and report.ok
+    assert any(row.network.relative > 1e-4 for row in report.rows) == (precision != "float32")
+    assert not torch2trt.verify(Cast(1.0).eval(), x, precision="float16", rtol=1e-5, engine=False).ok
+
+
+def test_the_first_overflow_is_in_the_json():
+    report = torch2trt.verify(Cast(1e6).eval(), torch.randn(4, 8), engine=False)
+    found = json.loads(report.to_json())
+    (row,) = [row for row in found["rows"] if row["name"] == found["first_float16_overflow"]]
+    assert row["kind"] == "aten::mul" and found["first_divergence"] is None and "unsafe in float16" in str(report)
+    parted = torch2trt.verify(Cast(1e6).eval(), torch.randn(4, 8), precision="float16", engine=False)
+    assert json.loads(parted.to_json())["first_divergence"] == row["name"]

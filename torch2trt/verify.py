@@ -29,6 +29,10 @@ Run = Callable[[Mapping[str, torch.Tensor], list[str]], Mapping[str, torch.Tenso
 """Gives the named tensors of a network for inputs by name."""
 
 
+TOLERANCES = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 4e-2}
+"""How far a node may be from eager's float32, relative to the largest magnitude, by what its maths was cast to."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """How far a tensor is from eager PyTorch's.
@@ -160,7 +164,16 @@ class Report:
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """The report as JSON; infinities and NaN are strings. Written to ``path`` if given."""
-        text = json.dumps({"ok": self.ok, "rtol": self.rtol, "atol": self.atol, "rows": _plain(self.rows)}, indent=1)
+        first, overflow = self.first_divergence, self.first_float16_overflow
+        content = {
+            "ok": self.ok,
+            "rtol": self.rtol,
+            "atol": self.atol,
+            "first_divergence": None if first is None else first.name,
+            "first_float16_overflow": None if overflow is None else overflow.name,
+            "rows": _plain(self.rows),
+        }
+        text = json.dumps(content, indent=1)
         if path is not None:
             _write(path, text.encode())
         return text
@@ -210,7 +223,7 @@ def verify(
     module: Callable[..., Any] | Converted,
     inputs: Inputs,
     *,
-    rtol: float = 1e-4,
+    rtol: float | None = None,
     atol: float = 1e-5,
     engine: bool | None = None,
     **options: Any,
@@ -220,7 +233,9 @@ def verify(
     Args:
         module: a module or function, or what :func:`torch2trt.convert` made of one.
         inputs: what to run them on; nested as for :func:`torch2trt.convert`.
-        rtol: tolerance relative to the largest magnitude of eager's tensor.
+        rtol: tolerance relative to the largest magnitude of eager's tensor; by default that of the precision that the
+            maths was cast to, see :data:`TOLERANCES`. Engines of TensorRT for RTX, which multiplies float32 in TF32,
+            get float16's: TF32 has as many digits.
         atol: absolute tolerance.
         engine: whether to build and run an engine that gives every node's result; by default, where there is a GPU.
         options: further arguments of :func:`torch2trt.convert`.
@@ -243,17 +258,36 @@ def verify(
     actual = Evaluator(converted.network, outputs=wanted)(named)
     from_engine = _run_engine(converted, named, wanted) if use_engine else None
     layers = _layers_by_node(converted)
+    rtol, for_engine = _tolerances(rtol, _precision(tensors, expected))
     rows = []
     for node in walk_nodes(converted.graph.nodes):
         for value in node.outputs:
             if value.name in tensors:
                 name = tensors[value.name].name
                 differences = [
-                    None if results is None else difference(results[name], expected[value.name], rtol, atol)
-                    for results in (actual, from_engine)
+                    None if results is None else difference(results[name], expected[value.name], tolerance, atol)
+                    for results, tolerance in ((actual, rtol), (from_engine, for_engine))
                 ]
                 rows.append(_row(node, value, expected, differences, layers))
     return Report(tuple(rows), rtol, atol)
+
+
+def _tolerances(rtol: float | None, dtype: torch.dtype) -> tuple[float, float]:
+    """The tolerance for the network, and for its engine."""
+    if rtol is not None:
+        return rtol, rtol
+    own = TOLERANCES[dtype]
+    return own, max(own, TOLERANCES[torch.float16]) if trt_compat.is_rtx() else own
+
+
+def _precision(tensors: Mapping[str, Any], expected: Mapping[str, Any]) -> torch.dtype:
+    """What the network holds of eager's float32: the dtype of least digits."""
+    held = {
+        trt_compat.to_torch_dtype(tensor.dtype)
+        for name, tensor in tensors.items()
+        if expected[name].dtype == torch.float32
+    }
+    return max(held & set(TOLERANCES), key=lambda dtype: TOLERANCES[dtype], default=torch.float32)
 
 
 def _layers_by_node(converted: Converted) -> dict[str, tuple[str, ...]]:
