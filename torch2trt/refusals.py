@@ -7,7 +7,6 @@ _SIGNS = (
     "differ from PyTorch's; torch.linalg.svdvals and eigvalsh convert"
 )
 _NONSYMMETRIC = "eigenvalues of matrices that are not symmetric take an iteration of unknown length and are complex"
-_PIVOTS = "its pivots of one or two columns depend on the data; torch.linalg.cholesky_ex or lu_factor convert"
 _SPARSE = "TensorRT has no sparse tensors; use dense ones"
 _NESTED = "TensorRT has no nested tensors; use padded ones"
 _HASH = "its result is uint64, which TensorRT does not have"
@@ -21,9 +20,6 @@ REASONS = {
     "aten::linalg_eig": _NONSYMMETRIC,
     "aten::linalg_eigvals": _NONSYMMETRIC,
     "aten::_linalg_eigvals": _NONSYMMETRIC,
-    "aten::linalg_ldl_factor": _PIVOTS,
-    "aten::linalg_ldl_factor_ex": _PIVOTS,
-    "aten::linalg_ldl_solve": _PIVOTS,
     "aten::hash_tensor": _HASH,
     "aten::to_sparse": _SPARSE,
     "aten::to_sparse_csr": _SPARSE,

@@ -24,6 +24,17 @@ _SHAPES = ((4, 4), (6, 3), (3, 5), (9, 9), (12, 8))
 # One size is unrolled, the other a loop.
 _SIZES = (4, 9)
 
+
+def _indefinite(size):
+    """Five symmetric matrices; some need pivots of two columns."""
+    value = rand(5, size, size)
+    return value + value.mT
+
+
+def _factors(size):
+    return tuple(torch.linalg.ldl_factor(_indefinite(size)))
+
+
 CASES = [
     *(
         Case(
@@ -185,4 +196,32 @@ CASES = [
     Case("svd-values", lambda x: (torch.linalg.svd(x).S, torch.svd(x, some=False)[1] * 2), rand(2, 3, 4), rtol=1e-4),
     Case("svd-values-norm", lambda x: torch.linalg.svd(x, full_matrices=False)[1].sum(-1), rand(5, 3), rtol=1e-4),
     Case("eigh-values", lambda x: torch.linalg.eigh(x + x.mT, UPLO="U").eigenvalues, rand(2, 4, 4), rtol=1e-4),
+    *(
+        Case(
+            f"ldl-{size}",
+            lambda x: (*torch.linalg.ldl_factor_ex(x), *torch.linalg.ldl_factor(x * 2)),
+            _indefinite(size),
+            rtol=1e-4,
+        )
+        for size in (1, 3, 9)
+    ),
+    Case("ldl-zeros", lambda x: torch.linalg.ldl_factor_ex(x * torch.tensor([[0.0, 0], [0, 1]])), _indefinite(2)),
+    Case("ldl-exchange", torch.linalg.ldl_factor_ex, torch.eye(4).flip(0)),
+    Case("ldl-empty", lambda x: torch.linalg.ldl_factor_ex(x).LD + 1, rand(2, 0, 0)),
+    Case(
+        "ldl_solve",
+        lambda x, b: [torch.linalg.ldl_solve(*torch.linalg.ldl_factor(part), b) for part in (x, x[0])],
+        (_indefinite(7), rand(5, 7, 2)),
+        rtol=1e-3,
+    ),
+    Case("ldl_solve-few", lambda f, p, b: torch.linalg.ldl_solve(f, p, b), (*_factors(3), rand(3, 4)), rtol=1e-4),
+    Case("ldl_solve-none", lambda f, p, b: torch.linalg.ldl_solve(f, p, b) + 1, (*_factors(3), rand(3, 0))),
+    Case(
+        "ldl-dynamic",
+        lambda x: torch.linalg.ldl_factor(x),
+        {"x": _indefinite(3)},
+        {"x": {0: (1, 5, 8)}},
+        [{"x": _indefinite(3)[:2]}, {"x": _indefinite(3)[1:]}],
+        rtol=1e-4,
+    ),
 ]

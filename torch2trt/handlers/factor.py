@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from .. import emit
-from ..emit import Tensor, matrix, spectrum
+from ..emit import Tensor, matrix, spectrum, symmetric
 from ..errors import UnsupportedArgumentError
 from ..registry import op
 
@@ -150,6 +150,33 @@ def aten_linalg_lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, left: bool = Tru
 def aten_lu_solve(self: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Any:
     """``lu_solve(Tensor self, Tensor LU_data, Tensor LU_pivots) -> Tensor``."""
     return _lu_solve(LU_data, LU_pivots, self, adjoint=False)
+
+
+@op("aten::linalg_ldl_factor_ex")
+@emit.known_if_empty
+def aten_linalg_ldl_factor_ex(self: Tensor, hermitian: bool = False, check_errors: bool = False) -> Any:
+    """``linalg_ldl_factor_ex(Tensor self, *, bool hermitian=False, ...) -> (Tensor LD, Tensor pivots, Tensor)``."""
+    matrix.require_static(self)
+    return symmetric.factor(self)
+
+
+@op("aten::linalg_ldl_factor")
+@emit.known_if_empty
+def aten_linalg_ldl_factor(self: Tensor, hermitian: bool = False) -> Any:
+    """``linalg_ldl_factor(Tensor self, *, bool hermitian=False) -> (Tensor LD, Tensor pivots)``."""
+    matrix.require_static(self)
+    return symmetric.factor(self)[:2]
+
+
+@op("aten::linalg_ldl_solve")
+@emit.known_if_empty
+def aten_linalg_ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, hermitian: bool = False) -> Any:
+    """``linalg_ldl_solve(Tensor LD, Tensor pivots, Tensor B, *, bool hermitian=False) -> Tensor``."""
+    matrix.require_static(LD, B)
+    if emit.is_empty(B):
+        lead = emit.broadcast_shape(emit.shape_of(LD)[:-2], emit.shape_of(B)[:-2])
+        return emit.filled([*lead, *emit.shape_of(B)[-2:]], 0.0, torch.float32)
+    return symmetric.solve(LD, pivots, B)
 
 
 def _qr(value: Tensor, mode: str) -> tuple[Any, Any]:
