@@ -158,7 +158,9 @@ class Aliases(nn.Module):
     def forward(self, x):
         y = torch.swapaxes(x, -1, -2).clip(min=0.1).moveaxis(0, 1)
         y = torch.multiply(torch.true_divide(y, 3), torch.divide(y, 2, rounding_mode="floor"))
-        return torch.greater(y, 0.5), torch.subtract(torch.row_stack((y, y)), 1, alpha=2).absolute_()
+        z = torch.special.softmax(torch.concat((y, y)), -1) + torch.special.expit(y).adjoint().sum()
+        z = z + torch.special.round(y.sum(), decimals=2) + torch.special.gammaln(y).mean()
+        return torch.greater(y, 0.5), torch.subtract(torch.row_stack((y, y)), 1, alpha=2).absolute_(), z
 
 
 def test_aliases_of_ops_are_the_ops_in_submodules_too():

@@ -166,6 +166,25 @@ _ALIASES = {
         "transpose": "swapaxes swapdims",
         "trunc": "fix",
         "vstack": "row_stack",
+        "cat": "concat concatenate",
+        "mH": "adjoint",
+        "linalg_inv": "inverse",
+        "linalg_householder_product": "orgqr",
+        "linalg_matrix_exp": "matrix_exp",
+        "matmul": "linalg_matmul",
+        "sigmoid": "special_expit",
+        "digamma": "special_digamma special_psi",
+        "lgamma": "special_gammaln",
+        "mvlgamma": "special_multigammaln",
+        "igamma": "special_gammainc",
+        "igammac": "special_gammaincc",
+        **{
+            name: f"special_{name}"
+            for name in (
+                *("erf", "erfc", "erfinv", "exp2", "expm1", "i0", "log1p", "log_softmax", "logit", "logsumexp"),
+                *("polygamma", "round", "sinc", "softmax", "xlogy"),
+            )
+        },
     }.items()
     for alias in aliases.split()
 }
