@@ -352,3 +352,9 @@ def test_evaluation_outside_of_the_range():
     converted = torch2trt.convert(nn.ReLU(), torch.randn(2, 4), dynamic_shapes={"input": {0: (1, 8, 64)}})
     with pytest.raises(errors.InputError, match=r"'input' has shape \[65, 4\], outside its profile"):
         converted.evaluate(torch.randn(65, 4))
+
+
+def test_a_module_without_inputs():
+    converted = torch2trt.convert(lambda: (torch.arange(3) * 2, torch.ones(2)), ())
+    harness.assert_same(converted.evaluate(), (torch.tensor([0, 2, 4]), torch.ones(2)))
+    assert converted.serialize(optimization_level=0)

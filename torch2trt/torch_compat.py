@@ -363,6 +363,8 @@ class BoolsAsNumbers(TorchFunctionMode):
             value = holder[key] if holder is kwargs or index < len(args) else None
             if isinstance(value, bool):
                 holder[key] = _BOOLS[value] if takes_tensor else int(value)
+                if isinstance(function, torch._ops.OpOverload):  # the overload for a number takes no tensor
+                    function = function.overloadpacket
                 if name == "full" and kwargs.get("dtype") is None:
                     kwargs["dtype"] = torch.bool
         return _fill(*args, **kwargs) if function is torch.fill else function(*args, **kwargs)

@@ -174,6 +174,8 @@ def trace_graph(
     kwargs = kwargs or {}
     _check_target(module, args, kwargs)
     leaves, structure = flatten((args, kwargs))
+    if not leaves and (args or kwargs):
+        raise InputError("the inputs hold no tensor", hint="give example tensors, such as torch.zeros(1, 3, 224, 224)")
     _check_leaves(module, leaves)
     names = list(input_names) if input_names is not None else default_input_names(module, args, kwargs)
     if len(names) != len(leaves):
@@ -251,8 +253,6 @@ def _restore_constants(flat: FlatModule, constants: Sequence[torch.Tensor], befo
 
 
 def _check_leaves(module: object, leaves: Sequence[Any]) -> None:
-    if not leaves:
-        raise InputError("the inputs hold no tensor", hint="give example tensors, such as torch.zeros(1, 3, 224, 224)")
     devices = {leaf.device for leaf in leaves}
     if isinstance(module, torch.nn.Module):
         owned = {p.device for p in itertools.chain(module.parameters(), module.buffers())}

@@ -67,6 +67,7 @@ def _bool_numbers(x):
     return (
         mask == True,  # noqa: E712
         True & mask,
+        torch.ops.aten.bitwise_or.Scalar(mask, False),
         torch.where(mask, True, False),
         torch.where(mask, x, True),
         mask.masked_fill(x > 1, False),

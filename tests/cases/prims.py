@@ -1,0 +1,23 @@
+"""The operators of torch.ops.prims that are called as they are."""
+
+import torch
+
+from tests.harness import Case, rand
+
+prims = torch.ops.prims
+_I = torch.int64
+
+CASES = [
+    Case("sum", lambda x: (prims.sum(x, [0, 2]), prims.sum(x, [1])), rand(2, 3, 4)),
+    Case("sum-int", lambda x: prims.sum(x, [0]), rand(2, 3, dtype=_I, low=-9, high=9)),
+    Case("div", prims.div, (rand(2, 3), rand(2, 3, low=1.0))),
+    Case("div-int", prims.div, (rand(9, dtype=_I, low=-9, high=9), rand(9, dtype=_I, low=1, high=5))),
+    Case("broadcast_in_dim", lambda x: prims.broadcast_in_dim(x, [4, 2, 5, 3, 1], [1, 3]), rand(2, 3)),
+    Case(
+        "sum-dynamic",
+        lambda x: prims.sum(x, [0]) + prims.sum(x, [0, 1]),
+        {"x": rand(2, 3)},
+        dynamic={"x": {0: (1, 2, 8)}},
+        others=[{"x": rand(5, 3)}, {"x": rand(8, 3)}],
+    ),
+]
