@@ -116,6 +116,11 @@ T2T_HD BFloat16 from_float<BFloat16>(float value) {
 #endif
 }
 
+// left / right of numbers that are not negative: in 32 bits where they fit, which takes a GPU a fraction of the time.
+T2T_HD int64_t quotient(int64_t left, int64_t right) {
+    return (left | right) >> 32 == 0 ? int64_t(uint32_t(left) / uint32_t(right)) : left / right;
+}
+
 T2T_HD float quiet_nan() {
 #ifdef __CUDA_ARCH__
     return __uint_as_float(0x7FC00000u);

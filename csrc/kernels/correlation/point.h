@@ -9,9 +9,10 @@ namespace t2t {
 template <class T>
 T2T_HD T correlation_point(Correlation const& op, T const* first, T const* second, int64_t index) {
     int64_t const out_width = op.out_width(), out_height = op.out_height(), patch = op.patch();
-    int64_t const x = index % out_width, y = index / out_width % out_height;
-    int64_t const place = index / (out_width * out_height);
-    int64_t const j = place % patch, i = place / patch % patch, image = place / (patch * patch);
+    int64_t const line = quotient(index, out_width), x = index - line * out_width;
+    int64_t const place = quotient(line, out_height), y = line - place * out_height;
+    int64_t const rows = quotient(place, patch), j = place - rows * patch;
+    int64_t const image = quotient(rows, patch), i = rows - image * patch;
     int64_t const down = (i - op.max_displacement) * op.patch_dilation;
     int64_t const right = (j - op.max_displacement) * op.patch_dilation;
     int64_t const area = op.height * op.width;

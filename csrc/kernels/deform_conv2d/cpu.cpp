@@ -22,7 +22,7 @@ Error deform_conv2d_check(DeformConv2d const& op) {
     if (op.channels % op.groups != 0 || op.out_channels % op.groups != 0 || op.channels % op.offset_groups != 0) {
         return "channels must be divisible by groups and by offset groups, output channels by groups";
     }
-    if (op.height * op.width > INT32_MAX) {
+    if (op.width > 0 && op.height > INT32_MAX / op.width) {
         return "an image may have 2^31 - 1 elements at most";
     }
     if (op.out_height() < 1 || op.out_width() < 1) {

@@ -54,7 +54,7 @@ T2T_HD Tap tap_of(DeformConv2d const& op, T const* offset, T const* mask, int64_
     float const down = to_float(offset[2 * number * area + place]);
     float const right = to_float(offset[(2 * number + 1) * area + place]);
     float const scale = mask == nullptr ? 1.0f : to_float(mask[number * area + place]);
-    int64_t const row = tap / op.kernel_width, column = tap % op.kernel_width;
+    int64_t const row = quotient(tap, op.kernel_width), column = tap - row * op.kernel_width;
     return tap_at(op, float(y * op.stride_height - op.pad_height + row * op.dilation_height) + down,
                   float(x * op.stride_width - op.pad_width + column * op.dilation_width) + right, scale);
 }

@@ -42,19 +42,25 @@ struct TileMemory {
     };
     // Taps of three units: the one in use, the next, and the one that is being filled.
     alignas(32) Tap taps[3][kPlaces];
-    int32_t image[kPlaces];  // -1 past the end
+    int32_t image[kPlaces];  // of each place; -1 past the end
+    int32_t row[kPlaces], column[kPlaces];
     union {
         Stage stages[2];
         alignas(32) float sums[kOut * kSumStride];
     };
 };
 
-// Where the walk is: a unit (tap and run of channels) and a chunk of its channels.
+// Where the walk is: a unit, the tap and the first channel (of the group) that it stands for, and a chunk of its
+// channels. Counted up, not divided: the walk is the inner loop.
 struct Step {
-    int32_t unit, chunk;
+    int32_t unit, tap, channel, chunk;
 
-    __device__ __forceinline__ Step next(int32_t chunks) const {
-        return chunk + 1 < chunks ? Step{unit, chunk + 1} : Step{unit + 1, 0};
+    __device__ __forceinline__ Step next_unit(int32_t taps, int32_t span) const {
+        return tap + 1 < taps ? Step{unit + 1, tap + 1, channel, 0} : Step{unit + 1, 0, channel + span, 0};
+    }
+
+    __device__ __forceinline__ Step next(int32_t depth, int32_t taps, int32_t span) const {
+        return chunk + depth < span ? Step{unit, tap, channel, chunk + depth} : next_unit(taps, span);
     }
 };
 
@@ -75,28 +81,21 @@ struct TileBlock {
         Pack<T, kVector> at[4];
     };
 
-    __device__ __forceinline__ int64_t taps() const { return arguments.op.taps(); }
-    __device__ __forceinline__ int32_t units() const { return int32_t(arguments.each / arguments.span * taps()); }
-    __device__ __forceinline__ int64_t channel_of(int32_t unit) const { return unit / taps() * arguments.span; }
-
     // Finds a unit's taps for all places of the block; kPlaces threads have work.
-    __device__ void fill_taps(int32_t unit) const {
+    __device__ __forceinline__ void fill_taps(Step step) const {
         int const slot = threadIdx.x;
-        if (unit >= units() || slot >= kPlaces) {
+        if (step.channel >= arguments.each || slot >= kPlaces) {
             return;
         }
         auto const& op = arguments.op;
-        int64_t const area = op.out_height() * op.out_width();
-        int64_t const place = int64_t(blockIdx.x) * kPlaces + slot;
         Tap tap = {{0, 0, 0, 0}, {0.0f, 0.0f, 0.0f, 0.0f}};
-        if (place < op.batch * area) {
-            int64_t const offset_group =
-                (group * arguments.each + channel_of(unit)) / (op.channels / op.offset_groups);
-            int64_t const within = place % area;
-            tap = tap_of(op, arguments.offset, arguments.mask, place / area, offset_group, unit % taps(),
-                         within / op.out_width(), within % op.out_width());
+        if (memory.image[slot] >= 0) {
+            int64_t const channel = group * arguments.each + step.channel;
+            int64_t const offset_group = quotient(channel * op.offset_groups, op.channels);
+            tap = tap_of(op, arguments.offset, arguments.mask, memory.image[slot], offset_group, step.tap,
+                         memory.row[slot], memory.column[slot]);
         }
-        memory.taps[unit % 3][slot] = tap;
+        memory.taps[step.unit % 3][slot] = tap;
     }
 
     __device__ __forceinline__ void read(Step step, Corners (&corners)[kReads]) const {
@@ -104,10 +103,10 @@ struct TileBlock {
 #pragma unroll
         for (int i = 0; i < kReads; ++i) {
             int const job = int(threadIdx.x) + i * kThreads, slot = job / kRowVectors;
-            int64_t const channel = int64_t(step.chunk) * Tiles::kDepth + job % kRowVectors * kVector;
+            int32_t const channel = step.chunk + job % kRowVectors * kVector;
             Tap const& tap = memory.taps[step.unit % 3][slot];
             int64_t const image = memory.image[slot] * op.height * op.width;
-            int64_t const first = group * arguments.each + channel_of(step.unit) + channel;
+            int64_t const first = group * arguments.each + step.channel + channel;
 #pragma unroll
             for (int corner = 0; corner < 4; ++corner) {
                 if (channel < arguments.span && tap.weight[corner] != 0.0f) {
@@ -143,24 +142,25 @@ struct TileBlock {
 #pragma unroll
         for (int i = 0; i < kCopies; ++i) {
             int const job = int(threadIdx.x) + i * kThreads, row = job / kRowVectors;
-            int64_t const channel = int64_t(step.chunk) * Tiles::kDepth + job % kRowVectors * kVector;
+            int32_t const channel = step.chunk + job % kRowVectors * kVector;
             bool const inside = channel < arguments.span && out + row < arguments.out_each;
-            int64_t const at = inside ? ((group * arguments.out_each + out + row) * taps() + step.unit % taps()) *
-                                                arguments.each +
-                                            channel_of(step.unit) + channel
-                                      : 0;
+            int64_t const line = (group * arguments.out_each + out + row) * arguments.op.taps() + step.tap;
+            int64_t const at = inside ? line * arguments.each + step.channel + channel : 0;
             __pipeline_memcpy_async(columns + row * Tiles::kStride + job % kRowVectors * kVector,
                                     arguments.weight + at, 16, inside ? 0 : 16);
         }
         __pipeline_commit();
     }
 
-    __device__ __forceinline__ void find_images() const {
+    __device__ __forceinline__ void find_places() const {
         if (threadIdx.x < kPlaces) {
             auto const& op = arguments.op;
-            int64_t const area = op.out_height() * op.out_width();
+            int64_t const width = op.out_width(), height = op.out_height();
             int64_t const place = int64_t(blockIdx.x) * kPlaces + threadIdx.x;
-            memory.image[threadIdx.x] = place < op.batch * area ? int32_t(place / area) : -1;
+            int64_t const line = quotient(place, width), image = quotient(line, height);
+            memory.image[threadIdx.x] = image < op.batch ? int32_t(image) : -1;
+            memory.row[threadIdx.x] = int32_t(line - image * height);
+            memory.column[threadIdx.x] = int32_t(place - line * width);
         }
     }
 
@@ -182,32 +182,34 @@ struct TileBlock {
     }
 
     __device__ void run() {
-        int32_t const chunks = int32_t((arguments.span + Tiles::kDepth - 1) / Tiles::kDepth), last = units();
+        int32_t const taps = int32_t(arguments.op.taps()), span = int32_t(arguments.span);
+        int32_t const each = int32_t(arguments.each);
         Tiles product;
         product.clear();
-        find_images();
-        fill_taps(0);
-        fill_taps(1);
+        find_places();
+        __syncthreads();
+        Step step{0, 0, 0, 0};
+        fill_taps(step);
+        fill_taps(step.next_unit(taps, span));
         __syncthreads();
         Corners corners[kReads];
-        Step step{0, 0};
         copy_weights(step, memory.stages[0].columns);
         read(step, corners);
         weigh(step, corners, memory.stages[0].rows);
         __pipeline_wait_prior(0);
         __syncthreads();
-        for (int stage = 0; step.unit < last; stage ^= 1) {
-            Step const following = step.next(chunks);
+        for (int stage = 0; step.channel < each; stage ^= 1) {
+            Step const following = step.next(Tiles::kDepth, taps, span);
             auto& target = memory.stages[stage ^ 1];
-            if (following.unit < last) {
+            if (following.channel < each) {
                 copy_weights(following, target.columns);
                 read(following, corners);
             }
             if (step.chunk == 0) {
-                fill_taps(step.unit + 2);
+                fill_taps(step.next_unit(taps, span).next_unit(taps, span));
             }
             product.add(memory.stages[stage].rows, memory.stages[stage].columns);
-            if (following.unit < last) {
+            if (following.channel < each) {
                 weigh(following, corners, target.rows);
             }
             __pipeline_wait_prior(0);

@@ -10,6 +10,9 @@ Error grid_sample_3d_check(GridSample3d const& op) {
     if (op.depth < 1 || op.height < 1 || op.width < 1) {
         return "the input's depth, height and width must be 1 at least";
     }
+    if (op.depth > INT32_MAX / op.height / op.width) {
+        return "a volume may have 2^31 - 1 elements at most";
+    }
     if (op.interpolation != Interpolation::Linear && op.interpolation != Interpolation::Nearest) {
         return "interpolation_mode must be 0 (bilinear) or 1 (nearest)";
     }

@@ -16,7 +16,7 @@ __global__ void __launch_bounds__(kThreads) sample_kernel(GridSample3d op, int64
     T2T_STRIDED(point, op.points()) {
         T const* xyz = grid + point * 3;
         Corners const corners = corners_of(op, to_float(xyz[0]), to_float(xyz[1]), to_float(xyz[2]));
-        int64_t const image = point / per_image, place = point - image * per_image;
+        int64_t const image = quotient(point, per_image), place = point - image * per_image;
         T const* from = input + (image * op.channels + first) * volume;
         T* to = output + (image * op.channels + first) * per_image + place;
 #pragma unroll 2

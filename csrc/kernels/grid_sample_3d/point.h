@@ -35,14 +35,15 @@ T2T_HD float grid_place(float coordinate, int64_t size, Padding padding, bool al
 
 // Up to eight corners; `at` is an offset in the volume, -1 where it is outside.
 struct Corners {
-    int64_t at[8];
+    int32_t at[8];
     float weight[8];
     int count;
 };
 
-T2T_HD int64_t volume_offset(GridSample3d const& op, int64_t z, int64_t y, int64_t x) {
-    bool const inside = z >= 0 && z < op.depth && y >= 0 && y < op.height && x >= 0 && x < op.width;
-    return inside ? (z * op.height + y) * op.width + x : -1;
+T2T_HD int32_t volume_offset(GridSample3d const& op, int32_t z, int32_t y, int32_t x) {
+    int32_t const depth = int32_t(op.depth), height = int32_t(op.height), width = int32_t(op.width);
+    bool const inside = z >= 0 && z < depth && y >= 0 && y < height && x >= 0 && x < width;
+    return inside ? (z * height + y) * width + x : -1;
 }
 
 T2T_HD Corners corners_of(GridSample3d const& op, float gx, float gy, float gz) {
@@ -52,12 +53,12 @@ T2T_HD Corners corners_of(GridSample3d const& op, float gx, float gy, float gz) 
     Corners corners;
     if (op.interpolation == Interpolation::Nearest) {
         corners.count = 1;
-        corners.at[0] = volume_offset(op, int64_t(nearbyintf(z)), int64_t(nearbyintf(y)), int64_t(nearbyintf(x)));
+        corners.at[0] = volume_offset(op, int32_t(nearbyintf(z)), int32_t(nearbyintf(y)), int32_t(nearbyintf(x)));
         corners.weight[0] = 1.0f;
         return corners;
     }
     corners.count = 8;
-    int64_t const x0 = int64_t(floorf(x)), y0 = int64_t(floorf(y)), z0 = int64_t(floorf(z));
+    int32_t const x0 = int32_t(floorf(x)), y0 = int32_t(floorf(y)), z0 = int32_t(floorf(z));
     float const fx = x - float(x0), fy = y - float(y0), fz = z - float(z0);
 #ifdef __CUDA_ARCH__
 #pragma unroll

@@ -11,7 +11,7 @@ Error ms_deform_attn_check(MsDeformAttn const& op) {
         op.points < 0) {
         return "a size is negative";
     }
-    return nullptr;
+    return op.length > INT32_MAX ? "value may have 2^31 - 1 rows at most" : nullptr;
 }
 
 Error ms_deform_attn_check_levels(MsDeformAttn const& op, void const* spatial_shapes, void const* level_start_index) {
@@ -46,8 +46,8 @@ void ms_deform_attn_cpu(MsDeformAttn const& op, MsDeformAttnData const& data, in
                 for_rows(op, static_cast<I const*>(data.spatial_shapes), static_cast<I const*>(data.level_start_index),
                          static_cast<T const*>(data.sampling_locations) + item * places * 2,
                          static_cast<T const*>(data.attention_weights) + item * places,
-                         [&](int64_t row, float weight) {
-                             T const* from = value + row * op.heads * op.channels;
+                         [&](int32_t row, float weight) {
+                             T const* from = value + int64_t(row) * op.heads * op.channels;
                              for (int64_t channel = 0; channel < op.channels; ++channel) {
                                  sums[channel] += weight * to_float(from[channel]);
                              }

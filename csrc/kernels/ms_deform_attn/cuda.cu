@@ -14,13 +14,15 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(MsDeformAttn op, T 
                                                              T const* __restrict__ weights, T* output) {
     int64_t const packs = op.channels / V, places = op.levels * op.points;
     T2T_STRIDED(index, op.batch * op.queries * op.heads * packs) {
-        int64_t const item = index / packs, channel = (index - item * packs) * V;
-        int64_t const head = item % op.heads, image = item / (op.heads * op.queries);
+        int64_t const item = quotient(index, packs), channel = (index - item * packs) * V;
+        int64_t const query = quotient(item, op.heads), head = item - query * op.heads;
+        int64_t const image = quotient(query, op.queries);
         T const* from = value + (image * op.length * op.heads + head) * op.channels + channel;
+        int64_t const pitch = op.heads * op.channels;
         float sums[V] = {};
         for_rows(op, shapes, starts, locations + item * places * 2, weights + item * places,
-                 [&](int64_t row, float weight) {
-                     accumulate(sums, load_pack<T, V>(from + row * op.heads * op.channels), weight);
+                 [&](int32_t row, float weight) {
+                     accumulate(sums, load_pack<T, V>(from + row * pitch), weight);
                  });
         Pack<T, V> result;
 #pragma unroll

@@ -9,7 +9,7 @@
 namespace t2t {
 
 struct Level {
-    int64_t height, width, start;
+    int32_t height, width, start;
     bool valid;
 };
 
@@ -19,7 +19,7 @@ T2T_HD Level level_of(MsDeformAttn const& op, I const* shapes, I const* starts, 
     // Each bound on its own first: the product of two unchecked sizes could overflow.
     bool const valid = height >= 0 && width >= 0 && start >= 0 && height <= op.length && width <= op.length &&
                        start <= op.length && height * width <= op.length - start;
-    return Level{height, width, start, valid};
+    return Level{int32_t(height), int32_t(width), int32_t(start), valid};
 }
 
 // Calls body(row, weight) for every row of value that a (query, head) reads; `row` counts along value's second axis.
@@ -31,7 +31,7 @@ T2T_HD void for_rows(MsDeformAttn const& op, I const* shapes, I const* starts, T
         Level const level = level_of(op, shapes, starts, l);
         if (!level.valid) {
             if (op.length > 0) {
-                body(int64_t(0), quiet_nan());
+                body(0, quiet_nan());
             }
             continue;
         }
@@ -43,9 +43,9 @@ T2T_HD void for_rows(MsDeformAttn const& op, I const* shapes, I const* starts, T
                 continue;
             }
             float const weight = to_float(weights[l * op.points + p]);
-            int64_t const x0 = int64_t(floorf(x)), y0 = int64_t(floorf(y));
+            int32_t const x0 = int32_t(floorf(x)), y0 = int32_t(floorf(y));
             float const fx = x - float(x0), fy = y - float(y0);
-            int64_t const row = level.start + y0 * level.width + x0;
+            int32_t const row = level.start + y0 * level.width + x0;
             bool const left = x0 >= 0, right = x0 + 1 < level.width;
             if (y0 >= 0 && left) {
                 body(row, weight * (1.0f - fy) * (1.0f - fx));

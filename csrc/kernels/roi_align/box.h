@@ -67,7 +67,7 @@ T2T_HD Box box_of(RoiAlign const& op, T const* roi) {
 
 // The four elements around a place, as offsets in a plane, and their weights.
 struct Sample {
-    int64_t at[4];
+    int32_t at[4];
     float weight[4];
 };
 
@@ -78,21 +78,22 @@ T2T_HD bool sample_of(RoiAlign const& op, float y, float x, Sample& sample) {
     }
     y = fmaxf(y, 0.0f);
     x = fmaxf(x, 0.0f);
-    int64_t y0 = int64_t(y), x0 = int64_t(x);
-    if (y0 >= op.height - 1) {
-        y0 = op.height - 1;
+    int32_t const bottom = int32_t(op.height) - 1, right = int32_t(op.width) - 1, width = int32_t(op.width);
+    int32_t y0 = int32_t(y), x0 = int32_t(x);
+    if (y0 >= bottom) {
+        y0 = bottom;
         y = float(y0);
     }
-    if (x0 >= op.width - 1) {
-        x0 = op.width - 1;
+    if (x0 >= right) {
+        x0 = right;
         x = float(x0);
     }
-    int64_t const y1 = y0 + (y0 < op.height - 1), x1 = x0 + (x0 < op.width - 1);
+    int32_t const y1 = y0 + (y0 < bottom), x1 = x0 + (x0 < right);
     float const fy = y - float(y0), fx = x - float(x0);
-    sample.at[0] = y0 * op.width + x0;
-    sample.at[1] = y0 * op.width + x1;
-    sample.at[2] = y1 * op.width + x0;
-    sample.at[3] = y1 * op.width + x1;
+    sample.at[0] = y0 * width + x0;
+    sample.at[1] = y0 * width + x1;
+    sample.at[2] = y1 * width + x0;
+    sample.at[3] = y1 * width + x1;
     sample.weight[0] = (1.0f - fy) * (1.0f - fx);
     sample.weight[1] = (1.0f - fy) * fx;
     sample.weight[2] = fy * (1.0f - fx);

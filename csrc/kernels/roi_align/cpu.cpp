@@ -12,6 +12,9 @@ Error roi_align_check(RoiAlign const& op) {
     if (op.height < 1 || op.width < 1) {
         return "the input's height and width must be 1 at least";
     }
+    if (op.height > INT32_MAX / op.width) {
+        return "an image may have 2^31 - 1 elements at most";
+    }
     if (op.pooled_height < 1 || op.pooled_width < 1) {
         return "pooled_height and pooled_width must be 1 at least";
     }

@@ -23,7 +23,8 @@ __global__ void __launch_bounds__(kThreads) align_kernel(RoiAlign op, T const* i
 
     for (int64_t index = blockIdx.x; index < op.boxes; index += gridDim.x) {
         Box const box = box_of(op, rois + index * 5);
-        T const* from = input + (box.image < 0 ? 0 : box.image) * op.height * op.width * op.channels + channel + lane * V;
+        int64_t const image = box.image < 0 ? 0 : box.image;
+        T const* from = input + image * op.height * op.width * op.channels + channel + lane * V;
         for (int64_t first = int64_t(blockIdx.z) * kBins; first < bins; first += int64_t(gridDim.z) * kBins) {
             int const count = int(bins - first < kBins ? bins - first : kBins);
             for (int bin = warp; bin < count && active; bin += kThreads / kLanes) {
@@ -32,7 +33,8 @@ __global__ void __launch_bounds__(kThreads) align_kernel(RoiAlign op, T const* i
                 for (int i = 0; i < V; ++i) {
                     sums[i] = box.image < 0 ? quiet_nan() : 0.0f;
                 }
-                int64_t const row = (first + bin) / op.pooled_width, column = (first + bin) % op.pooled_width;
+                int64_t const row = quotient(first + bin, op.pooled_width);
+                int64_t const column = first + bin - row * op.pooled_width;
                 for_samples(op, box, row, column, [&](Sample const& sample) {
                     Pack<T, V> corners[4];
 #pragma unroll

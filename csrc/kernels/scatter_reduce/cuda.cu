@@ -62,7 +62,8 @@ template <class T>
 __global__ void finish_kernel(ScatterReduce op, int64_t step, T const* self, Workspace work, T* output) {
     int64_t const size = op.self_shape[op.dim];
     T2T_STRIDED(at, elements(op.self_shape, op.rank)) {
-        int64_t const first = at - at / step % size * step;
+        int64_t const line = quotient(at, step), place = line - quotient(line, size) * size;
+        int64_t const first = at - place * step;
         float const result = finished(op, to_float(self[at]), work.sums[at], work.hits[at] & INT32_MAX);
         output[at] = from_float<T>(work.hits[first] < 0 ? quiet_nan() : result);
     }

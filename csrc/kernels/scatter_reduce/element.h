@@ -52,8 +52,8 @@ T2T_HD Element element_of(ScatterReduce const& op, int64_t flat) {
     Element found{0, 0, 0};
     int64_t self_stride = 1, src_stride = 1;
     for (int32_t axis = op.rank - 1; axis >= 0; --axis) {
-        int64_t const place = flat % op.index_shape[axis];
-        flat /= op.index_shape[axis];
+        int64_t const rest = quotient(flat, op.index_shape[axis]), place = flat - rest * op.index_shape[axis];
+        flat = rest;
         if (axis == op.dim) {
             found.step = self_stride;
         } else {
