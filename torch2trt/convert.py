@@ -152,17 +152,17 @@ class Converted:
             InputError: they are not within those, or name what is not dynamic.
         """
         inputs = [self.network.get_input(index) for index in range(self.network.num_inputs)]
-        ranks = {held.name: len(held.shape) for held in inputs}
-        ranges = parse_profile(narrower or {}, self.graph.ranges, ranks)
+        shapes = {held.name: tuple(held.shape) for held in inputs}
+        ranges = parse_profile(narrower or {}, self.graph.ranges, shapes)
         profile = {}
         for held in inputs:
             axes = ranges.get(held.name)
             if axes:
-                shapes = [
+                limits = [
                     tuple(getattr(axes[axis], which) if axis in axes else size for axis, size in enumerate(held.shape))
                     for which in ("min", "opt", "max")
                 ]
-                profile[held.name] = (shapes[0], shapes[1], shapes[2])
+                profile[held.name] = (limits[0], limits[1], limits[2])
         return profile
 
     def serialize(

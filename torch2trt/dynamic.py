@@ -105,7 +105,7 @@ def parse_dynamic_shapes(
 
 
 def parse_profile(
-    profile: DynamicShapes, ranges: Mapping[str, Mapping[int, Range]], ranks: Mapping[str, int]
+    profile: DynamicShapes, ranges: Mapping[str, Mapping[int, Range]], shapes: Mapping[str, Sequence[int]]
 ) -> dict[str, dict[int, Range]]:
     """The ranges of one optimisation profile, within those of the conversion.
 
@@ -113,7 +113,7 @@ def parse_profile(
         profile: narrower ranges by input name and axis, written as ``dynamic_shapes`` is; what is left out has the
             range of the conversion, or that of another axis of the same name.
         ranges: the dynamic axes of the conversion.
-        ranks: of the inputs.
+        shapes: of the inputs in the network; a fixed size may be repeated as a range.
 
     Raises:
         InputError: an input or axis is not dynamic, or a range is malformed or not within that of the conversion.
@@ -125,10 +125,13 @@ def parse_profile(
             dynamic = ", ".join(other for other in ranges if ranges[other]) or "none"
             raise InputError(f"a profile names {name!r}; the inputs with dynamic axes are: {dynamic}")
         for axis, spec in axes.items():
-            place = _axis(name, axis, ranks[name])
+            place, limits = _axis(name, axis, len(shapes[name])), _range(name, spec, shared)
             if place not in ranges[name]:
-                raise InputError(f"a profile gives sizes to axis {axis} of input {name!r}, which is fixed")
-            whole, limits = ranges[name][place], _range(name, spec, shared)
+                size = shapes[name][place]
+                if {limits.min, limits.max} != {size}:
+                    raise InputError(f"a profile changes axis {axis} of input {name!r}, which is fixed at {size}")
+                continue
+            whole = ranges[name][place]
             if limits.min < whole.min or limits.max > whole.max:
                 raise InputError(f"input {name!r}, axis {axis}: {limits} of a profile is not within {whole}")
             result[name][place] = Range(limits.min, limits.opt, limits.max, whole.name)

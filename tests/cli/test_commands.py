@@ -131,6 +131,20 @@ def test_convert_to_torch2trts_own_file(folder):
     assert bundle.options.workspace == 64 * 2**20
 
 
+def test_convert_with_several_profiles(folder):
+    command = "torch2trt convert models.py -i image:[1:2:64,3,6,6] -o net.engine --json"
+    one = answer(run(command, folder))
+    two = answer(run(f"{command} --profile image:[1:1:4,3,6,6] --profile image:[8:32:64,3,6,6]", folder))
+    assert two["bytes"] > one["bytes"]
+    for profile, words in (
+        ("image:[1:1:65,3,6,6]", "not within"),
+        ("image:[4,3,6,7]", "fixed at 6"),
+        ("[1:2:4,3,6,6]", "names no input"),
+    ):
+        result = run(f"{command} --profile {profile}", folder)
+        assert result.status == 2 and words in result.out
+
+
 def test_convert_with_an_engine_cache(folder):
     command = f"torch2trt convert models.py {IMAGE} --engine-cache cache --json"
     contents = []

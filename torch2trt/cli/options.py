@@ -175,10 +175,35 @@ class CachedBuildOptions(BuildOptionsGroup):
         Path | None,
         typer.Option(metavar="FOLDER", help="Take the engine from there if it was built before, else keep it there."),
     ] = None
+    profile: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME:[SIZES]",
+            help="An optimisation profile, such as image:[1:1:8,3,224,224]; ';' between inputs, once for each profile.",
+        ),
+    ] = field(default_factory=list)
 
     def arguments(self) -> dict[str, Any]:
-        """Fields of :class:`torch2trt.engine.build.BuildOptions`, and ``engine_cache``."""
-        return {**super().arguments(), "engine_cache": self.engine_cache}
+        """Fields of :class:`torch2trt.engine.build.BuildOptions`, ``engine_cache`` and ``profiles``."""
+        profiles = [parse_profile(text) for text in self.profile] or None
+        return {**super().arguments(), "engine_cache": self.engine_cache, "profiles": profiles}
+
+
+def parse_profile(text: str) -> dict[str, dict[int, Any]]:
+    """The ranges of a profile, written as inputs are.
+
+    Raises:
+        InputError: it cannot be read, or an input has no name.
+    """
+    from ..inputspec import parse_input
+
+    specs = [parse_input(part) for part in text.split(";")]
+    if not all(spec.name for spec in specs):
+        raise InputError(f"the profile {text!r} names no input", hint="write name:[1:4:16,3,224,224]")
+    return {
+        spec.name: {axis: (size, size, size) if isinstance(size, int) else size for axis, size in enumerate(spec.sizes)}
+        for spec in specs
+    }
 
 
 def parse_bytes(text: str) -> int:
