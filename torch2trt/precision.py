@@ -5,7 +5,8 @@
 - products (convolution, linear, matmul, attention, recurrent) and embeddings compute in half;
 - functions that overflow or lose digits there (powers, exponentials, sums, means, norms by hand, cumulative sums) stay
   float32, and so does whatever module scope the caller lists;
-- everything else follows its inputs: half if all are half, float32 if one is.
+- everything else follows its inputs: half if all are half, float32 if one is. A cast of the module's to the dtype that
+  its tensors have anyway counts for nothing: list the scope to keep it float32.
 
 Handlers of softmax and of the normalisation layers take half in and out and compute in float32 inside.
 """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -92,3 +95,15 @@ def test_names_of_passes():
     assert "fold_batch_norm" in PASSES
     with pytest.raises(errors.InputError, match="no such pass: faster"):
         torch2trt.convert(lambda x: torch.exp(x), torch.ones(1), optimize=["faster"])
+
+
+def test_every_pass_is_documented_in_order():
+    text = (Path(__file__).parents[2] / "docs" / "rewrites.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(PASSES)
+
+
+def test_passes_run_in_their_order_and_none_when_switched_off():
+    x = torch.randn(2, 3)
+    chosen = torch2trt.convert(lambda x: x.contiguous() + x.exp(), x, optimize=["dead_nodes", "no_ops"])
+    assert list(chosen.graph.rewrites) == ["no_ops", "dead_nodes"] and chosen.graph.rewrites["no_ops"] == 1
+    assert torch2trt.convert(lambda x: x.contiguous() + 1, x, optimize=False).graph.rewrites == {}

@@ -1,0 +1,88 @@
+"""The CUDA kernels themselves, without a GPU: compiled for the host, a block's threads as threads.
+
+What a kernel computes is held against the CPU version through the plugins' harness.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+from tests.plugins import kernels
+from tests.plugins.draws import OPERATORS, draw
+from tests.plugins.test_plugins import Life, fields_of, harness, library  # noqa: F401
+from torch2trt.plugins import build as builder
+
+EMULATOR = kernels.FOLDER.parent / "tests/plugins/emulator"
+LAUNCH = re.compile(r"([\w:]+(?:<[\w, ]+>)?)<<<((?:[^>]|>(?!>>))*)>>>\(")
+SHARED = re.compile(r"extern __shared__ .*? (\w+)\[\];")
+
+
+def translated(text):
+    """CUDA's syntax that is not C++'s: launches, and shared memory of a size that is given at the launch."""
+    text = LAUNCH.sub(r"emulator::launch(\1, \2_AND_ARGUMENTS_", text)
+    text = re.sub(r", stream_AND_ARGUMENTS_\s*", ", ", text)
+    return SHARED.sub(r"unsigned char* \1 = emulator::shared();", text)
+
+
+@pytest.fixture(scope="session")
+def emulated(built, library):  # noqa: F811
+    """The plugins over the emulated kernels."""
+    if built.cuda:
+        pytest.skip("the kernels run on a GPU here")
+    folder = kernels.FOLDER / "kernels-emulated"
+    sources = folder / "csrc"
+    for path in builder.SOURCES.rglob("*"):
+        if path.suffix in (".cu", ".cuh", ".cpp", ".h"):
+            target = sources / path.relative_to(builder.SOURCES)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            text = translated(path.read_text())
+            if not target.exists() or target.read_text() != text:
+                target.write_text(text)
+    for op in builder.OPS:
+        (sources / "kernels" / op / "cuda_emulated.cpp").write_text('#include "cuda.cu"\n')
+    compiler = builder.Compiler(builder.find_toolchain(False), folder / "objects", sources)
+    flags = ["-std=c++20", "-w", f"-I{EMULATOR}", "-pthread"]
+    objects = compiler.objects([sources / "kernels" / op / "cuda_emulated.cpp" for op in builder.OPS], flags)
+    objects += compiler.objects([sources / "kernels" / op / "cpu.cpp" for op in builder.OPS])
+    headers = [f"-isystem{builder.find_tensorrt_headers()}", f"-isystem{builder.cuda_include()}"]
+    objects += compiler.objects(sorted((sources / "trt_plugins").glob("*.cpp")), headers)
+    return compiler.link(folder / builder.PLUGINS, objects, ["-pthread"])
+
+
+def check(harness, emulated, operators, folder, made, dtype):  # noqa: F811
+    tensors = made.to(dtype)
+    life = Life(harness, emulated, folder, made.name, fields_of(made), tensors)
+    assert life.end == "done", life.lines
+    expected = getattr(operators, made.name)(*made.arguments(tensors), **made.options)
+    scale = max(expected[expected.isfinite()].abs().max().item(), 1.0) if expected.isfinite().any() else 1.0
+    tolerance = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}[dtype] * scale
+    actual = life.result(expected)
+    torch.testing.assert_close(actual.float(), expected.float(), rtol=0, atol=tolerance, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_kernel(harness, emulated, operators, name, dtype, tmp_path):  # noqa: F811
+    made = [made for seed in range(6) if (made := draw(name, seed)).tensors[0].dim()]
+    for one in made:
+        check(harness, emulated, operators, tmp_path, one, dtype)
+
+
+@pytest.mark.parametrize("processors", [1, 132])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    ("channels", "maps", "groups", "offset_groups"), [(72, 200, 1, 1), (160, 136, 2, 1), (32, 40, 1, 4)]
+)
+def test_deform_conv2d_tiles(
+    harness, emulated, operators, channels, maps, groups, offset_groups, dtype, processors, tmp_path, monkeypatch  # noqa: F811
+):
+    monkeypatch.setenv("EMULATED_PROCESSORS", str(processors))
+    made = draw("deform_conv2d", 0)
+    weight = torch.randn(maps, channels // groups, 2, 3) / (channels // groups * 6) ** 0.5
+    offset, mask = torch.randn(2, 12 * offset_groups, 5, 6) * 2, torch.rand(2, 6 * offset_groups, 5, 6)
+    made.tensors = [torch.randn(2, channels, 6, 8), weight, offset, mask, torch.randn(maps)]
+    made.options = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1]}
+    check(harness, emulated, operators, tmp_path, made, dtype)
