@@ -11,7 +11,7 @@ import json
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -76,7 +76,7 @@ def convert_sample(op: Any, sample: Any) -> tuple[str, str, torch2trt.Converted 
     try:
         converted = torch2trt.convert(function, harness.clone(inputs))
         actual = converted.evaluate(*inputs)
-        _compare(op, sample, actual, expected)
+        _compare(op, sample, actual, expected, lambda: harness.call(function, _in_float32(inputs)))
     except (torch2trt.errors.InternalError, torch2trt.errors.EvaluationError) as error:
         return WRONG, _line(error), converted
     except torch2trt.errors.Torch2TRTError as error:
@@ -91,11 +91,17 @@ def _line(error: Exception) -> str:
     return f"{name}{error}".replace("\n", " ")[:300]
 
 
-def _compare(op: Any, sample: Any, actual: Any, expected: Any) -> None:
-    """Equal, or, of ops that may choose among equal elements, indices of the same elements."""
+def _compare(op: Any, sample: Any, actual: Any, expected: Any, precise: Callable[[], Any]) -> None:
+    """Equal, or, of ops that may choose among equal elements, indices of the same elements.
+
+    Half precision that eager computes in half precision throughout, as it samples grids on a CPU, may also be nearer to
+    ``precise``, the same in float32, than eager is.
+    """
     try:
         harness.assert_same(actual, expected, rtol=1e-4, atol=1e-5)
     except AssertionError:
+        if _is_nearer(actual, expected, precise):
+            return
         place = TIES.get(op.name)
         if place is None or sample.kwargs.get("stable"):
             raise
@@ -103,6 +109,27 @@ def _compare(op: Any, sample: Any, actual: Any, expected: Any) -> None:
         harness.assert_same(
             _elements(sample.input, actual, axis), _elements(sample.input, expected, axis), rtol=1e-4, atol=1e-5
         )
+
+
+_HALF = (torch.float16, torch.bfloat16)
+
+
+def _in_float32(inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    return tuple(value.float() if value.dtype in _HALF else value for value in inputs)
+
+
+def _is_nearer(actual: Any, expected: Any, precise: Callable[[], Any]) -> bool:
+    """Whether all results are half precision, and none is further from ``precise`` than eager's."""
+    found, wanted = (structure.flatten(results)[0] for results in (actual, expected))
+    if len(found) != len(wanted) or not all(value.dtype in _HALF for value in wanted):
+        return False
+    exact = structure.flatten(precise())[0]
+    return all(
+        left.shape == right.shape
+        and left.dtype == right.dtype
+        and bool((left.float() - truth).abs().max() <= (right.float() - truth).abs().max())
+        for left, right, truth in zip(found, wanted, exact, strict=True)
+    )
 
 
 def _elements(value: torch.Tensor, results: Any, axis: int) -> list[torch.Tensor]:

@@ -352,6 +352,12 @@ def test_evaluation_outside_of_the_range():
         converted.evaluate(torch.randn(65, 4))
 
 
+@pytest.mark.parametrize("shapes", [None, {"x": {0: (1, 2, 8)}}])
+def test_ranks_that_tensorrt_cannot_hold(shapes):
+    with pytest.raises(errors.ShapeError, match=r"rank 8 at most.*rank (9|12)(.|\n)*test_convert.py"):
+        torch2trt.convert(lambda x: x.repeat(*[1] * 7, 2, 3), torch.randn(2, 3), dynamic_shapes=shapes)
+
+
 def test_a_module_without_inputs():
     converted = torch2trt.convert(lambda: (torch.arange(3) * 2, torch.ones(2)), ())
     harness.assert_same(converted.evaluate(), (torch.tensor([0, 2, 4]), torch.ones(2)))

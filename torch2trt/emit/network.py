@@ -72,6 +72,9 @@ def add_layer_object(
     adder = getattr(context.network, f"add_{method}", None)
     if adder is None:
         raise LayerError(f"this version of TensorRT has no {method} layer", hint="install a newer TensorRT")
+    rank = max((len(dims) for dims in (*args, *attributes.values()) if isinstance(dims, tuple)), default=0)
+    if rank > MAX_RANK:
+        raise ShapeError(f"TensorRT holds tensors of rank {MAX_RANK} at most; {method} would need rank {rank}")
     try:
         layer = adder(*args)
     except (TypeError, ValueError) as error:
