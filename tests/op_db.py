@@ -133,15 +133,12 @@ def _is_nearer(actual: Any, expected: Any, precise: Callable[[], Any]) -> bool:
 
 
 def _elements(value: torch.Tensor, results: Any, axis: int) -> list[torch.Tensor]:
-    """The results, indices replaced by what lies there."""
-    found = []
-    for result in structure.flatten(results)[0]:
-        if result.dtype == torch.int64 and value.dim():
-            whole = result if result.dim() == value.dim() else result.unsqueeze(axis)
-            found.append(value.gather(axis, whole))
-        else:
-            found.append(result)
-    return found
+    """The results, the indices, which come last, replaced by what lies there."""
+    *values, index = structure.flatten(results)[0]
+    if not value.dim():
+        return [*values, index]
+    whole = index if index.dim() == value.dim() else index.unsqueeze(axis)
+    return [*values, value.gather(axis, whole)]
 
 
 def _time_out(*_: Any) -> None:
