@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from tests.plugins import kernels
+from torch2trt.plugins import build as builder
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +16,23 @@ def built():
 @pytest.fixture(scope="session")
 def operators():
     return kernels.operators()
+
+
+@pytest.fixture(scope="session")
+def library(built):
+    if built.plugins is None:
+        pytest.skip("; ".join(note for note in built.notes if "plugins" in note))
+    return built.plugins
+
+
+@pytest.fixture(scope="session")
+def harness(built, library):
+    """The compiled harness; for CUDA if the kernels are."""
+    source = kernels.FOLDER.parent / "tests/plugins/harness.cpp"
+    target = library.parent / "harness"
+    flags = ["-std=c++17", "-O1", f"-I{builder.find_tensorrt_headers()}", f"-I{builder.cuda_include()}"]
+    tools = builder.find_toolchain(built.cuda)
+    command = [tools.nvcc, "-x", "cu", "-DT2T_CUDA"] if tools.nvcc else [tools.cxx, "-Wall", "-Wextra"]
+    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+        subprocess.run([*command, *flags, str(source), "-o", str(target), "-ldl"], check=True)
+    return target

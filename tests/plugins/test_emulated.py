@@ -12,23 +12,22 @@ import torch
 
 from tests.plugins import kernels
 from tests.plugins.draws import OPERATORS, draw
-from tests.plugins.test_plugins import Life, fields_of, harness, library  # noqa: F401
+from tests.plugins.life import Life, fields_of
 from torch2trt.plugins import build as builder
 
 EMULATOR = kernels.FOLDER.parent / "tests/plugins/emulator"
-LAUNCH = re.compile(r"([\w:]+(?:<[\w, ]+>)?)<<<((?:[^>]|>(?!>>))*)>>>\(")
+LAUNCH = re.compile(r"([\w:]+(?:<[\w, ]+>)?)<<<(.*?), stream>>>\(\s*", re.DOTALL)
 SHARED = re.compile(r"extern __shared__ .*? (\w+)\[\];")
 
 
 def translated(text):
     """CUDA's syntax that is not C++'s: launches, and shared memory of a size that is given at the launch."""
-    text = LAUNCH.sub(r"emulator::launch(\1, \2_AND_ARGUMENTS_", text)
-    text = re.sub(r", stream_AND_ARGUMENTS_\s*", ", ", text)
+    text = LAUNCH.sub(r"emulator::launch(\1, \2, ", text)
     return SHARED.sub(r"unsigned char* \1 = emulator::shared();", text)
 
 
 @pytest.fixture(scope="session")
-def emulated(built, library):  # noqa: F811
+def emulated(built, library):
     """The plugins over the emulated kernels."""
     if built.cuda:
         pytest.skip("the kernels run on a GPU here")
@@ -44,7 +43,7 @@ def emulated(built, library):  # noqa: F811
     for op in builder.OPS:
         (sources / "kernels" / op / "cuda_emulated.cpp").write_text('#include "cuda.cu"\n')
     compiler = builder.Compiler(builder.find_toolchain(False), folder / "objects", sources)
-    flags = ["-std=c++20", "-w", f"-I{EMULATOR}", "-pthread"]
+    flags = ["-std=c++20", "-w", f"-I{EMULATOR}", f"-I{sources}", "-pthread"]
     objects = compiler.objects([sources / "kernels" / op / "cuda_emulated.cpp" for op in builder.OPS], flags)
     objects += compiler.objects([sources / "kernels" / op / "cpu.cpp" for op in builder.OPS])
     headers = [f"-isystem{builder.find_tensorrt_headers()}", f"-isystem{builder.cuda_include()}"]
@@ -52,7 +51,7 @@ def emulated(built, library):  # noqa: F811
     return compiler.link(folder / builder.PLUGINS, objects, ["-pthread"])
 
 
-def check(harness, emulated, operators, folder, made, dtype):  # noqa: F811
+def check(harness, emulated, operators, folder, made, dtype):
     tensors = made.to(dtype)
     life = Life(harness, emulated, folder, made.name, fields_of(made), tensors)
     assert life.end == "done", life.lines
@@ -65,7 +64,7 @@ def check(harness, emulated, operators, folder, made, dtype):  # noqa: F811
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
 @pytest.mark.parametrize("name", OPERATORS)
-def test_kernel(harness, emulated, operators, name, dtype, tmp_path):  # noqa: F811
+def test_kernel(harness, emulated, operators, name, dtype, tmp_path):
     made = [made for seed in range(6) if (made := draw(name, seed)).tensors[0].dim()]
     for one in made:
         check(harness, emulated, operators, tmp_path, one, dtype)
@@ -77,7 +76,17 @@ def test_kernel(harness, emulated, operators, name, dtype, tmp_path):  # noqa: F
     ("channels", "maps", "groups", "offset_groups"), [(72, 200, 1, 1), (160, 136, 2, 1), (32, 40, 1, 4)]
 )
 def test_deform_conv2d_tiles(
-    harness, emulated, operators, channels, maps, groups, offset_groups, dtype, processors, tmp_path, monkeypatch  # noqa: F811
+    harness,
+    emulated,
+    operators,
+    channels,
+    maps,
+    groups,
+    offset_groups,
+    dtype,
+    processors,
+    tmp_path,
+    monkeypatch,
 ):
     monkeypatch.setenv("EMULATED_PROCESSORS", str(processors))
     made = draw("deform_conv2d", 0)

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "../../../csrc/kernels/common/number.h"
+#include "kernels/common/number.h"
 #include "cuda_runtime.h"
 
 struct __half {
