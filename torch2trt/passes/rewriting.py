@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -58,10 +59,17 @@ class Rewriter:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.uses = use_counts(plan)
-        self._makers = {value: node for node in plan.nodes for value in node.outputs}
         self._replaced: dict[Value, Operand] = {}
         self._nodes: dict[Node, list[Node]] = {}
+
+    @functools.cached_property
+    def uses(self) -> dict[Value, int]:
+        """How often each value is read, before the pass."""
+        return use_counts(self.plan)
+
+    @functools.cached_property
+    def _makers(self) -> dict[Value, Node]:
+        return {value: node for node in self.plan.nodes for value in node.outputs}
 
     def known(self, operand: Operand) -> Any:
         """The operand with known values in place of graph values."""
