@@ -67,3 +67,28 @@ def test_objects_are_stored_in_files(known):
     assert (restored == nesting) is known
     _, cache = structure.unflatten([torch.zeros(1), torch.zeros(2)], restored)
     assert cache.layers[0].keys.shape == (2,) and cache.layers[0].full is False
+
+
+def test_sizes_among_the_results_are_the_ints_that_eager_gives():
+    def sized(x):
+        rows, columns = x.shape
+        return {"sum": x.sum(1), "rows": rows, "half": (columns + 1) // 2, "tensor": torch.tensor(rows) + x[0].argmax()}
+
+    x = torch.randn(4, 5)
+    actual = torch2trt.convert(sized, x).evaluate(x)
+    harness.assert_same(actual, sized(x))
+    assert type(actual["rows"]) is int and actual["half"] == 3
+    with torch2trt.torch_network():
+        _, graph = torch2trt.torch2trt(sized, x)
+    assert torch2trt.debug_call_graph(graph, x)["rows"] == 4
+
+
+def test_a_size_alone_stays_a_tensor():
+    assert int(torch2trt.convert(lambda x: x.shape[1], torch.randn(4, 5)).evaluate(torch.randn(4, 5))) == 5
+
+
+def test_a_size_that_changes_stays_a_tensor():
+    converted = torch2trt.convert(
+        lambda x: (x + 1, x.shape[0]), torch.randn(4, 5), dynamic_shapes={"x": {0: (1, 4, 8)}}
+    )
+    assert int(converted.evaluate(torch.randn(7, 5))[1]) == 7

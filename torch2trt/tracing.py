@@ -18,6 +18,7 @@ from .dynamic import Alternatives
 from .errors import InputError, ShapeError, TraceError
 from .graph import Graph
 from .passes.dynamic import check_same, mark_dynamic
+from .passes.numbers import return_numbers
 from .reading import GraphReader
 from .structure import Structure, flatten, leaf_names, unflatten
 
@@ -190,7 +191,9 @@ def trace_graph(
         )
     traced, graph = _trace_once(flat, leaves, names)
     graph.argument_names = argument_names(module, args, kwargs)
-    if alternatives is not None:
+    if alternatives is None:
+        return_numbers(graph)
+    else:
         mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
         if alternatives.odd is not None:
             _check_odd_sizes(flat, graph, alternatives.odd, names)
