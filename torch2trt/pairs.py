@@ -53,9 +53,13 @@ def is_complex(value: Any) -> bool:
 
 
 def involves_complex(args: Sequence[Any]) -> bool:
-    """Whether a complex tensor is among a node's arguments, or in a list of tensors among them."""
+    """Whether a complex tensor or number is among a node's arguments, or a tensor in a list among them."""
     for value in args:
-        if is_complex(value) or (isinstance(value, list) and any(is_complex(item) for item in value)):
+        if (
+            is_complex(value)
+            or isinstance(value, complex)
+            or (isinstance(value, list) and any(is_complex(item) for item in value))
+        ):
             return True
     return False
 

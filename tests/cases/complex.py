@@ -31,7 +31,38 @@ def _spectral_layer(x):
     return fft.irfft2(torch.einsum("bixy,ioxy->boxy", low, _MIXER), s=(6, 4))
 
 
+def _kept_frequencies(x):
+    """A layer of a Fourier neural operator that writes into zeros."""
+    found = fft.rfft(x)
+    kept = torch.zeros(x.shape[0], 5, dtype=torch.complex64)
+    kept[:, :3] = found[:, :3] * 2
+    found[:, 2:] = 0
+    return fft.irfft(kept, n=8), fft.irfft(found, n=8)
+
+
+def _written(x):
+    """Real and complex values put into complex ones."""
+    x, y = x.clone(), x * 2j
+    x[torch.tensor([0, 2])] = y[:2]
+    y[1] = 3
+    filled = torch.cumsum(y.index_add(0, torch.tensor([1]), x[:1]), 1)
+    return x, y, filled, x.index_put((torch.tensor([1]), torch.tensor([1])), torch.tensor(2.5 + 0j), accumulate=True)
+
+
 CASES = [
+    Case("kept-frequencies", _kept_frequencies, rand(3, 8), atol=2e-5),
+    Case("from-real", lambda x: (torch.exp(1j * x), x + 0j, x.to(torch.complex64) * 2, x.half().cfloat()), rand(3, 4)),
+    Case("from-real-last", lambda x, y: ((x.type_as(y * 1j)) * 2).abs(), (rand(3, 4), rand(3, 4))),
+    _case("written", _written, (3, 4)),
+    _case("powers", lambda x: (x**2, x**-3, x.pow(1), x.log()), (3, 4), rtol=1e-4),
+    _case("norms", lambda x: (torch.linalg.vector_norm(x), x.norm(dim=1), torch.linalg.vector_norm(x, 1, 0)), (3, 4)),
+    _case("compared", lambda x: (x == x.real, x == x.clone(), x != x.real.round(), x == 1j), (3, 4)),
+    Case(
+        "special",
+        lambda x: [test(torch.view_as_complex(x)) for test in (torch.isnan, torch.isinf, torch.isfinite)],
+        torch.tensor([[1.0, float("nan")], [float("inf"), 0], [2, 3], [0, float("-inf")]]),
+    ),
+    _case("bmm-turned", lambda x: torch.bmm(x[None], x.mT[None]).real, (3, 4)),
     Case("rotary", _rotary, rand(2, 3, 5, 8)),
     Case("spectral-layer", _spectral_layer, rand(2, 3, 6, 4), atol=2e-5),
     Case("fnet", lambda x: fft.fft(fft.fft(x, dim=-1), dim=-2).real, rand(2, 5, 6), atol=2e-5),

@@ -8,6 +8,7 @@ import torch
 
 from .. import emit, torch_compat
 from ..emit import Tensor
+from ..emit.complex import parts
 from ..errors import UnsupportedArgumentError
 from ..registry import op
 
@@ -18,7 +19,12 @@ def aten_to(self: Tensor, dtype: torch.dtype | int | None = None, copy: bool = F
     """``to.dtype(Tensor self, ScalarType dtype, ...) -> Tensor``; devices and memory formats mean nothing here."""
     if dtype is None:
         return self
-    return emit.convert(self, torch_compat.dtype_of_code(dtype) if isinstance(dtype, int) else dtype)
+    return _cast(self, torch_compat.dtype_of_code(dtype) if isinstance(dtype, int) else dtype)
+
+
+def _cast(value: Tensor, dtype: torch.dtype) -> Any:
+    """``value`` in ``dtype``; as complex64 with zeros for imaginary parts."""
+    return parts(emit.convert(value, torch.float32)) if dtype == torch.complex64 else emit.convert(value, dtype)
 
 
 @op("aten::detach", "aten::alias", "aten::clone", "aten::contiguous", "aten::positive")
@@ -32,13 +38,13 @@ def aten_identity(self: Tensor, copy: bool = False) -> Any:
 @op("aten::to.other")
 def aten_to_other(self: Tensor, other: Tensor, copy: bool = False) -> Any:
     """``to.other(Tensor self, Tensor other, ...) -> Tensor``: in the dtype of ``other``."""
-    return emit.convert(self, emit.traced_dtype() or emit.dtype_of(other))
+    return _cast(self, emit.traced_dtype() or emit.dtype_of(other))
 
 
 @op("aten::type_as")
 def aten_type_as(self: Tensor, other: Tensor) -> Any:
     """``type_as(Tensor self, Tensor other) -> Tensor``."""
-    return emit.convert(self, emit.traced_dtype() or emit.dtype_of(other))
+    return _cast(self, emit.traced_dtype() or emit.dtype_of(other))
 
 
 def _autocast_dtype(cuda_enabled: bool, cpu_enabled: bool, cuda_dtype: Any, cpu_dtype: Any) -> torch.dtype | None:

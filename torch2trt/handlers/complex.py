@@ -15,17 +15,17 @@ from ..pairs import Complex, RealHandler, complex_op, is_complex
 from ..registry import op
 
 _LINEAR = (
-    "alias_copy as_strided atleast_1d atleast_2d atleast_3d broadcast_to cat chunk clone "
-    "constant_pad_nd contiguous detach diag diag_embed diagonal expand expand_as fft_fftshift fft_ifftshift flatten "
-    "flip gather hstack index index_select mT masked_fill mean movedim narrow numpy_T pad permute ravel "
-    "repeat repeat_interleave reshape reshape_as roll rot90 select slice slice_scatter select_scatter split "
-    "split_with_sizes squeeze stack sum t take_along_dim tensor_split tile transpose tril triu "
-    "unbind unflatten unfold unsqueeze view view_as vstack where zeros_like trace"
+    "alias_copy as_strided atleast_1d atleast_2d atleast_3d broadcast_to cat chunk clone constant_pad_nd contiguous "
+    "cumsum detach diag diag_embed diagonal expand expand_as fft_fftshift fft_ifftshift fill flatten flip gather "
+    "hstack index index_add index_copy index_put index_select mT masked_fill mean movedim narrow numpy_T pad permute "
+    "ravel repeat repeat_interleave reshape reshape_as roll rot90 select select_scatter slice slice_scatter split "
+    "split_with_sizes squeeze stack sum t take_along_dim tensor_split tile trace transpose tril triu unbind unflatten "
+    "unfold unsqueeze view view_as vstack where zeros_like"
 )
 """Ops that are done on the real and the imaginary part alike."""
 
-_NUMBERS = frozenset({"value", "fill_value", "other"})
-"""Arguments of these that are numbers of the tensor's kind: their imaginary part is another."""
+_NUMBERS = frozenset({"value", "values", "fill_value", "other", "src", "source"})
+"""Arguments of these that may be real where the tensor is complex: their imaginary part is zero."""
 
 
 def _by_parts(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
@@ -57,7 +57,7 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, (int, float)) or emit.is_float(value)
 
 
-complex_op(*(f"aten::{name}" for name in _LINEAR.split()))(_by_parts)
+complex_op(*(f"aten::{name}" for name in _LINEAR.split()), "torch2trt::rearrange")(_by_parts)
 
 
 def _two(function: Callable[[Any, Any], Any]) -> Callable[[Node, Sequence[Any], RealHandler], Any]:
@@ -115,17 +115,70 @@ def _exp(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     return Complex(*(emit.elementwise("PROD", size, emit.unary(name, value.imag)) for name in ("COS", "SIN")))
 
 
+@complex_op("aten::log")
+def _log(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
+    """``log(z) = log(abs(z)) + i angle(z)``."""
+    return Complex(emit.unary("LOG", pairs.magnitude(args[0])), pairs.phase(args[0]))
+
+
+_LARGEST_POWER = 16
+"""Higher powers of complex numbers are refused: they take as many products, and lose as many digits."""
+
+
+@complex_op("aten::pow")
+def _pow(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
+    """A whole power, as products."""
+    value, exponent = args[0], args[1]
+    if not isinstance(exponent, (int, float)) or exponent != int(exponent) or not 1 <= abs(exponent) <= _LARGEST_POWER:
+        raise UnsupportedArgumentError(
+            f"the power {exponent!r} of complex values", hint=f"use whole powers up to {_LARGEST_POWER}"
+        )
+    result = pairs.parts(value)
+    for _step in range(int(abs(exponent)) - 1):
+        result = pairs.multiply_complex(result, value)
+    return result if exponent > 0 else pairs.divide_complex(torch.ones(()), result)
+
+
+@complex_op("aten::linalg_vector_norm", "aten::norm")
+def _norm(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
+    """The norm of the magnitudes."""
+    return real_handler(node, [pairs.magnitude(args[0]), *args[1:]])[0]
+
+
+def _register_test(name: str, operation: str) -> None:
+    """A question about both parts, whose answers are joined."""
+
+    def handler(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
+        both = [pairs.parts(value) if is_complex(value) or _is_number(value) else value for value in args]
+        answers = [
+            real_handler(node, [getattr(value, part) if isinstance(value, Complex) else value for value in both])[0]
+            for part in ("real", "imag")
+        ]
+        return emit.elementwise(operation, *answers)
+
+    complex_op(f"aten::{name}")(handler)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, complex) or _is_real(value)
+
+
+for _name, _operation in {"eq": "AND", "ne": "OR", "isfinite": "AND", "isnan": "OR", "isinf": "OR"}.items():
+    _register_test(_name, _operation)
+
+
 @complex_op("aten::reciprocal")
 def _reciprocal(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     return pairs.divide_complex(torch.ones(()), args[0])
 
 
-@complex_op("aten::to")
+@complex_op("aten::to", "aten::type_as")
 def _to(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """A cast to a complex dtype keeps the value; one to a real dtype is refused, since it drops the imaginary part."""
-    dtypes = [value for value in args[1:] if isinstance(value, torch.dtype)]
-    if any(dtype != torch.complex64 for dtype in dtypes):
-        raise UnsupportedArgumentError(f"a cast of complex values to {dtypes}", hint="use .real, or view_as_real")
+    dtypes = {value for value in args[1:] if isinstance(value, torch.dtype)} | {node.outputs[0].dtype} - {None}
+    if dtypes - {torch.complex64}:
+        names = ", ".join(sorted(map(str, dtypes)))
+        raise UnsupportedArgumentError(f"a cast of complex values to {names}", hint="use .real, or view_as_real")
     return pairs.parts(args[0])
 
 
