@@ -30,7 +30,8 @@ struct CorrelationOp {
 
     static bool shape(Settings const& settings, nvinfer1::DimsExprs const* in, nvinfer1::DimsExprs& out,
                       Expressions const& sizes) {
-        int64_t const reach = 2 * int64_t(settings.padding) - int64_t(settings.dilation) * (settings.kernel_size - 1) - 1;
+        int64_t const window = int64_t(settings.dilation) * (int64_t(settings.kernel_size) - 1) + 1;
+        int64_t const reach = 2 * int64_t(settings.padding) - window;
         auto const size = [&](int32_t axis) {
             Size const steps =
                 sizes.quotient(sizes.sum(in[0].d[axis], sizes.constant(reach)), sizes.constant(settings.stride));

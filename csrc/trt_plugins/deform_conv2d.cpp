@@ -8,7 +8,7 @@ namespace {
 
 struct DeformConv2dOp {
     static constexpr char kName[] = "DeformConv2d";
-    // input, weight, offset, then mask and bias where there are any: the fifth is the bias, the fourth whichever is there
+    // input, weight, offset, then mask and bias where there are any: the fourth may be either
     static constexpr char kKinds[] = "NNNNN";
     static constexpr int32_t kRanks[] = {4, 4, 4, 0, 1};
 

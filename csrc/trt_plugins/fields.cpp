@@ -15,7 +15,8 @@ constexpr int32_t kVersion = kAbi;
 
 std::string wrong(PluginField const& field, PluginFieldType type, int32_t length) {
     if (field.type != type) {
-        return std::string("field ") + field.name + (type == PluginFieldType::kINT32 ? " must be int32" : " must be float32");
+        bool const whole = type == PluginFieldType::kINT32;
+        return std::string("field ") + field.name + (whole ? " must be int32" : " must be float32");
     }
     if (field.length != length || field.data == nullptr) {
         return std::string("field ") + field.name + " must hold " + std::to_string(length) + " numbers, got " +
