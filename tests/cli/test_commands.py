@@ -162,6 +162,14 @@ def test_quiet_and_verbose(folder):
     assert len(quiet.out.splitlines()) == 1 and "aten::relu" in loud.out
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_engines_without_a_gpu(folder):
+    assert run(f"torch2trt convert models.py {IMAGE} -o net.engine", folder).status == 0
+    for command in ("inspect", "run"):
+        result = run(f"torch2trt {command} net.engine", folder)
+        assert result.status == 3 and "net.engine holds an engine" in result.err and "give the model" in result.err
+
+
 # verify
 
 

@@ -43,6 +43,14 @@ def load_engine(path: Path, **options: Any) -> Engine:
         InputError: there is no such file.
         EngineError: there is no GPU, or the file is damaged or does not fit.
     """
+    import torch
+
     from ..engine.run import Engine
 
-    return Engine.load(path, **options) if is_bundle(path) else Engine.import_plan(path, **options)
+    ours = is_bundle(path)
+    if not torch.cuda.is_available():
+        raise EngineError(
+            f"{path} holds an engine, which needs an NVIDIA GPU, and torch sees none",
+            hint="give the model instead: without a GPU its network is evaluated on the CPU",
+        )
+    return Engine.load(path, **options) if ours else Engine.import_plan(path, **options)
