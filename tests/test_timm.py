@@ -71,11 +71,13 @@ OTHERS = (
     "mobilevit_xxs",
     "mvitv2_tiny",
     "naflexvit_base_patch16_parfac_gap",
+    "nasnetalarge",
     "nest_tiny",
     "nextvit_small",
     "test_nfnet",
     "pit_ti_224",
     "pvt_v2_b0",
+    "qwen3_vit_88m",
     "rdnet_tiny",
     "regnetx_002",
     "repghostnet_050",
@@ -114,6 +116,8 @@ OTHERS = (
 """The smallest model of each other family; those of more than 500 MB of weights are left out."""
 
 _SIZES = {
+    "nasnetalarge": 96,
+    "qwen3_vit_88m": 224,
     "csatv2": 256,
     "inception_resnet_v2": 128,
     "inception_v3": 128,
