@@ -20,9 +20,11 @@ def test_equal_layers_are_added_once():
 
 
 def test_other_attributes_make_other_layers():
-    converted = torch2trt.convert(lambda x: x.clamp(0, 1) + x.clamp(0, 2) + x.sum(1, True) + x.sum(0, True), X)
-    expected = X.clamp(0, 1) + X.clamp(0, 2) + X.sum(1, True) + X.sum(0, True)
-    torch.testing.assert_close(converted.evaluate(X), expected)
+    def function(x):
+        y = x.softmax(0) + x.softmax(1)
+        return y + x.sum(1, True) + x.sum(0, True) + x.reshape(4, 2).sum() + x.reshape(8).exp().sum()
+
+    torch.testing.assert_close(torch2trt.convert(function, X).evaluate(X), function(X))
 
 
 def test_two_outputs_that_are_computed_alike_are_two():

@@ -30,8 +30,13 @@ CHAINS = {
     "cuts across unevenly": (lambda x: x.view(8, 15).transpose(0, 1).reshape(12, 10).t() + 1, 2, 2),
     "one": (lambda x: x.transpose(1, 2) + 1, 0, 1),
     "read between": (lambda x: (x.transpose(1, 2) + 1, x.transpose(1, 2).reshape(2, 60)), 1, 2),
+    "read by others too": (lambda x: _read_twice(x.transpose(1, 2)), 0, 2),
     "output": (lambda x: x.transpose(1, 2).transpose(1, 2), 1, 0),
 }
+
+
+def _read_twice(y):
+    return y + 1, y.reshape(2, 60) + 1
 
 
 @pytest.mark.parametrize("function, count, layers", CHAINS.values(), ids=CHAINS.keys())
@@ -86,9 +91,9 @@ def test_every_arrangement_of_small_tensors():
     """Each is what PyTorch makes of the same reshapes and permutations."""
     shapes = [(2, 3, 4), (6, 4), (2, 12), (3, 8), (1, 24), (4, 1, 6), (24,), (2, 2, 6)]
     tried = 0
-    for first, second in itertools.product(shapes, shapes):
+    for base, first, second in itertools.product([(2, 3, 4), (6, 4), (24,)], shapes, shapes):
         for order in itertools.permutations(range(len(first))):
-            x = torch.arange(24.0).view(shapes[0])
+            x = torch.arange(24.0).view(base)
             arrangement = Arrangement(x.shape)
             try:
                 arrangement.reshape(first)
@@ -108,7 +113,7 @@ def test_every_arrangement_of_small_tensors():
                     x = x.reshape(arguments[0]) if op == "reshape" else x.permute(arguments[0])
             assert torch.equal(x, expected)
             tried += 1
-    assert tried > 50
+    assert tried > 150
 
 
 class Projected(nn.Module):
