@@ -134,6 +134,15 @@ def test_progress_without_a_package(monkeypatch):
         progress.display(True)
 
 
+@pytest.fixture
+def interrupts():
+    """Python's own handler: a shell's background jobs start with interrupts ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_interrupt_stops_the_build_and_leaves_the_network_usable(monkeypatch):
     made = networks.deep(40)
     shown = Recorded()
