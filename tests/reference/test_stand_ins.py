@@ -62,7 +62,7 @@ def test_a_plugin_calls_its_function(registered: None, kind: str, plugin: Any) -
 def test_a_plugin_without_a_function(registered: None) -> None:
     register_plugin("ScaledAdd", "1")(lambda call, *inputs: inputs[0])
     with pytest.raises(
-        EvaluationError, match=r"no Python function for plugin 'ScaledAdd' version '2' \(registered: ScaledAdd 1\)"
+        EvaluationError, match=r"no Python function for plugin 'ScaledAdd' version '2' \(registered: .*ScaledAdd 1"
     ):
         LAYERS["PLUGIN_V3"](plugin_context("PLUGIN_V3", V3))
 

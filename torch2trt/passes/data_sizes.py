@@ -146,9 +146,7 @@ def _numbers(node: Node) -> list[Operand]:
     """The arguments that are sizes, bounds or counts: integers, lists of them, and the ends of a range."""
     if node.schema is None:
         return []
-    kinds = {"int", "List[int]", "Optional[int]", "Optional[List[int]]"} | (
-        {"number"} if node.kind in _SPANS else set()
-    )
+    kinds = _SIZES | {"number"} if node.kind in _SPANS else _SIZES
     arguments = zip(node.schema.arguments, node.args, strict=False)
     return [operand for argument, operand in arguments if argument.type in kinds]
 
