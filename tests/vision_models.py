@@ -38,9 +38,14 @@ def load(name: str) -> tuple[nn.Module, tuple[Any, ...]]:
     for parameter in model.parameters():
         if not parameter.any():  # a head of zeros would make every result right
             nn.init.normal_(parameter, std=0.02)
+    for path, module in model.named_modules():
+        if path.endswith("bn3"):  # weak residual branches, lest rounding errors grow from block to block
+            nn.init.constant_(module.weight, 0.2)
     inputs = _inputs(name, kind)
     if kind == "detection":
         spread(model, inputs)
+    else:
+        normalize(model, inputs)
     return model, inputs
 
 
@@ -78,12 +83,23 @@ def _inputs(name: str, kind: str) -> tuple[Any, ...]:
     return (torch.randn(1, 3, size, size),)
 
 
+def normalize(model: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """Give batch norms the statistics of what they get; new ones let most networks give the same for every image."""
+    hooks = [
+        module.register_forward_pre_hook(_take_statistics)
+        for module in model.modules()
+        if isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d))
+    ]
+    with torch.no_grad():
+        model(*inputs)
+    for hook in hooks:
+        hook.remove()
+
+
 def spread(model: nn.Module, inputs: tuple[Any, ...]) -> None:
     """Give batch norms the statistics of what they get, and a detector's heads outputs that differ from box to box."""
     hooks = []
     for name, module in model.named_modules():
-        if name.endswith("bn3"):  # weak residual branches, lest rounding errors grow from block to block
-            nn.init.constant_(module.weight, 0.2)
         if isinstance(module, nn.BatchNorm2d):
             hooks.append(module.register_forward_pre_hook(_take_statistics))
         head = next((spec for part, spec in _HEADS.items() if part in name), None)
@@ -96,10 +112,11 @@ def spread(model: nn.Module, inputs: tuple[Any, ...]) -> None:
         hook.remove()
 
 
-def _take_statistics(module: nn.BatchNorm2d, args: tuple[torch.Tensor, ...]) -> None:
+def _take_statistics(module: nn.BatchNorm2d | nn.BatchNorm3d, args: tuple[torch.Tensor, ...]) -> None:
     (value,) = args
-    module.running_mean = value.mean((0, 2, 3))
-    module.running_var = value.var((0, 2, 3), correction=0) + 1e-3
+    axes = [axis for axis in range(value.dim()) if axis != 1]
+    module.running_mean = value.mean(axes)
+    module.running_var = value.var(axes, correction=0) + 1e-3
 
 
 def _spread_outputs(deviation: float, mean: float) -> Any:
