@@ -1,0 +1,64 @@
+"""Whole models as engines on a GPU against eager PyTorch in float32, in float32 and with their maths in float16."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+
+import torch2trt
+from tests import transformer_models, vision_models
+from tests.test_torchvision import FAMILIES
+from torch2trt import structure
+
+pytestmark = pytest.mark.gpu
+
+VISION = tuple(name for name in FAMILIES if vision_models.kind_of(name) in ("classification", "segmentation", "video"))
+LANGUAGE = ("bert", "gpt2", "llama", "t5", "deberta-v2", "mixtral", "whisper-encoder", "wav2vec2", "swin", "clip")
+
+# Relative to the greatest value of an output. TensorRT for RTX 1.4 multiplies float32 in TF32, which has the mantissa
+# of float16; the models are deep, and their weights random.
+TOLERANCES = {"float32": 1e-2, "float16": 2e-2}
+
+
+def worst_error(actual: Any, expected: Any) -> float:
+    """The largest over the outputs, which must be nested alike."""
+    found, nesting = structure.flatten(actual)
+    wanted, expected_nesting = structure.flatten(expected)
+    assert nesting == expected_nesting
+    errors = []
+    for left, right in zip(found, wanted, strict=True):
+        assert (left.shape, left.dtype) == (right.shape, right.dtype)
+        errors.append(float((left.cpu() - right).abs().max() / right.abs().max()))
+    return max(errors)
+
+
+def check(model: torch.nn.Module, inputs: Any, precision: str, **options: Any) -> None:
+    args, kwargs = torch2trt.tracing.normalize_inputs(inputs)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python branches on sizes
+        expected = model(*args, **kwargs)
+        engine = torch2trt.build_engine(model, inputs, precision=precision, auto_device=True, **options)
+        with engine:
+            error = worst_error(engine(*args, **kwargs), expected)
+    print(f"relative error {error:.1e}")
+    assert error <= TOLERANCES[precision]
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+@pytest.mark.parametrize("name", VISION)
+def test_vision(name: str, precision: str) -> None:
+    model, inputs = vision_models.load(name)
+    check(model, inputs, precision)
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+@pytest.mark.parametrize("name", LANGUAGE)
+def test_transformers(name: str, precision: str) -> None:
+    pytest.importorskip("transformers")
+    row = transformer_models.ROWS[name]
+    inputs = {**row.make(*row.sizes), **row.call}
+    shapes = transformer_models.dynamic_shapes(row)
+    check(transformer_models.load(row), inputs, precision, dynamic_shapes=shapes)
