@@ -10,7 +10,7 @@ from typing import Any
 Results = dict[str, dict[str, dict[str, Any]]]
 """What was measured, by model and precision, and by road; a road that failed has an ``error`` alone."""
 
-COLOURS = ("#9aa0a6", "#c58af9", "#8430ce", "#fbbc04", "#f29900", "#4285f4", "#188038")
+COLOURS = ("#9aa0a6", "#c58af9", "#8430ce", "#fbbc04", "#f29900", "#4285f4", "#188038", "#81c995")
 
 
 def value_of(row: dict[str, Any], key: str) -> float | None:

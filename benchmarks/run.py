@@ -7,6 +7,9 @@ engine, and the peak of host and GPU memory above the loaded model are kept besi
 
 Without a GPU, or with ``--cpu``, nothing is timed but the stages: trace, conversion and build ahead of time.
 
+``--jobs`` makes that many ready at once, which saves time where there are many processors, and makes the stages longer
+than they are alone. Latency is measured one after the other all the same, when all of them are ready.
+
 ``--json``, ``--markdown`` and ``--chart`` name the files to write; ``--roads`` and ``--dtypes`` choose.
 """
 
@@ -18,12 +21,14 @@ import datetime
 import json
 import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +42,8 @@ from benchmarks.models import ALL, MODELS  # noqa: E402
 from benchmarks.roads import ROADS, available, first, to_dtype  # noqa: E402
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+Task = tuple[str, str, str]  # model, precision, road
+READY = "ready to be timed"
 TOLERANCES = {"float16": 5e-2, "bfloat16": 2e-1, "float32": 1e-2}
 """The largest error, by the largest output, with which a time counts; float32 multiplies in TF32."""
 
@@ -85,7 +92,7 @@ class GpuPeak:
 
 
 def measure(name: str, road: str, dtype: str, runs: int) -> dict[str, Any]:
-    """One model by one road, in this process."""
+    """One model by one road, in this process; once it is ready to be timed it says so and waits to be told."""
     torch.manual_seed(0)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     model, inputs = ALL[name].load()
@@ -102,6 +109,8 @@ def measure(name: str, road: str, dtype: str, runs: int) -> dict[str, Any]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         row |= {"stages": ready.stages, "engine_mb": ready.engine_mb, "layers": ready.layers}
         row |= {"host_mb": peak / 1024, "gpu_mb": gpu.peak if device == "cuda" else None}
+        print(READY, flush=True)
+        sys.stdin.readline()
         if expected is not None:
             _time(row, {"plain": ready.plain, "graph": ready.graphed}, expected, TOLERANCES[dtype], runs)
     return row
@@ -127,21 +136,58 @@ def _time(row: dict[str, Any], calls: dict[str, Any], expected: torch.Tensor, to
         row["per_second"] = 1000 * row["batch"] / best
 
 
-def run_one(name: str, road: str, dtype: str, options: argparse.Namespace) -> dict[str, Any]:
-    """As :func:`measure`, in a process of its own; what went wrong is in ``error``."""
-    command = [sys.executable, __file__, name, "--one", road, "--dtypes", dtype, "--runs", str(options.runs)]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""} if options.cpu else None
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=options.timeout, env=environment, cwd=ROOT
+class Job:
+    """One model by one road, in a process of its own.
+
+    Args:
+        task: model, precision, road.
+        options: the command's.
+    """
+
+    def __init__(self, task: Task, options: argparse.Namespace) -> None:
+        name, dtype, road = task
+        self.task = task
+        self._timeout = options.timeout
+        command = [sys.executable, __file__, name, "--one", road, "--dtypes", dtype, "--runs", str(options.runs)]
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""} if options.cpu else None
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=self._errors, text=True, env=environment, cwd=ROOT
         )
-    except subprocess.TimeoutExpired:
-        return {"failed": f"took longer than {options.timeout} s"}
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        return {"failed": said[-1][:200] if said else f"exit status {done.returncode}"}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+        self._late = threading.Timer(self._timeout, self._process.kill)
+        self._late.start()
+
+    def wait_until_ready(self) -> None:
+        """Wait until it waits to be timed, or has failed."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.strip() == READY:
+                return
+
+    def finish(self) -> dict[str, Any]:
+        """Let it time its calls; its row, or why it has ``failed``."""
+        output, _ = self._process.communicate("\n")
+        self._late.cancel()
+        with self._errors as file:
+            file.seek(0)
+            said = file.read().strip().splitlines()
+        if self._process.returncode == -signal.SIGKILL:
+            return {"failed": f"took longer than {self._timeout} s"}
+        if self._process.returncode:
+            return {"failed": said[-1][:200] if said else f"exit status {self._process.returncode}"}
+        found: dict[str, Any] = json.loads(output.splitlines()[-1])
+        return found
+
+
+def run(tasks: Sequence[Task], options: argparse.Namespace) -> Iterator[tuple[Task, dict[str, Any]]]:
+    """The rows of all tasks, ``options.jobs`` of them made ready at once and timed one after the other."""
+    for start in range(0, len(tasks), options.jobs):
+        jobs = [Job(task, options) for task in tasks[start : start + options.jobs]]
+        for job in jobs:
+            job.wait_until_ready()
+        for job in jobs:
+            yield job.task, job.finish()
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -195,6 +241,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dtypes", nargs="*", choices=list(DTYPES), help="those that a model lists by default")
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--timeout", type=int, default=1800, help="seconds for one model by one road")
+    parser.add_argument("--jobs", type=int, default=1, help="how many are made ready at once")
     parser.add_argument("--cpu", action="store_true", help="hide the GPU: the stages alone")
     parser.add_argument("--json")
     parser.add_argument("--markdown")
@@ -217,14 +264,13 @@ def main() -> int:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     about, roads = environment(), options.roads or available()
     print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
-    results: report.Results = {}
-    for name in options.models or MODELS:
-        for dtype in options.dtypes or ALL[name].dtypes:
-            rows = results[f"{name} {dtype}"] = {}
-            for road in roads:
-                rows[road] = run_one(name, road, dtype, options)
-                print(f"{name:<22} {dtype:<9} {road:<18} {describe(rows[road])}", flush=True)
-                write(options, about, results, roads)
+    chosen = [(name, dtype) for name in options.models or MODELS for dtype in options.dtypes or ALL[name].dtypes]
+    results: report.Results = {f"{name} {dtype}": {} for name, dtype in chosen}
+    # What is made ready at once takes about as long: by road, then by model.
+    for (name, dtype, road), row in run([(*model, road) for road in roads for model in chosen], options):
+        results[f"{name} {dtype}"][road] = row
+        print(f"{name:<22} {dtype:<9} {road:<18} {describe(row)}", flush=True)
+        write(options, about, results, roads)
     return 0
 
 

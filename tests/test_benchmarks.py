@@ -42,10 +42,22 @@ def test_without_a_gpu_the_stages_are_measured(tmp_path):
 def test_a_road_that_fails_says_why(tmp_path):
     from argparse import Namespace
 
-    from benchmarks.run import describe, run_one
+    from benchmarks.run import describe, run
 
-    row = run_one("smoke", "ours", "float64", Namespace(runs=1, cpu=True, timeout=120))
+    tasks = [("smoke", "float32", "eager"), ("smoke", "float64", "ours"), ("smoke", "float32", "ours")]
+    rows = dict(run(tasks, Namespace(runs=1, cpu=True, timeout=120, jobs=2)))
+    assert list(rows) == tasks and "failed" not in rows[tasks[0]] and rows[tasks[2]]["layers"]
+    row = rows[tasks[1]]
     assert "float64" in row["failed"] and describe(row).startswith("failed: ")
+
+
+def test_a_road_that_takes_too_long_is_ended():
+    from argparse import Namespace
+
+    from benchmarks.run import run
+
+    ((_, row),) = run([("smoke", "float32", "ours")], Namespace(runs=1, cpu=True, timeout=0.5, jobs=1))
+    assert row == {"failed": "took longer than 0.5 s"}
 
 
 def test_table_and_ratios():

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import torch
 
 from ..errors import EngineError, InputError
+from ..torch_compat import current_stream_handle
 from .graphs import CaptureError, GraphCache
 from .loaded import MEMORY_HINT, LoadedEngine
 from .session import Session
@@ -65,8 +66,8 @@ class ExecutionContext:
         self._session: Session | None = None  # that of the latest call
         self._sessions: dict[int, Session] = {}
         self._many_profiles = len(loaded.profiles) > 1
-        self._last_handle = -1
-        self._last_stream: torch.cuda.Stream | None = None
+        self._last_handle = -1  # there was no call
+        self._stream = torch.cuda.default_stream(loaded.device)  # that of the latest call
         self._side: torch.cuda.Stream | None = None
         self._before: torch.cuda.Event | None = None
         self._after: torch.cuda.Event | None = None
@@ -115,7 +116,7 @@ class ExecutionContext:
         if len(tensors) != len(self._expected):
             raise InputError(f"the network has {len(self._expected)} inputs, and {len(tensors)} were given")
         try:
-            for tensor, (dtype, device) in zip(tensors, self._expected, strict=True):
+            for tensor, (dtype, device) in zip(tensors, self._expected):  # noqa: B905  (their lengths are the same)
                 if tensor.dtype is not dtype or tensor.get_device() != device or not tensor.is_contiguous():
                     break
             else:
@@ -155,10 +156,9 @@ class ExecutionContext:
         return tensor
 
     def _run(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        current = torch.cuda.current_stream(self._device_index)
-        handle = current.cuda_stream
+        handle = current_stream_handle(self._device_index)
         if handle != self._last_handle or self._generation != self._loaded.generation or self._closed:
-            self._change_stream(current, handle)
+            self._change_stream(handle)
         if self._graphs is not None and not torch.cuda.is_current_stream_capturing():
             try:
                 return self._graphs.run(tensors)
@@ -167,13 +167,13 @@ class ExecutionContext:
         session = self._session
         if session is None or self._many_profiles:
             session = self._session = self._session_for(tensors)
-        if handle:
-            session.bind(tensors)
-            outputs = session.run(session.allocate(), handle)
-            if session.must_wait:
-                current.synchronize()
-            return outputs
-        return self._run_aside(session, tensors, current)
+        session.bind(tensors)
+        if not handle:
+            return self._run_aside(session)
+        outputs = session.run(session.allocate(), handle)
+        if session.must_wait:
+            self._stream.synchronize()
+        return outputs
 
     def _session_for(self, tensors: Sequence[torch.Tensor]) -> Session:
         """The session of a profile that takes these shapes, the latest one if it does."""
@@ -184,19 +184,16 @@ class ExecutionContext:
             session = self._sessions[profile] = Session(self._loaded, profile=profile)
         return session
 
-    def _run_aside(
-        self, session: Session, tensors: Sequence[torch.Tensor], current: torch.cuda.Stream
-    ) -> list[torch.Tensor]:
+    def _run_aside(self, session: Session) -> list[torch.Tensor]:
         """Run on a stream of our own, between two points of the default stream.
 
         TensorRT synchronises the device when it is given the default stream itself. The default stream waits for the
         run, so memory that is freed after the call is reused after the run only.
         """
-        side, before, after = self._side, self._before, self._after
+        current, side, before, after = self._stream, self._side, self._before, self._after
         if side is None or before is None or after is None:
             side = self._side = torch.cuda.Stream(self._loaded.device)
             before, after = self._before, self._after = torch.cuda.Event(), torch.cuda.Event()
-        session.bind(tensors)
         memory = session.allocate()
         before.record(current)
         side.wait_event(before)
@@ -209,16 +206,17 @@ class ExecutionContext:
             after.synchronize()
         return outputs
 
-    def _change_stream(self, current: torch.cuda.Stream, handle: int) -> None:
-        """Order this stream after what the context did on another one, and after a refit."""
+    def _change_stream(self, handle: int) -> None:
+        """Order the current stream after what the context did on another one, and after a refit."""
         if self._closed:
             raise EngineError("this execution context is closed")
-        if self._last_stream is not None and handle != self._last_handle:
-            current.wait_stream(self._last_stream)
+        current = torch.cuda.current_stream(self._device_index)
+        if self._last_handle not in (-1, handle):
+            current.wait_stream(self._stream)
         if self._loaded.refitted is not None:
             current.wait_event(self._loaded.refitted)
         self._generation = self._loaded.generation
-        self._last_stream, self._last_handle = current, handle
+        self._stream, self._last_handle = current, handle
 
     def _give_up_graphs(self, error: CaptureError) -> None:
         self._graphs = None
@@ -246,15 +244,15 @@ class ExecutionContext:
     @property
     def last_stream(self) -> torch.cuda.Stream | None:
         """The stream of its latest call; what it ran is done when this stream is."""
-        return self._last_stream
+        return None if self._last_handle == -1 else self._stream
 
     def close(self) -> None:
         """Wait for its runs and free its memory; it cannot be called afterwards."""
         if self._closed or os.getpid() != self._process:
             return
         self._closed = True
-        if self._last_stream is not None:
-            self._last_stream.synchronize()
+        if self._last_handle != -1:
+            self._stream.synchronize()
         if self._graphs is not None:
             self._graphs.clear()
         self._session = None

@@ -176,7 +176,9 @@ class Session:
                 makers.append(None)
                 self._use_allocator(index)
             else:
-                makers.append(partial(torch.empty, shape, dtype=info.spec.dtype, device=device))
+                # Of one element's memory; torch.empty_like takes a third of the time of torch.empty.
+                pattern = torch.empty_strided(shape, [0] * len(shape), dtype=info.spec.dtype, device=device)
+                makers.append(partial(torch.empty_like, pattern, memory_format=torch.contiguous_format))
         return makers
 
     def _use_allocator(self, index: int) -> None:
