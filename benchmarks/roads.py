@@ -157,7 +157,7 @@ def _engine(bundle: Any, inputs: Inputs, stages: dict[str, float], size: int, la
     engine = Engine(bundle, auto_contiguous=True)
     first(engine(*inputs))
     stages["load"] = clock.read()
-    with_graph = Engine(bundle, auto_contiguous=True, cuda_graph=True)
+    with_graph = Engine(engine.bundle(), auto_contiguous=True, cuda_graph=True)  # with the kernels that were compiled
     ready.plain, ready.graphed = (lambda: first(engine(*inputs))), (lambda: first(with_graph(*inputs)))
     return ready
 

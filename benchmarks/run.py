@@ -20,6 +20,7 @@ import copy
 import datetime
 import json
 import os
+import re
 import resource
 import signal
 import statistics
@@ -175,7 +176,9 @@ class Job:
         if self._process.returncode == -signal.SIGKILL:
             return {"failed": f"took longer than {self._timeout} s"}
         if self._process.returncode:
-            return {"failed": said[-1][:200] if said else f"exit status {self._process.returncode}"}
+            errors = [line for line in said if re.match(r"[\w.]+(Error|Exception)\b", line)]
+            last = (errors or said or [f"exit status {self._process.returncode}"])[-1]
+            return {"failed": last[:200]}
         found: dict[str, Any] = json.loads(output.splitlines()[-1])
         return found
 

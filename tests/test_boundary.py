@@ -137,3 +137,17 @@ def test_own_networks_keep_their_dtypes():
     network = torch2trt.trt_compat.create_network(torch2trt.trt.Builder(torch2trt.trt_compat.logger()))
     with torch2trt.trt_network(network), pytest.raises((DtypeError, UnsupportedOpError)):
         torch2trt.torch2trt(lambda x: x.double(), X)
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "held"),
+    [
+        (lambda x: x.float() + 1, torch.int16, torch.int32),
+        (lambda x: x + 1, torch.int8, torch.int32),
+        (lambda x: x.float() + 1, torch.float64, torch.float32),
+        (lambda x: x + 1, torch.float16, torch.float16),
+    ],
+)
+def test_an_engine_knows_what_the_module_takes(function, dtype, held):
+    (spec,) = torch2trt.convert(function, torch.ones(3, dtype=dtype)).signature().inputs
+    assert (spec.dtype, spec.given) == (held, None if dtype == held else dtype)

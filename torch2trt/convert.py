@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .engine.cache import DiskCache
     from .engine.cached import CacheChoice
     from .engine.run import Engine
-    from .engine.signature import EngineSignature, Source
+    from .engine.signature import EngineSignature, Source, TensorSpec
 
 Shape = tuple[int, ...]
 
@@ -271,7 +271,6 @@ class Converted:
         from .engine.refit import StoredWeights
 
         found = [self.profile(chosen) for chosen in (profiles or [{}])]
-        shapes = {key: tuple(tensor.shape) for key, tensor in self.graph.parameters.items()}
         plan, current = find_or_build(
             self.builder,
             self.network,
@@ -282,7 +281,7 @@ class Converted:
             progress=progress,
         )
         stored = StoredWeights.of(self.weights)
-        return Bundle(plan, self.signature(), options, Environment.here(), stored, shapes), current
+        return Bundle(plan, self.signature(), options, Environment.here(), stored, self.graph.state_shapes), current
 
     def _used_parameters(self) -> dict[str, torch.Tensor]:
         """The entries of the module's ``state_dict`` that the network's weights come from."""
@@ -291,27 +290,33 @@ class Converted:
 
     def signature(self) -> EngineSignature:
         """What an engine of this network takes and gives, in terms of the module."""
-        from .engine.signature import EngineSignature, TensorSpec
+        from .engine.signature import EngineSignature
 
         network = self.network
-        inputs = [network.get_input(index) for index in range(network.num_inputs)]
-        outputs = [network.get_output(index) for index in range(network.num_outputs)]
-        specs = [
-            tuple(TensorSpec(held.name, trt_compat.to_torch_dtype(held.dtype), tuple(held.shape)) for held in tensors)
-            for tensors in (inputs, outputs)
-        ]
-        position = {spec.name: index for index, spec in enumerate(specs[0])}
+        taken = {name: value.dtype for name, value in zip(self.input_names, self.graph.inputs, strict=True)}
+        inputs = [_spec(network.get_input(index), taken) for index in range(network.num_inputs)]
+        outputs = [_spec(network.get_output(index)) for index in range(network.num_outputs)]
+        position = {spec.name: index for index, spec in enumerate(inputs)}
         positional, keyword = self.graph.input_structure.children
         names = [*self.graph.argument_names, *map(str, keyword.keys)]
         return EngineSignature(
-            specs[0],
-            specs[1],
+            tuple(inputs),
+            tuple(outputs),
             structure.Structure("tuple", (*positional.children, *keyword.children)),
             tuple(names),
             tuple(position.get(name) for name in self.input_names),
             self.graph.output_structure,
             tuple(self._sources()),
         )
+
+
+def _spec(held: Any, taken: Mapping[str, torch.dtype | None] | None = None) -> TensorSpec:
+    """A network's input or output; ``taken`` holds the dtypes of the module's inputs by name."""
+    from .engine.signature import TensorSpec
+
+    dtype = trt_compat.to_torch_dtype(held.dtype)
+    given = (taken or {}).get(held.name, dtype)
+    return TensorSpec(held.name, dtype, tuple(held.shape), None if given == dtype else given)
 
 
 def _build_option_names() -> set[str]:

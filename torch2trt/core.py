@@ -24,7 +24,7 @@ from .errors import (
 )
 from .graph import Block, Graph, Node, Operand, Value, map_operand, operand_values
 from .passes.data_sizes import mark_data_sizes
-from .passes.fold import Plan, compute, fold, is_impure, known_data
+from .passes.fold import Plan, compute, fold, is_impure, known_data, on_cpu_throughout
 from .passes.functionalize import MutatedInputs, functionalize
 from .passes.optimize import optimize as optimize_plan
 from .passes.spectra import values_alone
@@ -422,7 +422,8 @@ class Runner:
         if eager.structural(node) is not None:
             return eager.call(node, args)
         if not has_trt_tensor(args) and not (current_network() is not None and is_impure(node) and handler is not None):
-            return compute(node, args)
+            results = compute(node, args)
+            return results if current_network() is None else on_cpu_throughout(results)
         answered = metadata.answer(node, args, metadata.describe_tensor)
         if answered is not None:
             return answered

@@ -151,6 +151,7 @@ class Graph:
         input_structure: how the caller nests the inputs: ``(args, kwargs)``.
         output_structure: how the module nests its outputs.
         parameters: every parameter and buffer that the graph uses, by ``state_dict`` key.
+        state_shapes: the shape of every entry of the module's ``state_dict``, used or not.
         ranges: the dynamic axes of the inputs, by input name and axis.
         results: what the last run gave for every value, by value name.
         rewrites: how often each rewrite of :mod:`torch2trt.passes.optimize` found its pattern, by its name.
@@ -163,6 +164,7 @@ class Graph:
     input_structure: Structure
     output_structure: Structure
     parameters: dict[str, torch.Tensor] = field(default_factory=dict)
+    state_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     argument_names: list[str] = field(default_factory=list)
     ranges: dict[str, dict[int, Range]] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict, repr=False)

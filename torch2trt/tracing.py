@@ -191,6 +191,7 @@ def trace_graph(
         )
     traced, graph = _trace_once(flat, leaves, names)
     graph.argument_names = argument_names(module, args, kwargs)
+    graph.state_shapes = {flat.strip(key): tuple(tensor.shape) for key, tensor in flat.state_dict().items()}
     if alternatives is None:
         return_numbers(graph)
     else:

@@ -151,6 +151,17 @@ def derive(function: Callable[..., Any], *args: Any) -> Any:
     return result
 
 
+def on_cpu(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor on the CPU, of the same origin: a refit computes where the new weights are."""
+    if tensor.device.type == "cpu":
+        return tensor
+    moved = tensor.detach().cpu()
+    source = origin(tensor)
+    if source is not None:
+        set_origin(moved, source)
+    return moved
+
+
 def _attach(tensor: torch.Tensor, source: Origin) -> None:
     if origin(tensor) is None:  # a function that gives its argument back changes nothing
         set_origin(tensor, source)

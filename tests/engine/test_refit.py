@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+import torch2trt
 from torch2trt.engine import refit as refitting
 from torch2trt.engine.refit import StoredWeights, read_state, weights_of_state
 from torch2trt.errors import EngineError, InputError
@@ -51,6 +52,15 @@ def test_entries_that_the_network_does_not_use_are_passed_over():
     given = {**state(), "unused": torch.randn(7)}
     assert set(weights_of_state(given, weight_map(), SHAPES, CPU, partial=False)) == {"direct", "folded", "bias"}
     assert set(weights_of_state(given, weight_map(), None, CPU, partial=False)) == {"direct", "folded", "bias"}
+
+
+def test_the_whole_state_dict_of_a_module_fits():
+    """Batch norm counts its batches in a buffer that no trace has."""
+    module = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 1), torch.nn.BatchNorm2d(3)).eval()
+    converted = torch2trt.convert(module, torch.randn(1, 2, 4, 4))
+    state, shapes = module.state_dict(), converted.bundle().state_shapes
+    assert "1.num_batches_tracked" in shapes and set(shapes) == set(state)
+    assert weights_of_state(state, converted.weights, shapes, CPU, partial=False)
 
 
 def test_only_what_is_used_is_moved():

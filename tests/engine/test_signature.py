@@ -112,6 +112,12 @@ def test_parts_must_fit(changes, words):
         signature(**changes)
 
 
+def test_a_dtype_that_the_network_lacks_is_stored():
+    taken = TensorSpec("a", torch.int32, (2,), given=torch.int8)
+    made = signature((A,), (A,), inputs=(taken,))
+    assert EngineSignature.from_json(json.loads(json.dumps(made.to_json()))).inputs == (taken,)
+
+
 def test_plain():
     one = EngineSignature.plain(SPECS[:2], SPECS[:1])
     assert one.is_flat

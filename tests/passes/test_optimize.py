@@ -51,6 +51,30 @@ def test_fold_batch_norm(pair):
         torch.testing.assert_close(converted.evaluate(x), module(x).detach(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_fold_batch_norm_in_half_precision(dtype):
+    """As near to float64 as eager is, which rounds between the convolution and the norm."""
+    module = randomised(nn.Sequential(nn.Conv2d(32, 16, 3), nn.BatchNorm2d(16))).to(dtype)
+    x = torch.randn(2, 32, 9, 9).to(dtype)
+    converted = torch2trt.convert(module, x)
+    assert "SCALE" not in layer_types(converted)
+    with torch.no_grad():
+        eager = module(x).double()
+        exact = module.double()(x.double())
+    error = (converted.evaluate(x).double() - exact).norm()
+    assert error <= 1.5 * (eager - exact).norm()
+
+
+def test_a_fold_that_half_precision_cannot_hold_is_left_out():
+    module = randomised(nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6, eps=1e-12))).half()
+    module[1].running_var.fill_(1e-7)
+    module[0].weight.detach().mul_(300)
+    x = torch.randn(1, 4, 5, 5).half() * 1e-6
+    converted = torch2trt.convert(module, x)
+    assert "SCALE" in layer_types(converted)
+    torch.testing.assert_close(converted.evaluate(x), module(x).detach(), rtol=2e-3, atol=2e-3)
+
+
 def test_folded_weights_follow_a_new_state_dict():
     first, second = (randomised(nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6))) for _ in range(2))
     x = torch.randn(2, 4, 5, 5)

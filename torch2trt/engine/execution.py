@@ -130,7 +130,9 @@ class ExecutionContext:
         name = info.spec.name
         if not isinstance(tensor, torch.Tensor):
             raise InputError(f"input {name!r} must be a tensor, not {type(tensor).__name__}")
-        if tensor.dtype != info.spec.dtype:
+        if tensor.dtype == self._signature.inputs[index].given:
+            tensor = tensor.to(info.spec.dtype)
+        elif tensor.dtype != info.spec.dtype:
             raise InputError(
                 f"input {name!r} has dtype {tensor.dtype}, and the engine takes {info.spec.dtype}",
                 hint=f"pass tensor.to({info.spec.dtype})",

@@ -25,14 +25,16 @@ class TensorSpec:
         name: its name in the network.
         dtype: as torch has it.
         shape: its sizes, -1 for an axis whose size may change.
+        given: the dtype that the module takes in its place, where TensorRT lacks it; it is cast then.
     """
 
     name: str
     dtype: torch.dtype
     shape: tuple[int, ...]
+    given: torch.dtype | None = None
 
     def __str__(self) -> str:
-        return f"{self.name}: {str(self.dtype).removeprefix('torch.')} {list(self.shape)}"
+        return f"{self.name}: {_dtype_name(self.dtype)} {list(self.shape)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,12 +287,18 @@ def _collect_named(value: Any, expected: Structure, path: str, leaves: list[torc
 
 
 def _spec_to_json(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "dtype": str(spec.dtype).removeprefix("torch."), "shape": list(spec.shape)}
+    given = {} if spec.given is None else {"given": _dtype_name(spec.given)}
+    return {"name": spec.name, "dtype": _dtype_name(spec.dtype), "shape": list(spec.shape), **given}
 
 
 def _spec_from_json(values: Mapping[str, Any]) -> TensorSpec:
     shape = tuple(int(size) for size in values["shape"])
-    return TensorSpec(str(values["name"]), _dtype(values["dtype"]), shape)
+    given = values.get("given")
+    return TensorSpec(str(values["name"]), _dtype(values["dtype"]), shape, None if given is None else _dtype(given))
+
+
+def _dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _dtype(name: Any) -> torch.dtype:
@@ -302,13 +310,13 @@ def _dtype(name: Any) -> torch.dtype:
 
 def _source_to_json(source: Source) -> dict[str, Any]:
     if source.value is None:
-        cast = {} if source.dtype is None else {"dtype": str(source.dtype).removeprefix("torch.")}
+        cast = {} if source.dtype is None else {"dtype": _dtype_name(source.dtype)}
         return {"kind": source.kind, "index": source.index, **cast}
     tensor = source.value.detach().cpu().contiguous()
     data = bytes(tensor.reshape(-1).view(torch.uint8).numpy())
     return {
         "kind": source.kind,
-        "dtype": str(tensor.dtype).removeprefix("torch."),
+        "dtype": _dtype_name(tensor.dtype),
         "shape": list(tensor.shape),
         "data": base64.b64encode(data).decode("ascii"),
     }
@@ -395,7 +403,7 @@ def _constant_to_json(value: Any) -> Any:
     if isinstance(value, complex):
         return {"complex": [repr(value.real), repr(value.imag)]}
     if isinstance(value, torch.dtype):
-        return {"dtype": str(value).removeprefix("torch.")}
+        return {"dtype": _dtype_name(value)}
     if isinstance(value, torch.device):
         return {"device": str(value)}
     if type(value) is tuple:

@@ -11,7 +11,7 @@ import torch
 
 from .. import eager, metadata, registry, structure, torch_compat
 from ..graph import Block, Graph, Node, Operand, Value, map_operand, operand_values, walk_nodes
-from ..weights import Origin, derive, origin, set_origin
+from ..weights import Origin, derive, on_cpu, origin, set_origin
 from .copying import copy_block
 from .sharing import changed_containers
 
@@ -42,12 +42,48 @@ def fold(graph: Graph) -> Plan:
     """Compute in PyTorch whatever depends on no input, and drop what no output needs.
 
     A tensor that was computed from parameters remembers how (:mod:`torch2trt.weights`). Nodes with a handler of the
-    user's, and nodes that draw random numbers, are left alone.
+    user's, and nodes that draw random numbers, are left alone. It computes where the module is, and brings what is
+    known to the CPU in the end, where handlers make their own constants.
     """
     folder = _Folder(changed_containers(graph))
     folder.visit(graph.nodes)
     outputs = [folder.substitute(output) for output in graph.outputs]
-    return Plan(live_nodes(folder.nodes, outputs), folder.known, outputs)
+    plan = Plan(live_nodes(folder.nodes, outputs), folder.known, outputs)
+    _bring_to_cpu(plan)
+    return plan
+
+
+def _bring_to_cpu(plan: Plan) -> None:
+    """Put what lies on other devices into ``plan.known`` as tensors on the CPU, parameters too; each is copied once."""
+    used = {*operand_values(plan.outputs)}
+    for node in walk_nodes(plan.nodes):
+        used.update(node.values())
+        used.update(value for block in node.blocks for value in operand_values(block.outputs))
+    copies: dict[int, torch.Tensor] = {}
+    for value in used:
+        found = known_data(value) if value.data is not None else plan.known.get(value)
+        settled = on_cpu_throughout(found, copies)
+        if settled is not found:
+            plan.known[value] = settled
+
+
+def on_cpu_throughout(value: Any, copies: dict[int, torch.Tensor] | None = None) -> Any:
+    """A known value with its tensors on the CPU; itself where they are.
+
+    Args:
+        value: nested at will.
+        copies: the copies made before, by the identity of the original; added to.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    leaves, nesting = structure.flatten(value)
+    if all(not isinstance(leaf, torch.Tensor) or leaf.device.type == "cpu" for leaf in leaves):
+        return value
+    copies = {} if copies is None else copies
+    for leaf in leaves:
+        if id(leaf) not in copies:
+            copies[id(leaf)] = on_cpu(leaf) if isinstance(leaf, torch.Tensor) else leaf
+    return structure.unflatten([copies[id(leaf)] for leaf in leaves], nesting)
 
 
 def known_data(value: Value) -> Any:

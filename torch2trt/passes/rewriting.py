@@ -26,7 +26,9 @@ def known(plan: Plan, operand: Operand) -> Any:
     """The operand with known values in place of graph values."""
 
     def look_up(value: Value) -> Any:
-        return known_data(value) if value.data is not None else plan.known.get(value, value)
+        if value in plan.known or value.data is None:
+            return plan.known.get(value, value)
+        return known_data(value)
 
     return map_operand(operand, look_up)
 
