@@ -1,29 +1,64 @@
 // Instructions that C++ has no words for. The tests' emulator has a version of this file for the host.
 #pragma once
 
+#include <type_traits>
+
 #include "launch.cuh"
 
 namespace t2t {
 
 using Words = Pack<uint32_t, 4>;  // 16 bytes
 
-// 16 bytes where `wanted`, zeros elsewhere: without a branch, so that many are on their way at once. Nothing is read
-// where it is not wanted.
-__device__ __forceinline__ Words load_if(bool wanted, void const* from) {
-    Words words;
-    asm volatile(
-        "{\n"
-        ".reg .pred wanted;\n"
-        "setp.ne.b32 wanted, %5, 0;\n"
-        "mov.b32 %0, 0;\n"
-        "mov.b32 %1, 0;\n"
-        "mov.b32 %2, 0;\n"
-        "mov.b32 %3, 0;\n"
-        "@wanted ld.global.v4.b32 {%0, %1, %2, %3}, [%4];\n"
-        "}\n"
-        : "=&r"(words.at[0]), "=&r"(words.at[1]), "=&r"(words.at[2]), "=&r"(words.at[3])
-        : "l"(from), "r"(int(wanted)));
-    return words;
+// A pack of 8 or 16 bytes where `wanted`, zeros elsewhere: without a branch, so that many are on their way at once.
+// Nothing is read where it is not wanted.
+template <class P>
+__device__ __forceinline__ P load_if(bool wanted, void const* from) {
+    static_assert(sizeof(P) == 8 || sizeof(P) == 16);
+    uint32_t words[sizeof(P) / 4];
+    if constexpr (sizeof(P) == 16) {
+        asm volatile(
+            "{\n"
+            ".reg .pred wanted;\n"
+            "setp.ne.b32 wanted, %5, 0;\n"
+            "mov.b32 %0, 0;\n"
+            "mov.b32 %1, 0;\n"
+            "mov.b32 %2, 0;\n"
+            "mov.b32 %3, 0;\n"
+            "@wanted ld.global.v4.b32 {%0, %1, %2, %3}, [%4];\n"
+            "}\n"
+            : "=&r"(words[0]), "=&r"(words[1]), "=&r"(words[2]), "=&r"(words[3])
+            : "l"(from), "r"(int(wanted)));
+    } else {
+        asm volatile(
+            "{\n"
+            ".reg .pred wanted;\n"
+            "setp.ne.b32 wanted, %3, 0;\n"
+            "mov.b32 %0, 0;\n"
+            "mov.b32 %1, 0;\n"
+            "@wanted ld.global.v2.b32 {%0, %1}, [%2];\n"
+            "}\n"
+            : "=&r"(words[0]), "=&r"(words[1])
+            : "l"(from), "r"(int(wanted)));
+    }
+    P pack;
+    memcpy(&pack, words, sizeof pack);
+    return pack;
+}
+
+// V numbers that no one reads again: what others do need stays in the cache.
+template <class T, int V>
+__device__ __forceinline__ Pack<T, V> load_once(T const* from) {
+    Pack<T, V> pack;
+    using Part = std::conditional_t<sizeof pack % 16 == 0, int4, std::conditional_t<sizeof pack % 8 == 0, int2, T>>;
+    if constexpr (sizeof pack < 8) {
+        pack = load_pack<T, V>(from);
+    } else {
+#pragma unroll
+        for (int i = 0; i < int(sizeof pack / sizeof(Part)); ++i) {
+            reinterpret_cast<Part*>(&pack)[i] = __ldcs(reinterpret_cast<Part const*>(from) + i);
+        }
+    }
+    return pack;
 }
 
 // Two numbers of a half precision at once: left * right + sum, rounded to that precision.

@@ -7,11 +7,20 @@ namespace t2t {
 
 using Words = Pack<uint32_t, 4>;
 
-inline Words load_if(bool wanted, void const* from) {
-    if (wanted && reinterpret_cast<uintptr_t>(from) % 16 != 0) {
+template <class P>
+P load_if(bool wanted, void const* from) {
+    if (wanted && reinterpret_cast<uintptr_t>(from) % sizeof(P) != 0) {
         std::abort();  // the device would stop, too
     }
-    return wanted ? *static_cast<Words const*>(from) : Words{};
+    return wanted ? *static_cast<P const*>(from) : P{};
+}
+
+template <class T, int V>
+Pack<T, V> load_once(T const* from) {
+    if (reinterpret_cast<uintptr_t>(from) % std::min<size_t>(sizeof(T) * V, 16) != 0) {
+        std::abort();
+    }
+    return load_pack<T, V>(from);
 }
 
 template <class T>
