@@ -102,10 +102,10 @@ struct TensorBlock {
             uint32_t const above = weights.at[2 * i], below = weights.at[2 * i + 1];
             corners.weights[i][0] = above;
             corners.weights[i][1] = below;
-            corners.at[i][0] = load_if(inside && (above & 0x7FFFu) != 0, corner);
-            corners.at[i][1] = load_if(inside && (above & 0x7FFF0000u) != 0, corner + corner_right);
-            corners.at[i][2] = load_if(inside && (below & 0x7FFFu) != 0, corner + corner_down);
-            corners.at[i][3] = load_if(inside && (below & 0x7FFF0000u) != 0, corner + corner_down + corner_right);
+            corners.at[i][0] = load_if<Words>(inside && (above & 0x7FFFu) != 0, corner);
+            corners.at[i][1] = load_if<Words>(inside && (above & 0x7FFF0000u) != 0, corner + corner_right);
+            corners.at[i][2] = load_if<Words>(inside && (below & 0x7FFFu) != 0, corner + corner_down);
+            corners.at[i][3] = load_if<Words>(inside && (below & 0x7FFF0000u) != 0, corner + corner_down + corner_right);
         }
     }
 
