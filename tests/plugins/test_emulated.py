@@ -100,3 +100,42 @@ def test_deform_conv2d_tiles(
     made.tensors = [torch.randn(2, channels, height + 1, width + 2), weight, offset, mask, torch.randn(maps)]
     made.options = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1]}
     check(harness, emulated, operators, tmp_path, made, dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+@pytest.mark.parametrize(("far", "width", "padding"), [(4, 36, 0), (5, 37, 3)])
+def test_correlation_volumes(harness, emulated, operators, far, width, padding, dtype, tmp_path):
+    made = draw("correlation", 0)
+    made.tensors = [torch.randn(2, 18, 7, width) for _ in range(2)]
+    made.options |= {"kernel_size": 1, "max_displacement": far, "stride": 1, "padding": padding, "patch_dilation": 1}
+    check(harness, emulated, operators, tmp_path, made, dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+@pytest.mark.parametrize("channels", [3, 4, 8, 40])
+def test_grid_sample_3d_packs(harness, emulated, operators, channels, dtype, tmp_path):
+    made = draw("grid_sample_3d", 0)
+    made.tensors = [torch.randn(2, channels, 4, 5, 3), torch.randn(2, 3, 4, 5, 3)]
+    made.options = {"interpolation_mode": 0, "padding_mode": 0, "align_corners": False}
+    check(harness, emulated, operators, tmp_path, made, dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+@pytest.mark.parametrize("kind", [torch.int64, torch.int32], ids=str)
+@pytest.mark.parametrize(
+    ("reduce", "include_self"), [("sum", True), ("mean", True), ("sum", False), ("mean", False), ("amax", False)]
+)
+def test_scatter_reduce_rows(harness, emulated, operators, reduce, include_self, kind, dtype, tmp_path):
+    made = draw("scatter_reduce", 0)
+    index = torch.randint(0, 5, (3, 20, 1)).expand(-1, -1, 8).contiguous()
+    index[:, ::3] = torch.randint(0, 5, (3, 7, 8))  # rows whose elements part ways
+    made.tensors = [torch.randn(4, 5, 12), index.to(kind), torch.randn(3, 24, 8)]
+    made.options, made.between = {"reduce": reduce, "include_self": include_self}, {1: 1}
+    check(harness, emulated, operators, tmp_path, made, dtype)
+    index[1, 4, 5] = 7  # of the line [1, :, 5]
+    made.tensors[1] = index.to(kind)
+    tensors = made.to(dtype)
+    result = Life(harness, emulated, tmp_path, made.name, fields_of(made), tensors).result(tensors[0])
+    expected = torch.zeros(4, 5, 12, dtype=torch.bool)
+    expected[1, :, 5] = True
+    assert torch.equal(result.isnan(), expected)

@@ -123,6 +123,16 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t bytes, 
 
 inline void __syncthreads() { emulator::wait(emulator::block, unsigned(emulator::threads.size())); }
 
+inline float __shfl_xor_sync(unsigned, float value, unsigned mask) {
+    static float held[1024];
+    unsigned const mine = emulator::thread();
+    held[mine] = value;
+    emulator::meet_warp();
+    float const other = held[mine ^ mask];
+    emulator::meet_warp();
+    return other;
+}
+
 template <class T>
 T atomicAdd(T* target, T value) {
     T const old = *target;
