@@ -107,6 +107,7 @@ struct TensorBlock {
             corners.at[i][2] = load_if<Words>(inside && (below & 0x7FFFu) != 0, corner + corner_down);
             corners.at[i][3] = load_if<Words>(inside && (below & 0x7FFF0000u) != 0, corner + corner_down + corner_right);
         }
+        __syncwarp();  // or the compiler puts the reads off until the products that are to hide them are done
     }
 
     __device__ __forceinline__ static void weigh(Corners const& corners, int pair, Rows& rows) {

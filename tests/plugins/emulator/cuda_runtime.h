@@ -123,6 +123,8 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t bytes, 
 
 inline void __syncthreads() { emulator::wait(emulator::block, unsigned(emulator::threads.size())); }
 
+inline void __syncwarp() { emulator::meet_warp(); }
+
 inline float __shfl_xor_sync(unsigned, float value, unsigned mask) {
     static float held[1024];
     unsigned const mine = emulator::thread();
