@@ -39,22 +39,24 @@ size_t weight_bytes(DeformConv2d const& op) {
     return aligned(size_t(arranged<Half>(op, nullptr, nullptr, 4).numbers()) * sizeof(Half));  // 4: the most
 }
 
-int64_t processors() {
-    int device = 0, count = 1;
+int64_t attribute(cudaDeviceAttr which) {
+    int device = 0, value = 1;
     cudaGetDevice(&device);
-    cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device);
-    return count;
+    cudaDeviceGetAttribute(&value, which, device);
+    return value;
 }
 
 // The number of groups that a block's warps are split into. Each doubling halves a block's places, and its time: what
 // counts is how full the last round of blocks is. Of equals the smallest reads the weights least often.
 int best_split(DeformConv2d const& op) {
-    int64_t const others = op.groups * blocks_for(op.out_channels / op.groups, out_tile(op)), count = processors();
+    int64_t const others = op.groups * blocks_for(op.out_channels / op.groups, out_tile(op));
     int64_t const places = op.batch * op.out_height() * op.out_width();
+    int64_t const processors = attribute(cudaDevAttrMultiProcessorCount);
+    bool const fits = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin) >= int64_t(sizeof(TensorMemory<Half, 128, 4>));
     int best = 1;
     int64_t least = INT64_MAX;
-    for (int split = 1; split <= 4; split *= 2) {
-        int64_t const rounds = blocks_for(blocks_for(places, kThreads / split) * others, count);
+    for (int split = 1; split <= (fits ? 4 : 2); split *= 2) {
+        int64_t const rounds = blocks_for(blocks_for(places, kThreads / split) * others, processors);
         if (rounds * (4 / split) < least) {
             least = rounds * (4 / split);
             best = split;
@@ -122,7 +124,7 @@ Error run_tiles(DeformConv2d const& op, DeformConv2dData const& data, char* work
     // Blocks of many output channels sample least; with fewer blocks than a device has processors, smaller ones are
     // faster.
     int64_t const blocks = blocks_for(op.batch * op.out_height() * op.out_width(), kPlaces) * op.groups;
-    bool const wide = out_each > 64 && blocks * blocks_for(out_each, 128) >= processors();
+    bool const wide = out_each > 64 && blocks * blocks_for(out_each, 128) >= attribute(cudaDevAttrMultiProcessorCount);
     return wide ? launch_tile<float, 128>(arguments, stream) : launch_tile<float, 64>(arguments, stream);
 }
 

@@ -42,7 +42,7 @@ struct TensorMemory {
     alignas(16) uint32_t weights[kTapsHeld][kPlaces][2];  // of its corners, two by two
     union {
         alignas(16) T stages[kStages][kStageNumbers];
-        float sums[kOut][kThreads / 2];
+        float sums[kSplit > 1 ? kOut : 1][kThreads / 2];
     };
 };
 

@@ -170,15 +170,18 @@ inline unsigned __float_as_uint(float value) {
 
 using cudaError_t = int;
 constexpr cudaError_t cudaSuccess = 0;
-constexpr int cudaFuncAttributeMaxDynamicSharedMemorySize = 0, cudaDevAttrMultiProcessorCount = 0;
+using cudaDeviceAttr = int;
+constexpr int cudaFuncAttributeMaxDynamicSharedMemorySize = 0;
+constexpr cudaDeviceAttr cudaDevAttrMultiProcessorCount = 0, cudaDevAttrMaxSharedMemoryPerBlockOptin = 1;
 
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 inline char const* cudaGetErrorString(cudaError_t) { return "none"; }
 inline cudaError_t cudaGetDevice(int* device) { return *device = 0; }
 // So few that small grids get the widest tiles, too, where EMULATED_PROCESSORS says so.
-inline cudaError_t cudaDeviceGetAttribute(int* value, int, int) {
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
     char const* given = std::getenv("EMULATED_PROCESSORS");
-    *value = given == nullptr ? 132 : std::atoi(given);
+    int const processors = given == nullptr ? 132 : std::atoi(given);
+    *value = which == cudaDevAttrMultiProcessorCount ? processors : 227 << 10;
     return cudaSuccess;
 }
 template <class Kernel>
