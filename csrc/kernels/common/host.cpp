@@ -21,6 +21,8 @@ Error deform_conv2d_cuda(DeformConv2d const& op, DeformConv2dData const& data, v
     return nullptr;
 }
 
+size_t grid_sample_3d_workspace(GridSample3d const&) { return 0; }
+
 Error grid_sample_3d_cuda(GridSample3d const& op, void const* input, void const* grid, void* output, void*, Stream) {
     grid_sample_3d_cpu(op, input, grid, output, 0, grid_sample_3d_items(op));
     return nullptr;

@@ -5,44 +5,102 @@
 
 namespace t2t {
 
-constexpr int kTile = 32;
-constexpr int kTileRows = 8;
+constexpr int kTile = 64;
 
-// (batches, rows, columns) to (batches, columns, rows). The grid: x over columns, y over rows, z over batches.
+// (batches, rows, columns) to (batches, columns, rows), in tiles that blocks take.
 template <class T>
-__global__ void transpose_kernel(T const* from, T* to, int64_t batches, int64_t rows, int64_t columns) {
-    __shared__ T tile[kTile][kTile + 1];
-    int64_t const row_tiles = (rows + kTile - 1) / kTile;
-    for (int64_t batch = blockIdx.z; batch < batches; batch += gridDim.z) {
-        T const* source = from + batch * rows * columns;
-        T* target = to + batch * rows * columns;
-        for (int64_t row_tile = blockIdx.y; row_tile < row_tiles; row_tile += gridDim.y) {
-            int64_t const row = row_tile * kTile, column = int64_t(blockIdx.x) * kTile;
-            for (int step = threadIdx.y; step < kTile; step += kTileRows) {
-                if (row + step < rows && column + threadIdx.x < columns) {
-                    tile[step][threadIdx.x] = source[(row + step) * columns + column + threadIdx.x];
-                }
+struct Transpose {
+    T const* from;
+    T* to;
+    int64_t batches, rows, columns;
+
+    T2T_HD int64_t row_tiles() const { return (rows + kTile - 1) / kTile; }
+    T2T_HD int64_t column_tiles() const { return (columns + kTile - 1) / kTile; }
+    T2T_HD int64_t tiles() const { return batches * row_tiles() * column_tiles(); }
+    // Whether rows are read, or columns written, 16 bytes at a time.
+    bool reads_packs() const { return columns % kPack<T> == 0 && reinterpret_cast<uintptr_t>(from) % 16 == 0; }
+    bool writes_packs() const { return rows % kPack<T> == 0 && reinterpret_cast<uintptr_t>(to) % 16 == 0; }
+};
+
+// A block's threads transpose one tile, R numbers of a row at a time read, W of a column written.
+template <class T, int R, int W>
+__device__ __forceinline__ void transpose_tile(Transpose<T> const& job, int64_t tile) {
+    constexpr int kStride = kTile + 4 / int(sizeof(T));  // one bank more
+    constexpr int kWord = R == 1 ? 1 : 4 / int(sizeof(T));
+    __align__(16) __shared__ T held[kTile * kStride];
+    int64_t const line = quotient(tile, job.column_tiles()), batch = quotient(line, job.row_tiles());
+    int64_t const column = (tile - line * job.column_tiles()) * kTile, row = (line - batch * job.row_tiles()) * kTile;
+    T const* from = job.from + (batch * job.rows + row) * job.columns + column;
+    T* to = job.to + (batch * job.columns + column) * job.rows + row;
+    int const rows = int(job.rows - row < kTile ? job.rows - row : kTile);
+    int const columns = int(job.columns - column < kTile ? job.columns - column : kTile);
+#pragma unroll
+    for (int item = threadIdx.x; item < kTile * kTile / R; item += kThreads) {
+        int const i = item / (kTile / R), j = item % (kTile / R) * R;
+        if (i < rows && j < columns) {
+            auto const pack = load_pack<T, R>(from + i * job.columns + j);
+#pragma unroll
+            for (int n = 0; n < R; n += kWord) {
+                *reinterpret_cast<Pack<T, kWord>*>(held + i * kStride + j + n) = load_pack<T, kWord>(pack.at + n);
             }
-            __syncthreads();
-            for (int step = threadIdx.y; step < kTile; step += kTileRows) {
-                if (column + step < columns && row + threadIdx.x < rows) {
-                    target[(column + step) * rows + row + threadIdx.x] = tile[threadIdx.x][step];
-                }
-            }
-            __syncthreads();
         }
+    }
+    __syncthreads();
+#pragma unroll
+    for (int item = threadIdx.x; item < kTile * kTile / W; item += kThreads) {
+        int const j = item / (kTile / W), i = item % (kTile / W) * W;
+        if (i < rows && j < columns) {
+            Pack<T, W> pack;
+#pragma unroll
+            for (int n = 0; n < W; ++n) {
+                pack.at[n] = held[(i + n) * kStride + j];
+            }
+            *reinterpret_cast<Pack<T, W>*>(to + j * job.rows + i) = pack;
+        }
+    }
+}
+
+template <class T, int R, int W>
+__global__ void __launch_bounds__(kThreads) transpose_kernel(Transpose<T> job) {
+    transpose_tile<T, R, W>(job, blockIdx.x);
+}
+
+// V rows a thread, and one column: for so few rows that they would not fill a tile.
+template <class T, int V>
+__global__ void __launch_bounds__(kThreads) interleave_kernel(Transpose<T> job) {
+    int64_t const packs = job.rows / V;
+    T2T_STRIDED(item, job.batches * packs * job.columns) {
+        int64_t const line = quotient(item, job.columns), batch = quotient(line, packs);
+        int64_t const column = item - line * job.columns, row = (line - batch * packs) * V;
+        T const* from = job.from + (batch * job.rows + row) * job.columns + column;
+        Pack<T, V> pack;
+#pragma unroll
+        for (int i = 0; i < V; ++i) {
+            pack.at[i] = from[i * job.columns];
+        }
+        *reinterpret_cast<Pack<T, V>*>(job.to + (batch * job.columns + column) * job.rows + row) = pack;
     }
 }
 
 template <class T>
 void transpose(T const* from, T* to, int64_t batches, int64_t rows, int64_t columns, Stream stream) {
+    Transpose<T> const job{from, to, batches, rows, columns};
     if (batches == 0 || rows == 0 || columns == 0) {
         return;
     }
-    dim3 const grid(unsigned((columns + kTile - 1) / kTile),
-                    unsigned(std::min<int64_t>((rows + kTile - 1) / kTile, 65535)),
-                    unsigned(std::min<int64_t>(batches, 65535)));
-    transpose_kernel<T><<<grid, dim3(kTile, kTileRows), 0, stream>>>(from, to, batches, rows, columns);
+    constexpr int V = kPack<T>;
+    if (rows <= kTile / 2) {
+        bool const halves = rows % 4 == 0 && reinterpret_cast<uintptr_t>(to) % 16 == 0;
+        auto const some = halves ? interleave_kernel<T, 4> : interleave_kernel<T, 1>;
+        auto const kernel = job.writes_packs() ? interleave_kernel<T, V> : some;
+        kernel<<<grid_for(batches * rows * columns / (job.writes_packs() ? V : halves ? 4 : 1)), kThreads, 0, stream>>>(
+            job);
+        return;
+    }
+    auto const reading = job.writes_packs() ? transpose_kernel<T, V, V> : transpose_kernel<T, V, 1>;
+    auto const others = job.writes_packs() ? transpose_kernel<T, 1, V> : transpose_kernel<T, 1, 1>;
+    auto const kernel = job.reads_packs() ? reading : others;
+    kernel<<<unsigned(job.tiles()), kThreads, 0, stream>>>(job);
 }
 
 }  // namespace t2t

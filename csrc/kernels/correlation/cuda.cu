@@ -1,6 +1,7 @@
 #include "../common/dispatch.h"
 #include "../common/launch.cuh"
 #include "point.h"
+#include "volume.cuh"
 
 namespace t2t {
 namespace {
@@ -22,8 +23,14 @@ Error correlation_cuda(Correlation const& op, void const* first, void const* sec
     }
     with_type(op.dtype, [&](auto type) {
         using T = decltype(type);
-        correlation_kernel<T><<<grid_for(op.results()), kThreads, 0, stream>>>(
-            op, static_cast<T const*>(first), static_cast<T const*>(second), static_cast<T*>(output));
+        T const* one = static_cast<T const*>(first);
+        T const* other = static_cast<T const*>(second);
+        T* to = static_cast<T*>(output);
+        if (takes_volume(op) && reinterpret_cast<uintptr_t>(output) % 16 == 0) {
+            launch_volume(op, one, other, to, stream);
+        } else {
+            correlation_kernel<T><<<grid_for(op.results()), kThreads, 0, stream>>>(op, one, other, to);
+        }
     });
     return launch_error();
 }

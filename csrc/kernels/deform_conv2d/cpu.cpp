@@ -52,7 +52,7 @@ void read_column(DeformConv2d const& op, DeformConv2dData const& data, int64_t i
                 float sum = 0.0f;
                 for (int corner = 0; corner < 4; ++corner) {
                     if (tap.weight[corner] != 0.0f) {
-                        sum += tap.weight[corner] * to_float(from[tap.at[corner] * along]);
+                        sum += tap.weight[corner] * to_float(from[tap.at(corner, op.width) * along]);
                     }
                 }
                 column[channel * taps + number] = sum;

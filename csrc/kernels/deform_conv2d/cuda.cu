@@ -1,6 +1,8 @@
 #include "../common/dispatch.h"
 #include "../common/transpose.cuh"
 #include "direct.cuh"
+#include "prepare.cuh"
+#include "tensor.cuh"
 #include "tile.cuh"
 
 namespace t2t {
@@ -15,58 +17,115 @@ bool packs(DeformConv2d const& op) {
 // Whether the tiles' grid and their 32-bit numbers suffice.
 bool tiles(DeformConv2d const& op) {
     return packs(op) && op.groups <= 65535 && op.out_channels / op.groups <= 64 * 65535 &&
-           op.batch * op.out_height() * op.out_width() <= INT32_MAX;
+           op.batch * op.out_height() * op.out_width() <= INT32_MAX &&
+           op.batch * op.height * op.width <= INT32_MAX / op.channels;
 }
+
+int64_t out_tile(DeformConv2d const& op) { return op.out_channels / op.groups > 64 ? 128 : 64; }
 
 size_t input_bytes(DeformConv2d const& op) {
     return op.channels_last ? 0 : aligned(size_t(op.batch * op.channels * op.height * op.width) * size_of(op.dtype));
 }
 
-size_t weight_bytes(DeformConv2d const& op) {
-    return aligned(size_t(op.out_channels * (op.channels / op.groups) * op.taps()) * size_of(op.dtype));
+template <class T>
+Arrange<T> arranged(DeformConv2d const& op, T const* from, T* to, int32_t steps_a_stage) {
+    return {from, to, walk_of(op, steps_a_stage), op.groups, op.out_channels / op.groups, out_tile(op)};
 }
 
-// Blocks of many output channels sample least; with fewer blocks than a device has processors, smaller ones are
-// faster.
-template <class T>
-Error launch_best(TileArguments<T> const& arguments, Stream stream) {
-    auto const& op = arguments.op;
-    int device = 0, processors = 1;
+size_t weight_bytes(DeformConv2d const& op) {
+    if (op.dtype == DType::Float32) {
+        return aligned(size_t(op.out_channels * (op.channels / op.groups) * op.taps()) * sizeof(float));
+    }
+    return aligned(size_t(arranged<Half>(op, nullptr, nullptr, 4).numbers()) * sizeof(Half));  // 4: the most
+}
+
+int64_t attribute(cudaDeviceAttr which) {
+    int device = 0, value = 1;
     cudaGetDevice(&device);
-    cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
-    int64_t const along = blocks_for(op.batch * op.out_height() * op.out_width(), kPlaces) * op.groups;
-    auto const enough = [&](int64_t out) {
-        return arguments.out_each > out / 2 && along * blocks_for(arguments.out_each, out) >= processors;
-    };
-    if constexpr (sizeof(T) == 2) {
-        if (enough(256)) {
-            return launch_tile<T, 256>(arguments, stream);
+    cudaDeviceGetAttribute(&value, which, device);
+    return value;
+}
+
+// The number of groups that a block's warps are split into. Each doubling halves a block's places, and its time: what
+// counts is how full the last round of blocks is. Of equals the smallest reads the weights least often.
+int best_split(DeformConv2d const& op) {
+    int64_t const others = op.groups * blocks_for(op.out_channels / op.groups, out_tile(op));
+    int64_t const places = op.batch * op.out_height() * op.out_width();
+    int64_t const processors = attribute(cudaDevAttrMultiProcessorCount);
+    bool const fits = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin) >= int64_t(sizeof(TensorMemory<Half, 128, 4>));
+    int best = 1;
+    int64_t least = INT64_MAX;
+    for (int split = 1; split <= (fits ? 4 : 2); split *= 2) {
+        int64_t const rounds = blocks_for(blocks_for(places, kThreads / split) * others, processors);
+        if (rounds * (4 / split) < least) {
+            least = rounds * (4 / split);
+            best = split;
         }
     }
-    return enough(128) ? launch_tile<T, 128>(arguments, stream) : launch_tile<T, 64>(arguments, stream);
+    return best;
+}
+
+template <class T, int kSplit>
+Error run_tensor_split(TensorArguments<T>& arguments, Transpose<T> const& input, T const* weight, T* arranged_weight,
+                       Stream stream) {
+    constexpr int32_t kSteps = TensorMemory<T, 64, kSplit>::kSteps;
+    auto const& op = arguments.op;
+    arguments.walk = walk_of(op, kSteps);
+    arguments.weight = arranged_weight;
+    prepare(input, arranged(op, weight, arranged_weight, kSteps), op.channels_last ? 0 : unsigned(input.tiles()),
+            stream);
+    return out_tile(op) == 64 ? launch_tensor<T, 64, kSplit>(arguments, stream)
+                              : launch_tensor<T, 128, kSplit>(arguments, stream);
 }
 
 template <class T>
-Error run_tiles(DeformConv2d const& op, DeformConv2dData const& data, char* workspace, Stream stream) {
-    T const* input = static_cast<T const*>(data.input);
-    if (!op.channels_last) {
-        transpose(input, reinterpret_cast<T*>(workspace), op.batch, op.channels, op.height * op.width, stream);
-        input = reinterpret_cast<T const*>(workspace);
+Error run_tensor(DeformConv2d const& op, DeformConv2dData const& data, char* workspace, Stream stream) {
+    T const* from = static_cast<T const*>(data.input);
+    Transpose<T> const input{from, reinterpret_cast<T*>(workspace), op.batch, op.channels, op.height * op.width};
+    bool const by_fours =
+        op.out_height() * op.out_width() % 4 == 0 && reinterpret_cast<uintptr_t>(data.output) % 8 == 0;
+    TensorArguments<T> arguments{op,
+                                 {},
+                                 op.channels_last ? from : input.to,
+                                 nullptr,
+                                 static_cast<T const*>(data.offset),
+                                 static_cast<T const*>(data.mask),
+                                 static_cast<T const*>(data.bias),
+                                 static_cast<T*>(data.output),
+                                 by_fours};
+    T const* weight = static_cast<T const*>(data.weight);
+    T* to = reinterpret_cast<T*>(workspace + input_bytes(op));
+    switch (best_split(op)) {
+        case 1: return run_tensor_split<T, 1>(arguments, input, weight, to, stream);
+        case 2: return run_tensor_split<T, 2>(arguments, input, weight, to, stream);
+        default: return run_tensor_split<T, 4>(arguments, input, weight, to, stream);
     }
-    T* weight = reinterpret_cast<T*>(workspace + input_bytes(op));
-    int64_t const each = op.channels / op.groups;
-    transpose(static_cast<T const*>(data.weight), weight, op.out_channels, each, op.taps(), stream);
-    TileArguments<T> const arguments{op,
-                                     input,
-                                     weight,
-                                     static_cast<T const*>(data.offset),
-                                     static_cast<T const*>(data.mask),
-                                     static_cast<T const*>(data.bias),
-                                     static_cast<T*>(data.output),
-                                     each,
-                                     op.out_channels / op.groups,
-                                     shared_span(op)};
-    return launch_best(arguments, stream);
+}
+
+Error run_tiles(DeformConv2d const& op, DeformConv2dData const& data, char* workspace, Stream stream) {
+    float const* input = static_cast<float const*>(data.input);
+    if (!op.channels_last) {
+        transpose(input, reinterpret_cast<float*>(workspace), op.batch, op.channels, op.height * op.width, stream);
+        input = reinterpret_cast<float const*>(workspace);
+    }
+    float* weight = reinterpret_cast<float*>(workspace + input_bytes(op));
+    int64_t const each = op.channels / op.groups, out_each = op.out_channels / op.groups;
+    transpose(static_cast<float const*>(data.weight), weight, op.out_channels, each, op.taps(), stream);
+    TileArguments<float> const arguments{op,
+                                         input,
+                                         weight,
+                                         static_cast<float const*>(data.offset),
+                                         static_cast<float const*>(data.mask),
+                                         static_cast<float const*>(data.bias),
+                                         static_cast<float*>(data.output),
+                                         each,
+                                         out_each,
+                                         shared_span(op)};
+    // Blocks of many output channels sample least; with fewer blocks than a device has processors, smaller ones are
+    // faster.
+    int64_t const blocks = blocks_for(op.batch * op.out_height() * op.out_width(), kPlaces) * op.groups;
+    bool const wide = out_each > 64 && blocks * blocks_for(out_each, 128) >= attribute(cudaDevAttrMultiProcessorCount);
+    return wide ? launch_tile<float, 128>(arguments, stream) : launch_tile<float, 64>(arguments, stream);
 }
 
 }  // namespace
@@ -81,11 +140,15 @@ Error deform_conv2d_cuda(DeformConv2d const& op, DeformConv2dData const& data, v
     bool const usable = tiles(op) && reinterpret_cast<uintptr_t>(data.input) % 16 == 0;
     return with_type(op.dtype, [&](auto type) -> Error {
         using T = decltype(type);
-        if (usable) {
-            return run_tiles<T>(op, data, static_cast<char*>(workspace), stream);
+        if (!usable) {
+            launch_direct<T>(op, data, stream);
+            return launch_error();
         }
-        launch_direct<T>(op, data, stream);
-        return launch_error();
+        if constexpr (sizeof(T) == 2) {
+            return run_tensor<T>(op, data, static_cast<char*>(workspace), stream);
+        } else {
+            return run_tiles(op, data, static_cast<char*>(workspace), stream);
+        }
     });
 }
 

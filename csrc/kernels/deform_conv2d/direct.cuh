@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kThreads) direct_kernel(DeformConv2d op, T con
                     float read = 0.0f;
                     for (int corner = 0; corner < 4; ++corner) {
                         if (tap.weight[corner] != 0.0f) {
-                            read += tap.weight[corner] * to_float(from[tap.at[corner] * along]);
+                            read += tap.weight[corner] * to_float(from[tap.at(corner, op.width) * along]);
                         }
                     }
                     sum += read * to_float(weight[(out * each + c - first) * taps + number]);

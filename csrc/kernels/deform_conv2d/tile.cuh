@@ -10,6 +10,7 @@
 
 #include "product.cuh"
 #include "tap.h"
+#include "walk.h"
 
 namespace t2t {
 
@@ -26,16 +27,9 @@ struct TileArguments {
     int64_t each, out_each, span;  // channels and output channels of a group, channels of a unit
 };
 
-// Channels that one weight group and one offset group share throughout; 0 where they do not divide each other.
-inline int64_t shared_span(DeformConv2d const& op) {
-    int64_t const each = op.channels / op.groups, per_offset_group = op.channels / op.offset_groups;
-    int64_t const span = std::min(each, per_offset_group);
-    return span > 0 && each % span == 0 && per_offset_group % span == 0 ? span : 0;
-}
-
 template <class T, int kOut>
 struct TileMemory {
-    using Tiles = Product<T, kOut>;
+    using Tiles = Product<kOut>;
     struct Stage {
         alignas(32) T rows[kPlaces * Tiles::kStride];
         alignas(32) T columns[kOut * Tiles::kStride];
@@ -67,7 +61,7 @@ struct Step {
 template <class T, int kOut>
 struct TileBlock {
     using Memory = TileMemory<T, kOut>;
-    using Tiles = Product<T, kOut>;
+    using Tiles = Product<kOut>;
     static constexpr int kVector = kPack<T>;
     static constexpr int kRowVectors = Tiles::kDepth / kVector;
     static constexpr int kReads = kPlaces * kRowVectors / kThreads;  // packs that a thread samples a step
@@ -88,7 +82,7 @@ struct TileBlock {
             return;
         }
         auto const& op = arguments.op;
-        Tap tap = {{0, 0, 0, 0}, {0.0f, 0.0f, 0.0f, 0.0f}};
+        Tap tap = {0, {0.0f, 0.0f, 0.0f, 0.0f}};
         if (memory.image[slot] >= 0) {
             int64_t const channel = group * arguments.each + step.channel;
             int64_t const offset_group = quotient(channel * op.offset_groups, op.channels);
@@ -111,7 +105,7 @@ struct TileBlock {
             for (int corner = 0; corner < 4; ++corner) {
                 if (channel < arguments.span && tap.weight[corner] != 0.0f) {
                     corners[i].at[corner] =
-                        load_pack<T, kVector>(arguments.input + (image + tap.at[corner]) * op.channels + first);
+                        load_pack<T, kVector>(arguments.input + (image + tap.at(corner, op.width)) * op.channels + first);
                 } else {
                     corners[i].at[corner] = Pack<T, kVector>{};
                 }

@@ -24,7 +24,7 @@ Error grid_sample_3d_check(GridSample3d const& op);
 int64_t grid_sample_3d_items(GridSample3d const& op);
 void grid_sample_3d_cpu(GridSample3d const& op, void const* input, void const* grid, void* output, int64_t begin,
                         int64_t end);
-inline size_t grid_sample_3d_workspace(GridSample3d const&) { return 0; }
+size_t grid_sample_3d_workspace(GridSample3d const& op);
 Error grid_sample_3d_cuda(GridSample3d const& op, void const* input, void const* grid, void* output, void* workspace,
                           Stream stream);
 

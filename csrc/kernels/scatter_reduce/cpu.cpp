@@ -104,7 +104,8 @@ void reduce_line(ScatterReduce const& op, ScatterReduceData const& data, Line co
         ++hits[place];
     }
     for (int64_t place = 0; place < size; ++place) {
-        float const result = finished(op, to_float(self[place * line.self_step]), sums[place], hits[place]);
+        float const result = finished(op.reduction, op.include_self, to_float(self[place * line.self_step]),
+                                      sums[place], hits[place]);
         output[place * line.self_step] = from_float<T>(in_range ? result : quiet_nan());
     }
 }

@@ -36,34 +36,11 @@ T2T_HD float combined(Reduction reduction, float left, float right) {
 }
 
 // What a place that `hits` elements were reduced into holds in the end.
-T2T_HD float finished(ScatterReduce const& op, float self, float sum, int64_t hits) {
+T2T_HD float finished(Reduction reduction, bool include_self, float self, float sum, int64_t hits) {
     if (hits == 0) {
         return self;
     }
-    return op.reduction == Reduction::Mean ? sum / float(hits + op.include_self) : sum;
-}
-
-// Offsets of an element of index in self (without its place along dim) and in src.
-struct Element {
-    int64_t self, src, step;  // step: of self along dim
-};
-
-T2T_HD Element element_of(ScatterReduce const& op, int64_t flat) {
-    Element found{0, 0, 0};
-    int64_t self_stride = 1, src_stride = 1;
-    for (int32_t axis = op.rank - 1; axis >= 0; --axis) {
-        int64_t const rest = quotient(flat, op.index_shape[axis]), place = flat - rest * op.index_shape[axis];
-        flat = rest;
-        if (axis == op.dim) {
-            found.step = self_stride;
-        } else {
-            found.self += place * self_stride;
-        }
-        found.src += place * src_stride;
-        self_stride *= op.self_shape[axis];
-        src_stride *= op.src_shape[axis];
-    }
-    return found;
+    return reduction == Reduction::Mean ? sum / float(hits + include_self) : sum;
 }
 
 }  // namespace t2t

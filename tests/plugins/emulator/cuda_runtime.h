@@ -1,14 +1,16 @@
-// As much of CUDA as the kernels of csrc use, on the host: a block's threads are threads, blocks run one after another.
-// It shows whether a kernel's indices, synchronisation and arithmetic are right, and nothing about its speed.
+// As much of CUDA as the kernels of csrc use, on the host: a block's threads are coroutines that take turns, blocks run
+// one after another. It shows whether a kernel's indices, synchronisation and arithmetic are right, and nothing about
+// its speed.
 #pragma once
 
-#include <barrier>
+#include <ucontext.h>
+
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
-#include <thread>
+#include <functional>
 #include <vector>
 
 #define __global__
@@ -24,14 +26,28 @@ struct dim3 {
     constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 
-inline thread_local dim3 threadIdx, blockIdx;
-inline dim3 blockDim, gridDim;
+inline dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulator {
 
+struct Coroutine {
+    ucontext_t context;
+    std::vector<unsigned char> stack;
+    bool done;
+};
+
+// What a group of threads waits at; the last one to come lets all go on.
+struct Barrier {
+    unsigned waiting = 0, passed = 0;
+};
+
 inline std::vector<unsigned char> memory;
-inline std::barrier<>* barrier = nullptr;
-inline std::mutex atomic;
+inline std::vector<Coroutine> threads;
+inline std::vector<Barrier> warps;
+inline Barrier block;
+inline ucontext_t scheduler;
+inline unsigned current, alive;
+inline std::function<void()> body;
 
 // The dynamic shared memory, aligned as the device's is.
 inline unsigned char* shared() {
@@ -39,51 +55,100 @@ inline unsigned char* shared() {
     return memory.data() + (1024 - at % 1024);
 }
 
+inline void wait(Barrier& barrier, unsigned count) {
+    unsigned const seen = barrier.passed;
+    if (++barrier.waiting == count) {
+        barrier.waiting = 0;
+        ++barrier.passed;
+        return;
+    }
+    while (barrier.passed == seen) {
+        dim3 const mine = threadIdx;
+        swapcontext(&threads[current].context, &scheduler);
+        threadIdx = mine;
+    }
+}
+
+// The number of this thread in the block, and a meeting of its warp's threads.
+inline unsigned thread() { return (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x; }
+inline void meet_warp() { wait(warps[thread() / 32], std::min(32u, unsigned(threads.size()) - thread() / 32 * 32)); }
+
+inline void enter() {
+    unsigned const number = current;
+    threadIdx = {number % blockDim.x, number / blockDim.x % blockDim.y, number / blockDim.x / blockDim.y};
+    body();
+    threads[number].done = true;
+    --alive;
+}
+
+inline void run_block(unsigned count) {
+    warps.assign((count + 31) / 32, {});
+    block = {};
+    alive = count;
+    for (Coroutine& thread : threads) {
+        thread.done = false;
+        getcontext(&thread.context);
+        thread.context.uc_stack.ss_sp = thread.stack.data();
+        thread.context.uc_stack.ss_size = thread.stack.size();
+        thread.context.uc_link = &scheduler;
+        makecontext(&thread.context, enter, 0);
+    }
+    while (alive > 0) {
+        for (current = 0; current < count; ++current) {
+            if (!threads[current].done) {
+                swapcontext(&scheduler, &threads[current].context);
+            }
+        }
+    }
+}
+
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t bytes, Arguments... arguments) {
     unsigned const count = block.x * block.y * block.z;
-    std::barrier<> all(count);
-    barrier = &all;
     memory.assign(bytes + 2048, 0xCD);  // what is read before it is written shows
     gridDim = grid;
     blockDim = block;
-    std::vector<std::thread> threads;
-    for (unsigned number = 0; number < count; ++number) {
-        threads.emplace_back([=] {
-            threadIdx = {number % block.x, number / block.x % block.y, number / block.x / block.y};
-            for (unsigned at = 0; at < grid.x * grid.y * grid.z; ++at) {
-                blockIdx = {at % grid.x, at / grid.x % grid.y, at / grid.x / grid.y};
-                kernel(arguments...);
-                barrier->arrive_and_wait();
-            }
-        });
+    threads.resize(count);
+    for (Coroutine& thread : threads) {
+        thread.stack.resize(1 << 16);
     }
-    for (std::thread& thread : threads) {
-        thread.join();
+    body = [=] { kernel(arguments...); };
+    for (unsigned at = 0; at < grid.x * grid.y * grid.z; ++at) {
+        blockIdx = {at % grid.x, at / grid.x % grid.y, at / grid.x / grid.y};
+        run_block(count);
     }
 }
 
 }  // namespace emulator
 
-inline void __syncthreads() { emulator::barrier->arrive_and_wait(); }
+inline void __syncthreads() { emulator::wait(emulator::block, unsigned(emulator::threads.size())); }
+
+inline void __syncwarp() { emulator::meet_warp(); }
+
+inline float __shfl_xor_sync(unsigned, float value, unsigned mask) {
+    static float held[1024];
+    unsigned const mine = emulator::thread();
+    held[mine] = value;
+    emulator::meet_warp();
+    float const other = held[mine ^ mask];
+    emulator::meet_warp();
+    return other;
+}
 
 template <class T>
 T atomicAdd(T* target, T value) {
-    std::lock_guard<std::mutex> const lock(emulator::atomic);
     T const old = *target;
     *target = old + value;
     return old;
 }
 
 inline int32_t atomicOr(int32_t* target, int32_t value) {
-    std::lock_guard<std::mutex> const lock(emulator::atomic);
     int32_t const old = *target;
     *target = old | value;
     return old;
 }
 
 inline unsigned atomicCAS(unsigned* target, unsigned expected, unsigned wanted) {
-    std::lock_guard<std::mutex> const lock(emulator::atomic);
     unsigned const old = *target;
     if (old == expected) {
         *target = wanted;
@@ -105,15 +170,18 @@ inline unsigned __float_as_uint(float value) {
 
 using cudaError_t = int;
 constexpr cudaError_t cudaSuccess = 0;
-constexpr int cudaFuncAttributeMaxDynamicSharedMemorySize = 0, cudaDevAttrMultiProcessorCount = 0;
+using cudaDeviceAttr = int;
+constexpr int cudaFuncAttributeMaxDynamicSharedMemorySize = 0;
+constexpr cudaDeviceAttr cudaDevAttrMultiProcessorCount = 0, cudaDevAttrMaxSharedMemoryPerBlockOptin = 1;
 
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 inline char const* cudaGetErrorString(cudaError_t) { return "none"; }
 inline cudaError_t cudaGetDevice(int* device) { return *device = 0; }
 // So few that small grids get the widest tiles, too, where EMULATED_PROCESSORS says so.
-inline cudaError_t cudaDeviceGetAttribute(int* value, int, int) {
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
     char const* given = std::getenv("EMULATED_PROCESSORS");
-    *value = given == nullptr ? 132 : std::atoi(given);
+    int const processors = given == nullptr ? 132 : std::atoi(given);
+    *value = which == cudaDevAttrMultiProcessorCount ? processors : 227 << 10;
     return cudaSuccess;
 }
 template <class Kernel>

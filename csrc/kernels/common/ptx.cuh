@@ -1,0 +1,123 @@
+// Instructions that C++ has no words for. The tests' emulator has a version of this file for the host.
+#pragma once
+
+#include <type_traits>
+
+#include "launch.cuh"
+
+namespace t2t {
+
+using Words = Pack<uint32_t, 4>;  // 16 bytes
+
+// A pack of 8 or 16 bytes where `wanted`, zeros elsewhere: without a branch, so that many are on their way at once.
+// Nothing is read where it is not wanted.
+template <class P>
+__device__ __forceinline__ P load_if(bool wanted, void const* from) {
+    static_assert(sizeof(P) == 8 || sizeof(P) == 16);
+    uint32_t words[sizeof(P) / 4];
+    if constexpr (sizeof(P) == 16) {
+        asm volatile(
+            "{\n"
+            ".reg .pred wanted;\n"
+            "setp.ne.b32 wanted, %5, 0;\n"
+            "mov.b32 %0, 0;\n"
+            "mov.b32 %1, 0;\n"
+            "mov.b32 %2, 0;\n"
+            "mov.b32 %3, 0;\n"
+            "@wanted ld.global.v4.b32 {%0, %1, %2, %3}, [%4];\n"
+            "}\n"
+            : "=&r"(words[0]), "=&r"(words[1]), "=&r"(words[2]), "=&r"(words[3])
+            : "l"(from), "r"(int(wanted)));
+    } else {
+        asm volatile(
+            "{\n"
+            ".reg .pred wanted;\n"
+            "setp.ne.b32 wanted, %3, 0;\n"
+            "mov.b32 %0, 0;\n"
+            "mov.b32 %1, 0;\n"
+            "@wanted ld.global.v2.b32 {%0, %1}, [%2];\n"
+            "}\n"
+            : "=&r"(words[0]), "=&r"(words[1])
+            : "l"(from), "r"(int(wanted)));
+    }
+    P pack;
+    memcpy(&pack, words, sizeof pack);
+    return pack;
+}
+
+// V numbers that no one reads again: what others do need stays in the cache.
+template <class T, int V>
+__device__ __forceinline__ Pack<T, V> load_once(T const* from) {
+    Pack<T, V> pack;
+    using Part = std::conditional_t<sizeof pack % 16 == 0, int4, std::conditional_t<sizeof pack % 8 == 0, int2, T>>;
+    if constexpr (sizeof pack < 8) {
+        pack = load_pack<T, V>(from);
+    } else {
+#pragma unroll
+        for (int i = 0; i < int(sizeof pack / sizeof(Part)); ++i) {
+            reinterpret_cast<Part*>(&pack)[i] = __ldcs(reinterpret_cast<Part const*>(from) + i);
+        }
+    }
+    return pack;
+}
+
+// Two numbers of a half precision at once: left * right + sum, rounded to that precision.
+template <class T>
+__device__ __forceinline__ uint32_t fma_pair(uint32_t left, uint32_t right, uint32_t sum);
+
+template <>
+__device__ __forceinline__ uint32_t fma_pair<Half>(uint32_t left, uint32_t right, uint32_t sum) {
+    uint32_t result;
+    asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(result) : "r"(left), "r"(right), "r"(sum));
+    return result;
+}
+
+template <>
+__device__ __forceinline__ uint32_t fma_pair<BFloat16>(uint32_t left, uint32_t right, uint32_t sum) {
+    uint32_t result;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(result) : "r"(left), "r"(right), "r"(sum));
+    return result;
+}
+
+// A warp's product of 16 rows by 8 columns over 16 numbers. With g = lane / 4 and q = lane % 4, a lane holds of the
+// left side the numbers 2q, 2q + 1 of rows g and g + 8 (a0, a1), and 2q + 8, 2q + 9 of them (a2, a3); of the right side
+// the same numbers of column g (b0, b1); and the sums of rows g and g + 8 for columns 2q and 2q + 1.
+template <class T>
+__device__ __forceinline__ void mma(float (&sums)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0,
+                                    uint32_t b1);
+
+#define T2T_MMA(T, TYPE)                                                                                              \
+    template <>                                                                                                       \
+    __device__ __forceinline__ void mma<T>(float (&sums)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3,      \
+                                           uint32_t b0, uint32_t b1) {                                                \
+        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." TYPE "." TYPE                                           \
+                     ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                           \
+                     : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])                                     \
+                     : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));                                         \
+    }
+T2T_MMA(Half, "f16")
+T2T_MMA(BFloat16, "bf16")
+#undef T2T_MMA
+
+// Numbers added to as many side by side in memory, in no order with others.
+template <int V>
+__device__ __forceinline__ void add_all(float* target, float const (&values)[V]) {
+#if __CUDA_ARCH__ >= 900
+    if constexpr (V == 4) {
+        asm volatile("red.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(target), "f"(values[0]), "f"(values[1]),
+                     "f"(values[2]), "f"(values[3])
+                     : "memory");
+        return;
+    }
+    if constexpr (V == 2) {
+        asm volatile("red.global.add.v2.f32 [%0], {%1, %2};" ::"l"(target), "f"(values[0]), "f"(values[1]) : "memory");
+        return;
+    }
+#endif
+#pragma unroll
+    for (int i = 0; i < V; ++i) {
+        atomicAdd(target + i, values[i]);
+    }
+}
+
+}  // namespace t2t

@@ -1,0 +1,76 @@
+// csrc/kernels/common/ptx.cuh on the host.
+#pragma once
+
+#include "launch.cuh"
+
+namespace t2t {
+
+using Words = Pack<uint32_t, 4>;
+
+template <class P>
+P load_if(bool wanted, void const* from) {
+    if (wanted && reinterpret_cast<uintptr_t>(from) % sizeof(P) != 0) {
+        std::abort();  // the device would stop, too
+    }
+    return wanted ? *static_cast<P const*>(from) : P{};
+}
+
+template <class T, int V>
+Pack<T, V> load_once(T const* from) {
+    if (reinterpret_cast<uintptr_t>(from) % std::min<size_t>(sizeof(T) * V, 16) != 0) {
+        std::abort();
+    }
+    return load_pack<T, V>(from);
+}
+
+template <class T>
+float part(uint32_t pair, int which) {
+    return to_float(T{uint16_t(pair >> 16 * which)});
+}
+
+template <class T>
+uint32_t fma_pair(uint32_t left, uint32_t right, uint32_t sum) {
+    uint32_t result = 0;
+    for (int i = 0; i < 2; ++i) {
+        float const value = std::fma(part<T>(left, i), part<T>(right, i), part<T>(sum, i));
+        result |= uint32_t(from_float<T>(value).bits) << 16 * i;
+    }
+    return result;
+}
+
+// What the lanes of each warp hold, for its other lanes to read.
+struct Exchange {
+    uint32_t left[32][4], right[32][2];
+};
+inline Exchange exchanges[32];
+
+template <class T>
+void mma(float (&sums)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
+    unsigned const lane = emulator::thread() % 32, g = lane / 4, q = lane % 4;
+    Exchange& all = exchanges[emulator::thread() / 32];
+    uint32_t const left[] = {a0, a1, a2, a3}, right[] = {b0, b1};
+    std::memcpy(all.left[lane], left, sizeof left);
+    std::memcpy(all.right[lane], right, sizeof right);
+    emulator::meet_warp();
+    for (unsigned i = 0; i < 4; ++i) {
+        unsigned const column = 2 * q + i % 2;
+        for (unsigned k = 0; k < 16; ++k) {
+            unsigned const other = k % 8 / 2, half = k / 8;
+            sums[i] += part<T>(all.left[4 * g + other][2 * half + i / 2], k % 2) *
+                       part<T>(all.right[4 * column + other][half], k % 2);
+        }
+    }
+    emulator::meet_warp();
+}
+
+template <int V>
+void add_all(float* target, float const (&values)[V]) {
+    if (reinterpret_cast<uintptr_t>(target) % (4 * V) != 0) {
+        std::abort();
+    }
+    for (int i = 0; i < V; ++i) {
+        target[i] += values[i];
+    }
+}
+
+}  // namespace t2t
