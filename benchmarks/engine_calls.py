@@ -10,19 +10,20 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 
 sys.path.insert(0, ".")
+import torch2trt
+from benchmarks.models import MODELS
 from tests.engine import networks
-from torch2trt import trt_compat
-from torch2trt.engine.build import BuildOptions, serialize_network
-from torch2trt.engine.bundle import Bundle, Environment
+from torch2trt.engine.bundle import Bundle
 from torch2trt.engine.run import Engine
-from torch2trt.trt_compat import trt
 
 
 def microseconds(call: Callable[[], Any], *, rounds: int = 30, calls: int = 200) -> float:
@@ -75,48 +76,49 @@ def call_costs() -> dict[str, float]:
     return found
 
 
-def large(width: int = 2048, layers: int = 6) -> tuple[Any, Any, dict[str, torch.Tensor]]:
-    """A stack of matrix products with about 25 M parameters."""
-    builder = trt.Builder(trt_compat.logger())
-    network = trt_compat.create_network(builder)
-    x = network.add_input("x", trt.float32, (8, width))
-    weights = {f"w{index}": torch.randn(width, width) / width**0.5 for index in range(layers)}
-    none = trt.MatrixOperation.NONE
-    for name, tensor in weights.items():
-        product = network.add_matrix_multiply(x, none, networks.constant(network, name, tensor), none)
-        x = network.add_activation(product.get_output(0), trt.ActivationType.TANH).get_output(0)
-    networks.output(network, x, "y")
-    return builder, network, weights
+def refitting() -> dict[str, float]:
+    """ResNet-50, whose batch norms are folded into its convolutions: 25 M parameters."""
+    model, inputs = MODELS["resnet50 b1"].load()
+    model, inputs = model.cuda(), tuple(value.cuda() for value in inputs)
+    converted = torch2trt.convert(model, inputs)
+    found = {"parameters": float(sum(tensor.numel() for tensor in model.parameters()))}
+    found["rebuild s"] = seconds(lambda: converted.bundle(refit=True), 2)
+    state = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    on_cpu = {key: tensor.cpu() for key, tensor in state.items()}
+    with converted.build(refit=True) as engine:
+        engine(*inputs)
+        engine.refit(state)
+        found["refit from the GPU s"] = seconds(lambda: engine.refit(state), 10)
+        found["refit from the CPU s"] = seconds(lambda: engine.refit(on_cpu))
+    return found
 
 
-def savings() -> dict[str, float]:
-    builder, network, weights = large()
-    options = BuildOptions(refit=True)
-    found = {"parameters": sum(tensor.numel() for tensor in weights.values())}
-    found["build s"] = seconds(lambda: serialize_network(builder, network, options), 3)
-    bundle = Bundle(serialize_network(builder, network, options), None, options, Environment.here())
-    x = torch.randn(8, 2048, device="cuda")
-    with Engine(bundle) as engine:
-        engine(x)
-        moved = {name: tensor.cuda() for name, tensor in weights.items()}
-        engine.refit_weights(moved)
-        found["refit from the GPU s"] = seconds(lambda: engine.refit_weights(moved))
-        found["refit from the CPU s"] = seconds(lambda: engine.refit_weights(weights))
-        content = engine.to_bytes()
-    found["file MB"] = len(content) / 1e6
+def loading() -> dict[str, float]:
+    """BERT-base in float16, from a file with its kernels and from its module."""
+    model, inputs = MODELS["bert_base b8 s128"].load()
+    model, inputs = model.cuda().half(), tuple(value.cuda() for value in inputs)
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bert.trt2"
+        with torch2trt.build_engine(model, inputs) as engine:
+            engine(*inputs)
+            engine.save(path)
+        found["file MB"] = path.stat().st_size / 1e6
 
-    def load() -> None:
-        with Engine.from_bytes(content) as again:
-            again(x)
+        def load() -> None:
+            with Engine.load(path) as again:
+                again(*inputs)
 
-    def load_plain() -> None:
-        with Engine(bundle) as again:
-            again(x)
+        def rebuild() -> None:
+            with torch2trt.build_engine(model, inputs) as again:
+                again(*inputs)
 
-    found["load and first call s"] = seconds(load)
-    found["load without kernels and first call s"] = seconds(load_plain, 3)
+        found["load and first call s"] = seconds(load, 3)
+        found["rebuild and first call s"] = seconds(rebuild, 2)
     return found
 
 
 if __name__ == "__main__":
-    print(json.dumps({"gpu": torch.cuda.get_device_name(), **call_costs(), **savings()}, indent=1))
+    with torch.no_grad():
+        found = {"calls, microseconds": call_costs(), "refit of ResNet-50": refitting(), "BERT-base": loading()}
+    print(json.dumps({"gpu": torch.cuda.get_device_name(), **found}, indent=1))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+
 import pytest
 import torch
 
@@ -51,6 +54,23 @@ def test_engine(case: Case) -> None:
         args, kwargs = torch2trt.tracing.normalize_inputs(harness.clone(inputs))
         expected = harness.call(case.function, inputs)
         harness.assert_same(engine(*args, **kwargs), expected, **harness.engine_tolerance(case))
+
+
+@pytest.mark.gpu
+@cases
+def test_module_on_a_gpu(case: Case) -> None:
+    """Parameters and constants that lie on the GPU are no trouble to any handler."""
+    function = copy.deepcopy(case.function).cuda() if isinstance(case.function, torch.nn.Module) else case.function
+    leaves, nesting = torch2trt.structure.flatten(harness.clone(case.inputs))
+    inputs = torch2trt.structure.unflatten([leaf.cuda() for leaf in leaves], nesting)
+    try:
+        harness.call(function, inputs)
+    except Exception as error:  # constants of the function's own lie on the CPU, or CUDA lacks the op
+        pytest.skip(f"eager does not run on the GPU: {error}")
+    converted = harness.convert(dataclasses.replace(case, function=function, inputs=inputs))
+    args, kwargs = torch2trt.tracing.normalize_inputs(harness.clone(case.inputs))
+    expected = harness.call(case.function, case.inputs)
+    harness.assert_same(converted.evaluate(*args, **kwargs), expected, rtol=max(case.rtol, 1e-4), atol=case.atol)
 
 
 def test_dynamic_cases_run_at_two_sizes_that_were_not_traced() -> None:
