@@ -156,6 +156,9 @@ class Job:
         self._process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=self._errors, text=True, env=environment, cwd=ROOT
         )
+        self._watch()
+
+    def _watch(self) -> None:
         self._late = threading.Timer(self._timeout, self._process.kill)
         self._late.start()
 
@@ -164,10 +167,12 @@ class Job:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.strip() == READY:
-                return
+                break
+        self._late.cancel()
 
     def finish(self) -> dict[str, Any]:
         """Let it time its calls; its row, or why it has ``failed``."""
+        self._watch()
         output, _ = self._process.communicate("\n")
         self._late.cancel()
         with self._errors as file:

@@ -9,7 +9,7 @@ import torch2trt
 from torch2trt.engine import cached
 from torch2trt.engine.bundle import Bundle
 from torch2trt.engine.cache import DiskCache, EngineCache
-from torch2trt.errors import EngineError, InputError
+from torch2trt.errors import BuildError, EngineError, InputError
 from torch2trt.trt_compat import trt
 
 
@@ -110,15 +110,37 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_build(builds, tmp_path)
     assert not builds
 
 
-def test_stripped_engines_keep_what_no_parameter_gives(builds, tmp_path):
-    class Shifted(torch.nn.Linear):
-        def forward(self, x):
-            return torch.relu(super().forward(x)) * torch.linspace(1, 2, 100)
+class Shifted(torch.nn.Linear):
+    """A linear layer by a constant of its own."""
 
+    def forward(self, x):
+        return torch.relu(super().forward(x)) * torch.linspace(1, 2, 100)
+
+
+def test_stripped_engines_keep_what_no_parameter_gives(builds, monkeypatch):
+    monkeypatch.setattr(cached, "is_rtx", lambda: False)
     converted = torch2trt.convert(Shifted(4, 100).eval(), torch.randn(2, 4))
     converted.bundle(refit=True, strip_weights=True)
     converted.bundle(refit=True)
     assert [options["refittable"] for options in builds] == [["bias", "weight"], None]
+
+
+def test_tensorrt_for_rtx_strips_parameters_alone(builds, monkeypatch):
+    monkeypatch.setattr(cached, "is_rtx", lambda: True)
+    torch2trt.convert(torch.nn.Linear(4, 100).eval(), torch.randn(2, 4)).bundle(refit=True, strip_weights=True)
+    assert [options["refittable"] for options in builds] == [None]
+    with pytest.raises(BuildError, match=r"(?s)mul.*constant.*next: build without strip_weights"):
+        torch2trt.convert(Shifted(4, 100).eval(), torch.randn(2, 4)).bundle(refit=True, strip_weights=True)
+    assert len(builds) == 1
+
+
+@pytest.mark.gpu
+def test_stripped_engine_of_a_module(tmp_path):
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU()).eval()
+    x = torch.randn(2, 3, 9, 9)
+    with torch2trt.build_engine(module, x, refit=True, strip_weights=True) as engine:
+        engine.refit(module.state_dict())
+        torch.testing.assert_close(engine(x.cuda()).cpu(), module(x).detach(), rtol=0, atol=5e-3)
 
 
 def test_timing_caches_are_kept_in_the_same_place(builds, tmp_path):

@@ -13,7 +13,7 @@ from torch2trt.errors import InputError
 
 
 class FakeSession:
-    def __init__(self, loaded, specialization="lazy", profile=0):
+    def __init__(self, loaded, profile=0):
         self.profile = profile
 
 

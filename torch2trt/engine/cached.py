@@ -9,15 +9,16 @@ tactics, and the kernels that TensorRT for RTX compiles at loading, are kept in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from ..errors import InputError
+from ..errors import BuildError, InputError
+from ..trt_compat import is_rtx
 from ..weights import WeightMap
 from .build import serialize_network
 from .cache import DiskCache, EngineCache, TimingCacheFile
 from .files import PathLike
-from .fingerprint import fingerprint
+from .fingerprint import Place, fingerprint, fixed_weights
 from .options import BuildOptions, Profile
 
 CacheChoice = bool | PathLike | DiskCache | None
@@ -71,8 +72,12 @@ def find_or_build(
         EngineError: the cache folder cannot be made.
     """
     timing = None if cache is None else TimingCacheFile(cache)
+    every_place = {place for used in weights.places.values() for place in used}
     # A constant that comes from no parameter is no refit's to give: it stays in an engine without weights.
     refittable = sorted(weights.places) if options.strip_weights else None
+    if options.strip_weights and is_rtx():
+        _require_parameters_alone(network, every_place)
+        refittable = None
 
     def build() -> bytes:
         return serialize_network(
@@ -87,8 +92,7 @@ def find_or_build(
 
     if cache is None:
         return build(), True
-    places = {place for used in weights.places.values() for place in used} if options.refit else set()
-    digests = fingerprint(network, places)
+    digests = fingerprint(network, every_place if options.refit else ())
     structure = {
         "network": digests.structure,
         "names": {name: [list(place) for place in used] for name, used in weights.places.items()},
@@ -98,3 +102,18 @@ def find_or_build(
     found = EngineCache(cache).get_or_build(structure, digests.weights, build, refittable=options.refit)
     # A stripped engine holds no weights: its owner refits it anyway.
     return found.content, found.same_weights or options.strip_weights
+
+
+def _require_parameters_alone(network: Any, places: Collection[Place]) -> None:
+    """TensorRT for RTX strips all weights or none: with REFIT_INDIVIDUAL, version 1.4 builds fixed engines (H200).
+
+    Raises:
+        BuildError: there are weights that no refit could give back.
+    """
+    fixed = [f"{layer}.{role}" for layer, role in fixed_weights(network, places)]
+    if fixed:
+        raise BuildError(
+            f"TensorRT for RTX would strip weights that come from no parameter: {', '.join(fixed[:5])}"
+            + (f" and {len(fixed) - 5} more" if len(fixed) > 5 else ""),
+            hint="build without strip_weights; refit=True alone keeps them",
+        )

@@ -62,6 +62,23 @@ def fingerprint(network: Any, replaceable: Collection[Place] = ()) -> Fingerprin
     return Fingerprint(hashlib.sha256(text.encode()).hexdigest(), weights.hexdigest())
 
 
+def fixed_weights(network: Any, replaceable: Collection[Place]) -> list[Place]:
+    """The weights of a network that are not among ``replaceable``; empty ones are none."""
+    wanted, found = set(replaceable), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for index in range(network.num_layers):
+            _, layer = downcast(network.get_layer(index))
+            for name, value in _properties(layer):
+                if isinstance(value, (np.ndarray, trt.Weights)) and value.size and _place(layer, name) not in wanted:
+                    found.append(_place(layer, name))
+    return found
+
+
+def _place(layer: Any, name: str) -> Place:
+    return layer.name, "constant" if name == "weights" else name
+
+
 def _tensor(tensor: Any) -> Any:
     if tensor is None:
         return None
@@ -85,7 +102,7 @@ def _layer(layer: Any, replaceable: set[Place], weights: Any) -> dict[str, Any]:
     for name, value in _properties(layer):
         if isinstance(value, (np.ndarray, trt.Weights)):
             digest = _digest(value)
-            if (layer.name, name if name != "weights" else "constant") in replaceable:
+            if _place(layer, name) in replaceable:
                 weights.update(f"{layer.name}\0{name}\0{digest}\0".encode())
                 digest = f"{value.size} of {getattr(value.dtype, 'name', value.dtype)}"
             settings[name] = digest

@@ -39,8 +39,7 @@ class CapturedRun:
     def __init__(self, loaded: LoadedEngine, tensors: Sequence[torch.Tensor], stream: torch.cuda.Stream) -> None:
         self.generation = loaded.generation
         profile = loaded.choose_profile([tensor.shape for tensor in tensors], 0)
-        # Eager: a graph would keep a fallback kernel for ever.
-        self._session = Session(loaded, specialization="eager", profile=profile)
+        self._session = Session(loaded, profile=profile)
         if self._session.uses_host_memory:
             raise CaptureError("an input or output lies in CPU memory")
         # Memory from inference_mode could not be written outside of it.

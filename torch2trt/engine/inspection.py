@@ -324,7 +324,7 @@ def profile(loaded: LoadedEngine, tensors: Sequence[torch.Tensor], *, runs: int,
     collected: list[list[tuple[str, float]]] = []
     with torch.cuda.device(loaded.device):
         chosen = loaded.choose_profile([tensor.shape for tensor in tensors], 0)
-        session = Session(loaded, specialization="eager", profile=chosen)
+        session = Session(loaded, profile=chosen)
         recorder = _profiler()
         stream = torch.cuda.Stream(loaded.device)
         stream.wait_stream(torch.cuda.current_stream(loaded.device))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -213,22 +213,25 @@ def refit(
         raise EngineError("this engine was built with fixed weights", hint="build it with BuildOptions(refit=True)")
     recorder = trt_compat.error_recorder()
     with loaded.lock, torch.cuda.device(loaded.device):
-        refitter = trt.Refitter(loaded.cuda_engine, trt_compat.logger())
+        refitter = loaded.refitter
         refitter.error_recorder = recorder
-        known = list(refitter.get_all_weights())
+        known = dict.fromkeys(refitter.get_all_weights())
         if pass_over:
-            weights = {name: tensor for name, tensor in weights.items() if name in set(known)}
+            weights = {name: tensor for name, tensor in weights.items() if name in known}
         _check(refitter, known, weights, partial)
         ready = {name: tensor.to(loaded.device, non_blocking=True).contiguous() for name, tensor in weights.items()}
-        _set(refitter, ready, recorder)
-        _enqueue(loaded, refitter, ready, recorder)
+        try:
+            _set(refitter, ready, recorder)
+            _enqueue(loaded, refitter, ready, recorder)
+        finally:
+            for name in ready:  # else the next refit would read them again
+                refitter.unset_named_weights(name)
 
 
-def _check(refitter: Any, known: Sequence[str], weights: Mapping[str, torch.Tensor], partial: bool) -> None:
+def _check(refitter: Any, known: Collection[str], weights: Mapping[str, torch.Tensor], partial: bool) -> None:
     problems = [] if partial else [f"{name} is missing" for name in known if name not in weights]
-    every = set(known)
     for name, tensor in weights.items():
-        if name not in every:
+        if name not in known:
             problems.append(f"{name} is no refittable weight of the engine")
             continue
         prototype = refitter.get_weights_prototype(name)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .. import trt_compat
 from ..errors import EngineError
 from ..trt_compat import trt
 from .bundle import Bundle, Environment, plain_bundle
@@ -197,7 +196,7 @@ class Engine:
         """The names of the weights that can be replaced; empty when none can."""
         if not self.refittable:
             return ()
-        return tuple(trt.Refitter(self._loaded.cuda_engine, trt_compat.logger()).get_all_weights())
+        return tuple(self._loaded.refitter.get_all_weights())
 
     def bundle(self, *, kernels: bool = True) -> Bundle:
         """The engine with all that is known about it, as it can be stored.
@@ -328,6 +327,7 @@ class Engine:
             torch.cuda.synchronize()  # a refit may be under way
             config = engine.create_serialization_config()
             config.set_flag(trt.SerializationFlag.INCLUDE_REFIT)
+            config.clear_flag(trt.SerializationFlag.EXCLUDE_WEIGHTS)  # set for an engine that was built without them
             content = engine.serialize_with_config(config)
         if content is None:
             raise EngineError(f"TensorRT could not serialise the engine:\n{reported(self._loaded.messages())}")

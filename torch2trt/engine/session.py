@@ -72,15 +72,14 @@ class Session:
 
     Args:
         loaded: the engine.
-        specialization: see :meth:`LoadedEngine.create_context`.
         profile: the index of its optimisation profile.
     """
 
-    def __init__(self, loaded: LoadedEngine, specialization: str = "lazy", profile: int = 0) -> None:
+    def __init__(self, loaded: LoadedEngine, profile: int = 0) -> None:
         self.context: Any = None
         self.loaded = loaded
         self.profile = profile
-        self.context, self._recorder = loaded.create_context(specialization)
+        self.context, self._recorder, self._config = loaded.create_context()
         if profile:
             self._select_profile()
         self.data_dependent = False
