@@ -1,0 +1,90 @@
+"""A convolution over patches that do not overlap, as a vision transformer's first layer, as a linear layer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from ..graph import Node, Operand, Value
+from ..weights import derive
+from .builder import Builder
+from .fold import Plan
+from .rewriting import Rewriter, constant
+
+_NAMES = ("input", "weight", "bias", "stride", "padding", "dilation", "transposed", "output_padding", "groups")
+
+
+@dataclass(frozen=True)
+class _Patches:
+    """What is read in patches, how many there are along each axis, and how large they are."""
+
+    value: Value
+    channels: int
+    counts: tuple[int, ...]
+    sizes: tuple[int, ...]
+    weight: Value
+    bias: Operand
+
+
+def patches_to_linear(plan: Plan) -> int:
+    """A convolution whose stride is its kernel's size becomes a linear layer over the patches."""
+    rewriter = Rewriter(plan)
+    count = 0
+    for node in plan.nodes:
+        found = _match(rewriter, node)
+        if found is not None:
+            rewriter.substitute(node, lambda builder, node=node, found=found: _make(builder, node, found))  # type: ignore[misc]
+            count += 1
+    rewriter.finish()
+    return count
+
+
+def _match(rewriter: Rewriter, node: Node) -> _Patches | None:
+    if node.kind != "aten::_convolution" or rewriter.maker(node.outputs[0], node.kind) is None:
+        return None
+    args = dict(zip(_NAMES, node.args, strict=False))
+    value, weight = args["input"], rewriter.tensor(args["weight"])
+    settings = {name: rewriter.known(args[name]) for name in _NAMES[3:]}
+    if weight is None or not isinstance(value, Value) or value.shape is None or len(value.shape) != weight.dim():
+        return None
+    sizes, (channels, *spatial) = tuple(weight.shape[2:]), value.shape[1:]
+    plain = list(settings["stride"]) == list(sizes) and not any(settings["padding"]) and settings["groups"] == 1
+    if not plain or settings["transposed"] or set(settings["dilation"]) != {1} or math.prod(sizes) == 1:
+        return None
+    if any(extent is None or extent % size for extent, size in zip(spatial, sizes, strict=True)):
+        return None
+    if node.outputs[0].shape is None or (args["bias"] is not None and rewriter.tensor(args["bias"]) is None):
+        return None
+    flat = constant(f"{node.name}.weight", derive(_flattened, weight))
+    counts = tuple(extent // size for extent, size in zip(spatial, sizes, strict=True))  # type: ignore[operator]
+    return _Patches(value, int(channels or 0), counts, sizes, flat, args["bias"])
+
+
+def _flattened(weight: torch.Tensor) -> torch.Tensor:
+    return weight.flatten(1)
+
+
+def _make(builder: Builder, node: Node, found: _Patches) -> None:
+    axes = len(found.sizes)
+    split = [size for pair in zip(found.counts, found.sizes, strict=True) for size in pair]
+    outer, inner = list(range(2, 2 * axes + 2, 2)), list(range(3, 2 * axes + 3, 2))
+    features = found.channels * math.prod(found.sizes)
+    batch = (node.outputs[0].shape or ())[0]
+
+    def typed(*sizes: int | None) -> Value:
+        value = builder.value(node.outputs[0])
+        value.shape, value.strides = (batch, *sizes), None
+        return value
+
+    apart = builder.call(
+        "aten::reshape", found.value, [-1, found.channels, *split], result=typed(found.channels, *split)
+    )
+    order = [0, *outer, 1, *inner]
+    turned = typed(*found.counts, found.channels, *found.sizes)
+    builder.call("aten::permute", apart, order, result=turned)
+    rows = builder.call("aten::reshape", turned, [-1, *found.counts, features], result=typed(*found.counts, features))
+    channels = (node.outputs[0].shape or ())[1]
+    maps = builder.call("aten::linear", rows, found.weight, found.bias, result=typed(*found.counts, channels))
+    builder.call("aten::permute", maps, [0, axes + 1, *range(1, axes + 1)], result=node.outputs[0])
