@@ -65,7 +65,8 @@ class Source:
         if self.kind == "constant":
             if self.value is None:
                 raise EngineError("a constant of the result has no value")
-            return self.value.clone()  # the caller may write to what it gets
+            # A copy, since the caller may write to what it gets; where the engine's results are.
+            return self.value.to(outputs[0].device, copy=True) if outputs else self.value.clone()
         output = outputs[self.index]
         if self.kind == "complex":
             output = torch.view_as_complex(output.contiguous())
