@@ -33,6 +33,11 @@ class TensorSpec:
     shape: tuple[int, ...]
     given: torch.dtype | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        given = {} if self.given is None else {"given": _dtype_name(self.given)}
+        return {"name": self.name, "dtype": _dtype_name(self.dtype), "shape": list(self.shape), **given}
+
     def __str__(self) -> str:
         return f"{self.name}: {_dtype_name(self.dtype)} {list(self.shape)}"
 
@@ -212,8 +217,8 @@ class EngineSignature:
             InputError: it holds a constant that is no plain value.
         """
         return {
-            "inputs": [_spec_to_json(spec) for spec in self.inputs],
-            "outputs": [_spec_to_json(spec) for spec in self.outputs],
+            "inputs": [spec.to_json() for spec in self.inputs],
+            "outputs": [spec.to_json() for spec in self.outputs],
             "arguments": structure_to_json(self.arguments),
             "argument_names": list(self.argument_names),
             "input_of_leaf": list(self.input_of_leaf),
@@ -285,11 +290,6 @@ def _collect_named(value: Any, expected: Structure, path: str, leaves: list[torc
         items = [(getattr(value, key), f"{path}.{key}") for key in expected.keys]
     for (item, place), child in zip(items, expected.children, strict=True):
         _collect(item, child, place, leaves)
-
-
-def _spec_to_json(spec: TensorSpec) -> dict[str, Any]:
-    given = {} if spec.given is None else {"given": _dtype_name(spec.given)}
-    return {"name": spec.name, "dtype": _dtype_name(spec.dtype), "shape": list(spec.shape), **given}
 
 
 def _spec_from_json(values: Mapping[str, Any]) -> TensorSpec:

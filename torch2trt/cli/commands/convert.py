@@ -57,8 +57,8 @@ def convert(
             "path": output,
             "bytes": size,
             "layers": converted.network.num_layers,
-            "inputs": [vars(spec) for spec in signature.inputs],
-            "outputs": [vars(spec) for spec in signature.outputs],
+            "inputs": [spec.to_json() for spec in signature.inputs],
+            "outputs": [spec.to_json() for spec in signature.outputs],
             "profile": converted.profile(),
             "seconds": {"convert": convert_seconds, "build": seconds},
         }
