@@ -104,32 +104,39 @@ def aten_arange(end: Dim, start: Dim = 0, step: Dim = 1, dtype: torch.dtype | No
 
 
 @op("aten::linspace", "aten::linspace.Tensor_Tensor", "aten::linspace.Tensor_Scalar", "aten::linspace.Scalar_Tensor")
-def aten_linspace(start: Tensor, end: Tensor, steps: int, dtype: torch.dtype | None = None) -> Any:
+def aten_linspace(start: Tensor, end: Tensor, steps: Dim, dtype: torch.dtype | None = None) -> Any:
     """``linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, ...) -> Tensor``.
 
     The first half counts from the start and the second one back from the end, as in eager.
     """
     dtype = dtype or torch.get_default_dtype()
-    return emit.convert(_evenly_spaced(start, end, steps, dtype), dtype)
+    held = dtype if emit.is_half(dtype) else torch.float32
+    return emit.convert(_evenly_spaced(start, end, steps, dtype, held), dtype)
 
 
 @op("aten::logspace", "aten::logspace.Tensor_Tensor", "aten::logspace.Tensor_Scalar", "aten::logspace.Scalar_Tensor")
-def aten_logspace(start: Tensor, end: Tensor, steps: int, base: float = 10.0, dtype: torch.dtype | None = None) -> Any:
+def aten_logspace(start: Tensor, end: Tensor, steps: Dim, base: float = 10.0, dtype: torch.dtype | None = None) -> Any:
     """``logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, ...) -> Tensor``."""
     dtype = dtype or torch.get_default_dtype()
-    return emit.convert(emit.power(base, _evenly_spaced(start, end, steps, dtype)), dtype)
+    return emit.convert(emit.power(base, _evenly_spaced(start, end, steps, dtype, torch.float32)), dtype)
 
 
-def _evenly_spaced(start: Tensor, end: Tensor, steps: int, dtype: torch.dtype) -> Any:
-    """Float32 numbers from ``start`` to ``end``; for an integer ``dtype`` eager cuts both to integers first."""
-    if not dtype.is_floating_point:
+def _evenly_spaced(start: Tensor, end: Tensor, steps: Dim, dtype: torch.dtype, held: torch.dtype) -> Any:
+    """Numbers from ``start`` to ``end``, computed in ``held``.
+
+    Eager rounds both ends to ``dtype`` first, but not the start of a single number that is floating point.
+    """
+    if not dtype.is_floating_point or not (isinstance(steps, int) and steps == 1):
         start, end = emit.convert(emit.tensor(start), dtype), emit.convert(emit.tensor(end), dtype)
-    first, last = (emit.reshape(emit.as_float32(value), [1]) for value in (start, end))
-    places = torch.arange(steps, dtype=torch.float32)
-    step = emit.elementwise("DIV", emit.elementwise("SUB", last, first), torch.tensor([float(max(steps - 1, 1))]))
-    low = emit.elementwise("SUM", first, emit.elementwise("PROD", step, places))
-    high = emit.elementwise("SUB", last, emit.elementwise("PROD", step, steps - 1 - places))
-    return emit.where(places < steps // 2, low, high) if steps > 1 else emit.expand(first, [steps])
+    first, last = (emit.reshape(emit.tensor(value, held), [1]) for value in (start, end))
+    last_place = emit.dim_sub(steps, 1)
+    gaps = emit.cast(emit.dim_max(last_place, 1), held)
+    step = emit.elementwise("DIV", emit.elementwise("SUB", last, first), gaps)
+    onward, back = emit.positions(steps), emit.positions(steps, last_place, -1)
+    low = emit.elementwise("SUM", first, emit.elementwise("PROD", step, emit.cast(onward, held)))
+    high = emit.elementwise("SUB", last, emit.elementwise("PROD", step, emit.cast(back, held)))
+    first_half = emit.dim_max(emit.dim_floordiv(steps, 2), 1)  # a single number is the start
+    return emit.where(emit.whole("LESS", onward, first_half), low, high)
 
 
 @op("aten::linalg_vander")
