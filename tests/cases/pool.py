@@ -37,6 +37,16 @@ def _adaptive_max(spatial: int, size: Any, indices: bool = True) -> Callable[[to
     return _with(function, size, return_indices=indices)
 
 
+def _adaptive_halved(x: torch.Tensor) -> Any:
+    rows, columns = x.shape[2:]
+    return F.adaptive_avg_pool2d(x, (rows // 2, columns)), F.adaptive_avg_pool2d(x, (columns, 3))
+
+
+def _adaptive_max_halved(x: torch.Tensor) -> Any:
+    rows, columns = x.shape[2:]
+    return F.adaptive_max_pool2d(x, (rows // 2, columns), True), F.adaptive_max_pool1d(x[0], [columns - 4], True)
+
+
 def _unpool(spatial: int, size: Any = None) -> Callable[[torch.Tensor], torch.Tensor]:
     """Pooling and back; the places of a real pooling occur once each."""
     pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[spatial - 1]
@@ -169,6 +179,14 @@ CASES = [
     Case(
         "adaptive_max2d-dynamic",
         _adaptive_max(2, (5, 3)),
+        _tied(2, 3, 9, 8),
+        _SIZES,
+        [_tied(1, 3, 7, 20), _tied(8, 3, 14, 11)],
+    ),
+    Case("adaptive2d-dynamic-sizes", _adaptive_halved, rand(2, 3, 9, 8), _SIZES, _OTHERS),
+    Case(
+        "adaptive_max2d-dynamic-sizes",
+        _adaptive_max_halved,
         _tied(2, 3, 9, 8),
         _SIZES,
         [_tied(1, 3, 7, 20), _tied(8, 3, 14, 11)],

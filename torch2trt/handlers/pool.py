@@ -88,7 +88,7 @@ def _register_adaptive(spatial: int) -> None:
     def average(self: Tensor, output_size: Sequence[Any]) -> Any:
         return emit.adaptive_average_pool(self, output_size, spatial)
 
-    def maximum(self: Tensor, output_size: Sequence[int]) -> tuple[Any, Any]:
+    def maximum(self: Tensor, output_size: Sequence[Any]) -> tuple[Any, Any]:
         return emit.adaptive_max_pool(self, output_size, spatial)
 
     average.__doc__ = f"``adaptive_avg_pool{spatial}d(Tensor self, SymInt[{spatial}] output_size) -> Tensor``."
