@@ -121,6 +121,7 @@ CASES = [
         rand(),
     ),
     Case("vander", lambda x: (torch.linalg.vander(x), torch.linalg.vander(x, N=2)), rand(3, 4)),
+    Case("vander-vector", lambda x: (torch.vander(x), torch.vander(x, 3, increasing=True)), rand(4)),
     Case("vander-int", torch.linalg.vander, rand(4, dtype=_J, low=-3, high=4)),
     Case("fill", lambda x: (torch.fill(x, 2.5), torch.fill(x, True), torch.fill(x, x[0, 0])), rand(3, 4)),
 ]

@@ -139,6 +139,13 @@ def _evenly_spaced(start: Tensor, end: Tensor, steps: Dim, dtype: torch.dtype, h
     return emit.where(emit.whole("LESS", onward, first_half), low, high)
 
 
+@op("aten::vander")
+def aten_vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Any:
+    """``vander(Tensor x, int? N=None, bool increasing=False) -> Tensor``: powers N - 1 to 0, or 0 to N - 1."""
+    powers = aten_linalg_vander(x=x, N=N)
+    return powers if increasing else emit.gather_known(powers, torch.arange(emit.size_of(powers, 1)).flip(0), 1)
+
+
 @op("aten::linalg_vander")
 def aten_linalg_vander(x: Tensor, N: int | None = None) -> Any:
     """``linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor``: powers 0 to N - 1 along a new last axis.
