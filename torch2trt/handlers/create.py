@@ -8,7 +8,19 @@ import torch
 
 from .. import emit
 from ..emit import Dim, Shape, Tensor
+from ..errors import DtypeError
+from ..pairs import Complex
 from ..registry import op
+
+
+def _filled(dims: Shape, value: Tensor, dtype: torch.dtype) -> Any:
+    """A tensor of the sizes ``dims`` that holds ``value``; of a complex dtype a pair."""
+    if not dtype.is_complex:
+        return emit.filled(dims, value, dtype)
+    if dtype != torch.complex64:
+        raise DtypeError(f"complex values of {dtype}", hint="use complex64")
+    real, imag = emit.filled(dims, value, torch.float32), emit.filled(dims, 0, torch.float32)
+    return torch.complex(real, imag) if emit.is_known(real, imag) else Complex(real, imag)
 
 
 def _default(value: Tensor) -> torch.dtype:
@@ -19,55 +31,55 @@ def _default(value: Tensor) -> torch.dtype:
 @op("aten::full")
 def aten_full(size: Shape, fill_value: Tensor, dtype: torch.dtype | None = None) -> Any:
     """``full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, ...) -> Tensor``."""
-    return emit.filled(size, fill_value, dtype or _default(fill_value))
+    return _filled(size, fill_value, dtype or _default(fill_value))
 
 
 @op("aten::zeros", "aten::empty.memory_format", "aten::empty_strided")
 def aten_zeros(size: Shape, dtype: torch.dtype | None = None, stride: Shape = ()) -> Any:
     """``zeros(SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor``; what ``empty`` leaves open is zero here."""
-    return emit.filled(size, 0, dtype or torch.get_default_dtype())
+    return _filled(size, 0, dtype or torch.get_default_dtype())
 
 
 @op("aten::ones")
 def aten_ones(size: Shape, dtype: torch.dtype | None = None) -> Any:
     """``ones(SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor``."""
-    return emit.filled(size, 1, dtype or torch.get_default_dtype())
+    return _filled(size, 1, dtype or torch.get_default_dtype())
 
 
 @op("aten::zeros_like", "aten::empty_like")
 def aten_zeros_like(self: Tensor, dtype: torch.dtype | None = None) -> Any:
     """``zeros_like(Tensor self, *, ScalarType? dtype=None, ...) -> Tensor``; ``empty_like`` too."""
-    return emit.full_like(self, 0, dtype or emit.dtype_of(self))
+    return _filled(emit.shape_of(self), 0, dtype or emit.dtype_of(self))
 
 
 @op("aten::ones_like")
 def aten_ones_like(self: Tensor, dtype: torch.dtype | None = None) -> Any:
     """``ones_like(Tensor self, *, ScalarType? dtype=None, ...) -> Tensor``."""
-    return emit.full_like(self, 1, dtype or emit.dtype_of(self))
+    return _filled(emit.shape_of(self), 1, dtype or emit.dtype_of(self))
 
 
 @op("aten::full_like")
 def aten_full_like(self: Tensor, fill_value: Tensor, dtype: torch.dtype | None = None) -> Any:
     """``full_like(Tensor self, Scalar fill_value, *, ScalarType? dtype=None, ...) -> Tensor``."""
-    return emit.full_like(self, fill_value, dtype or emit.dtype_of(self))
+    return _filled(emit.shape_of(self), fill_value, dtype or emit.dtype_of(self))
 
 
 @op("aten::new_zeros", "aten::new_empty", "aten::new_empty_strided")
 def aten_new_zeros(self: Tensor, size: Shape, dtype: torch.dtype | None = None, stride: Shape = ()) -> Any:
     """``new_zeros(Tensor self, SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor``; ``new_empty`` too."""
-    return emit.filled(size, 0, dtype or emit.dtype_of(self))
+    return _filled(size, 0, dtype or emit.dtype_of(self))
 
 
 @op("aten::new_ones")
 def aten_new_ones(self: Tensor, size: Shape, dtype: torch.dtype | None = None) -> Any:
     """``new_ones(Tensor self, SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor``."""
-    return emit.filled(size, 1, dtype or emit.dtype_of(self))
+    return _filled(size, 1, dtype or emit.dtype_of(self))
 
 
 @op("aten::new_full")
 def aten_new_full(self: Tensor, size: Shape, fill_value: Tensor, dtype: torch.dtype | None = None) -> Any:
     """``new_full(Tensor self, SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, ...) -> Tensor``."""
-    return emit.filled(size, fill_value, dtype or emit.dtype_of(self))
+    return _filled(size, fill_value, dtype or emit.dtype_of(self))
 
 
 @op("aten::fill.Scalar", "aten::fill.Tensor")
