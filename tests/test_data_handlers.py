@@ -38,6 +38,13 @@ def test_bincount_of_run_time_values_is_refused() -> None:
     assert "depends on the data" in error.message and "histc" in error.hint
 
 
+def test_factorisations_of_matrices_of_unknown_size_are_refused() -> None:
+    for function in (torch.cholesky_inverse, torch.linalg.slogdet, torch.linalg.det):
+        dynamic = {"x": {0: ("rows", 2, 3, 9), 1: "rows"}}
+        call = lambda x, f=function: f(x + 9 * torch.eye(x.size(0)))  # noqa: E731
+        assert "factorisation" in _refused(call, torch.rand(3, 3), dynamic=dynamic).message
+
+
 def test_matrix_exp_of_half_precision_is_refused() -> None:
     with pytest.raises(DtypeError, match=r"matrix_exp(.|\n)*float32"):
         _convert(torch.linalg.matrix_exp, torch.rand(3, 3).half())
