@@ -129,6 +129,13 @@ CASES = [
         (rand(10, 3), _indices(8), torch.tensor([0, 3])),
     ),
     Case(
+        "embedding-dynamic-rows",
+        lambda w, i: F.embedding(i, w, padding_idx=-1),
+        {"w": rand(10, 3), "i": _indices(4)},
+        {"w": {0: (10, 10, 16)}},
+        [{"w": rand(12, 3), "i": _indices(4)}, {"w": rand(16, 3), "i": _indices(4)}],
+    ),
+    Case(
         "one_hot-dynamic-classes",
         lambda input: F.one_hot(input, input.size(0) + 11),
         _indices(2, 4),

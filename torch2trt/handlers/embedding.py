@@ -17,7 +17,7 @@ from ..registry import op
 def aten_embedding(
     weight: Tensor,
     indices: Tensor,
-    padding_idx: int = -1,
+    padding_idx: Dim = -1,
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Any:
