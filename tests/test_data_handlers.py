@@ -11,7 +11,7 @@ import torch
 
 import torch2trt
 from tests import harness
-from torch2trt.errors import UnsupportedArgumentError
+from torch2trt.errors import DtypeError, UnsupportedArgumentError
 
 _MOST = torch.finfo(torch.float32).max
 
@@ -38,9 +38,16 @@ def test_bincount_of_run_time_values_is_refused() -> None:
     assert "depends on the data" in error.message and "histc" in error.hint
 
 
-def test_running_products_along_a_dynamic_axis_are_refused() -> None:
-    for function in (lambda x: x.cumprod(0), lambda x: x.cummax(0)[0], lambda x: x.logcumsumexp(0)):
-        assert "known size" in _refused(function, torch.rand(3, 4), dynamic={"x": {0: (1, 3, 9)}}).message
+def test_factorisations_of_matrices_of_unknown_size_are_refused() -> None:
+    for function in (torch.cholesky_inverse, torch.linalg.slogdet, torch.linalg.det):
+        dynamic = {"x": {0: ("rows", 2, 3, 9), 1: "rows"}}
+        call = lambda x, f=function: f(x + 9 * torch.eye(x.size(0)))  # noqa: E731
+        assert "factorisation" in _refused(call, torch.rand(3, 3), dynamic=dynamic).message
+
+
+def test_matrix_exp_of_half_precision_is_refused() -> None:
+    with pytest.raises(DtypeError, match=r"matrix_exp(.|\n)*float32"):
+        _convert(torch.linalg.matrix_exp, torch.rand(3, 3).half())
 
 
 def test_too_many_comparisons_are_refused() -> None:

@@ -9,6 +9,7 @@ inputs and outputs, and nowhere else; int8 and int16 inputs and outputs of the m
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import torch
 
 from . import trt_compat
 from .context import building
-from .emit import cast, convert, dtype_of, elementwise
+from .emit import cast, convert, dtype_of, elementwise, rank_of
 from .errors import UnsupportedArgumentError
 from .graph import Node, Value
 
@@ -92,11 +93,32 @@ def call(node: Node, args: Sequence[Any], handler: Handler) -> list[Any]:
     context.node = wide = dataclasses.replace(node, outputs=[_wide_value(value) for value in node.outputs])
     names = node.schema.argument_names if node.schema is not None else ("",) * len(args)
     try:
+        args = _numbers_in_range(node, args) if dtypes == {torch.uint8} else args
         results = handler(wide, [_wide(arg, name == "indices") for arg, name in zip(args, names, strict=False)])
     finally:
         context.node = outer
     of_items = min(dtypes, key=str, default=None)
     return [_narrowed(result, value.dtype, of_items) for result, value in zip(results, node.outputs, strict=True)]
+
+
+def _numbers_in_range(node: Node, args: Sequence[Any]) -> list[Any]:
+    """Negative numbers modulo 256, as PyTorch converts them where it computes in uint8: -3 is 253."""
+    types = [argument.type for argument in node.schema.arguments] if node.schema is not None else []
+    if not all(value.dtype in (torch.uint8, torch.bool) for value in node.outputs):
+        return list(args)
+    kinds = {"number", "Optional[number]"}
+    if any(_narrow_dtype(arg) is not None and rank_of(_wide(arg)) for arg in args):
+        kinds.add("Tensor")  # a 0-d one counts as a number beside a tensor with dimensions
+    return [
+        int(arg) % 256 if kind in kinds and _is_negative(arg) else arg
+        for arg, kind in itertools.zip_longest(args, types[: len(args)])
+    ]
+
+
+def _is_negative(arg: Any) -> bool:
+    if isinstance(arg, torch.Tensor):
+        return arg.dim() == 0 and arg.dtype == torch.int64 and bool(arg < 0)
+    return type(arg) is int and arg < 0
 
 
 def _wide_value(value: Value) -> Value:

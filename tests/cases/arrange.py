@@ -32,6 +32,13 @@ CASES = [
     Case("roll-scalar", lambda x: x.roll(1), rand()),
     Case("roll-empty", lambda x: x.roll(1, 1) + 1, rand(2, 0)),
     Case("roll-int", lambda x: x.roll(1, 0), rand(4, dtype=_I)),
+    Case(
+        "roll-dynamic-empty",
+        lambda x: (x.roll(2, 0), x.roll(1)),
+        {"x": rand(2, 3)},
+        {"x": {0: (0, 2, 8)}},
+        [{"x": rand(0, 3)}, {"x": rand(5, 3)}],
+    ),
     _dynamic("roll-dynamic", lambda x: (x.roll(2, 0), x.roll(-1, 0), x.roll((1, 1), (0, 1)), x.roll(5))),
     *(Case(f"tril{offset:+d}", lambda x, k=offset: (x.tril(k), x.triu(k)), rand(2, 3, 4)) for offset in _OFFSETS),
     Case("tril-int", torch.tril, rand(3, 3, dtype=_I)),

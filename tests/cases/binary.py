@@ -92,6 +92,10 @@ CASES = [
     Case("pow-int-wraps", lambda x, y: x**y, (rand(9, dtype=_J, low=-9, high=9), rand(9, dtype=_J, low=0, high=90))),
     Case("pow-int-numbers", lambda x: (x**2, x**5, x**0, 2 ** x.abs(), x**0.5), rand(3, 4, dtype=_I, low=1, high=9)),
     Case("pow-bool", lambda x: (x.square(), x**2), rand(3, 4, dtype=_B)),
+    *(
+        Case(f"ldexp-{name}", torch.ldexp, (rand(3, 4, dtype=dtype), rand(3, 4, dtype=_I, low=-5, high=5)))
+        for name, dtype in {"half": _H, "bfloat": _G}.items()
+    ),
     Case("ldexp", torch.ldexp, (rand(3, 4), rand(3, 4, dtype=_I, low=-5, high=5))),
     Case(
         "float_power",

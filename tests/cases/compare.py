@@ -105,6 +105,11 @@ CASES = [
     Case("bits-numbers", lambda x: (x & 6, x | 5, x ^ 3, 6 & x, 5 | x, 3 ^ x), rand(3, 4, dtype=_I, low=-9, high=9)),
     Case("bits-named-numbers", lambda x: (_aten.bitwise_and.Scalar(x, 6), _aten.bitwise_or.Scalar(x, 6)), _WIDE),
     Case("bits-named-numbers-2", lambda x: (_aten.bitwise_xor.Scalar(x, 6), _aten.__xor__.Scalar(x, 6)), _WIDE),
+    Case(
+        "bits-number-first",
+        lambda x: (torch.bitwise_and(-3, x), torch.bitwise_or(6, x), torch.bitwise_xor(6, x)),
+        rand(3, 4, dtype=_J, low=-9, high=9),
+    ),
     Case("bits-named-numbers-3", lambda x: (_aten.__and__.Scalar(x, 6), _aten.__or__.Scalar(x, 6)), _WIDE),
     Case(
         "bits-rank8",

@@ -49,6 +49,19 @@ def _written(x):
     return x, y, filled, x.index_put((torch.tensor([1]), torch.tensor([1])), torch.tensor(2.5 + 0j), accumulate=True)
 
 
+def _made(x):
+    like = torch.zeros_like(x), torch.ones_like(x), torch.full_like(x, 2 - 1j), x.new_ones(2), x.new_zeros(2, 1)
+    return *like, torch.zeros_like(x, dtype=torch.float32), x.clone().fill_(3j), x.clone().zero_() + x
+
+
+def _spectral_padding(x):
+    """The lowest frequencies, weighted, in an otherwise empty spectrum, as a Fourier neural operator does it."""
+    spectrum = torch.fft.rfft(x)
+    out = torch.zeros(x.size(0), 3, x.size(2) // 2 + 1, dtype=torch.cfloat)
+    out[..., :3] = torch.einsum("bix,iox->box", spectrum[..., :3], _MATRIX[:3, :3, None].expand(3, 3, 3))
+    return torch.fft.irfft(out, n=x.size(2)), torch.view_as_real(torch.zeros_like(spectrum) + 1)
+
+
 CASES = [
     Case("kept-frequencies", _kept_frequencies, rand(3, 8), atol=2e-5),
     Case("from-real", lambda x: (torch.exp(1j * x), x + 0j, x.to(torch.complex64) * 2, x.half().cfloat()), rand(3, 4)),
@@ -98,6 +111,15 @@ CASES = [
     _case("products-mixed", lambda x: (torch.outer(x[0], x[1].real), torch.outer(x[0].imag, x[1])), (3, 4)),
     _case("einsum", lambda x, y: (torch.einsum("ij,kj->ik", x, y), torch.einsum("ij->j", x)), (3, 4), (2, 4)),
     _case("linear", lambda x: torch.nn.functional.linear(x, _MATRIX, _MATRIX[0]), (3, 4)),
+    _case("made", _made, (3, 4)),
+    Case(
+        "made-dynamic",
+        _spectral_padding,
+        {"x": rand(2, 3, 6)},
+        dynamic={"x": {0: (1, 2, 8), 2: (5, 6, 16)}},
+        others=[{"x": rand(1, 3, 9)}, {"x": rand(7, 3, 16)}],
+        atol=2e-5,
+    ),
     Case(
         "dynamic",
         lambda x: (torch.view_as_complex(x) * _MATRIX[:, 0], torch.view_as_complex(x).abs()),

@@ -54,6 +54,16 @@ def _ranges(x):
     return torch.arange(n), torch.arange(1, n + 1), torch.arange(0, 3 * n, 2), torch.arange(n, 0, -1)
 
 
+def _spaced(x):
+    n = x.size(0)
+    return (
+        torch.linspace(0.0, 1.0, n),
+        torch.linspace(9, n, n + 3, dtype=_I),
+        torch.linspace(-7.7, n, n + 4, dtype=_H),
+        torch.logspace(0.3, 2.0, n, 2.0),
+    )
+
+
 def _eyes(x):
     n = x.size(0)
     return torch.eye(n), torch.eye(n, 3, dtype=_I), torch.eye(2, n, dtype=_B), torch.eye(n, n + 1, dtype=_H)
@@ -84,6 +94,7 @@ CASES = [
     _dynamic("functional", _functional),
     _dynamic("arange", _ranges),
     _dynamic("arange-dtypes", _ranges_dtypes),
+    _dynamic("linspace-dynamic", _spaced),
     _dynamic("arange-float", lambda x: torch.arange(0.5, x.size(0) + 0.25, 0.5)),
     Case(
         "linspace",
@@ -100,7 +111,17 @@ CASES = [
         lambda x: (torch.logspace(x, 3.0, 7), torch.logspace(-1.0, x, 4), torch.logspace(x, x + 1, 3, 2.0)),
         rand(),
     ),
+    Case(
+        "logspace-half",
+        lambda x: (
+            torch.logspace(x, 4.3, 9, 1.2, dtype=torch.bfloat16),
+            torch.logspace(4.3, x, 7, dtype=torch.bfloat16),
+            torch.logspace(x, 3.0, 1, dtype=_H),
+        ),
+        rand(),
+    ),
     Case("vander", lambda x: (torch.linalg.vander(x), torch.linalg.vander(x, N=2)), rand(3, 4)),
+    Case("vander-vector", lambda x: (torch.vander(x), torch.vander(x, 3, increasing=True)), rand(4)),
     Case("vander-int", torch.linalg.vander, rand(4, dtype=_J, low=-3, high=4)),
     Case("fill", lambda x: (torch.fill(x, 2.5), torch.fill(x, True), torch.fill(x, x[0, 0])), rand(3, 4)),
 ]

@@ -56,6 +56,21 @@ CASES = [
     Case("logcumsumexp", lambda x: (x.logcumsumexp(0), x.logcumsumexp(-1)), _NUMBERS * 30),
     Case("logcumsumexp-nan", lambda x: x.logcumsumexp(1), _NAN),
     Case("logcumsumexp-half", lambda x: x.logcumsumexp(1), _of(_H)),
+    *(
+        _dynamic(f"{name}-loop", function, *_SIZES, (17, 5, 1), axes={0: (1, 4, 32), 2: (1, 4, 8)})
+        for name, function in {
+            "cumprod": lambda x: (x.cumprod(0), x.cumprod(-1, dtype=_I), x.half().cumprod(0)),
+            "cummax": lambda x: (x.cummax(0), x.cummin(-1), x.long().cummax(0), (x > 0).cummin(0)),
+            "logcumsumexp": lambda x: (x.logcumsumexp(0), x.logcumsumexp(2)),
+        }.items()
+    ),
+    Case(
+        "cummax-loop-nan",
+        lambda x: (x.cummax(1), x.cummin(0)),
+        {"x": _NAN},
+        {"x": {0: (0, 5, 8), 1: (1, 5, 8)}},
+        [{"x": _NAN.T[:3]}, {"x": _NAN[:0, :2]}],
+    ),
     Case("diff", lambda x: (x.diff(), x.diff(2, dim=0), x.diff(0), x.diff(9, dim=1)), _NUMBERS),
     Case("diff-bool", lambda x: x.diff(dim=0), rand(4, 5, dtype=_B)),
     Case(

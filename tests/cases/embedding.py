@@ -128,6 +128,20 @@ CASES = [
         _plain(0, name="_embedding_bag_forward_only"),
         (rand(10, 3), _indices(8), torch.tensor([0, 3])),
     ),
+    Case(
+        "embedding-dynamic-rows",
+        lambda w, i: F.embedding(i, w, padding_idx=-1),
+        {"w": rand(10, 3), "i": _indices(4)},
+        {"w": {0: (10, 10, 16)}},
+        [{"w": rand(12, 3), "i": _indices(4)}, {"w": rand(16, 3), "i": _indices(4)}],
+    ),
+    Case(
+        "one_hot-dynamic-classes",
+        lambda input: F.one_hot(input, input.size(0) + 11),
+        _indices(2, 4),
+        _ROWS,
+        [_indices(1, 4), _indices(8, 4)],
+    ),
     Case("one_hot", _one_hot, _indices(2, 4)),
     Case(
         "one_hot-dynamic", lambda input: F.one_hot(input, 10), _indices(2, 4), _ROWS, [_indices(1, 4), _indices(8, 4)]

@@ -101,11 +101,28 @@ CASES = [
         others=[{"x": rand(1, 4, 6)}, {"x": rand(7, 4, 6)}],
         **_TOLERANCE,
     ),
+    *(
+        Case(
+            f"dynamic-axis-{name}",
+            function,
+            {"x": rand(2, 4, 6)},
+            dynamic={"x": {1: (3, 4, 9), 2: (4, 6, 12)}},
+            others=[{"x": rand(2, 3, 12)}, {"x": rand(2, 9, 7)}],
+            **_TOLERANCE,
+        )
+        for name, function in {
+            "complex": lambda x: (_pair(fft.fft(x, dim=1)), fft.ifft2(x, norm="ortho").abs(), fft.fftn(x).real),
+            "half": lambda x: (_pair(fft.rfft(x, norm="ortho")), fft.rfft2(x, norm="forward").imag, fft.hfft(x)),
+            "real": lambda x: (fft.irfft(fft.rfft(x), n=x.size(2)), fft.irfft2(x, norm="forward"), fft.irfft(x, dim=1)),
+            "sizes": lambda x: (_pair(fft.fft(x, n=x.size(1))), _pair(fft.rfft2(x, s=(x.size(1) - 1, 8)))),
+            "vector": lambda x: (_pair(fft.fft(x[0, 0])), fft.ihfft(x[0, 0]).abs(), fft.irfft(x[0, :, 0])),
+        }.items()
+    ),
     Case(
         "shift-dynamic",
         lambda x: (fft.fftshift(x), fft.ifftshift(x)),
         {"x": rand(2, 3)},
-        dynamic={"x": {0: (1, 2, 8)}},
-        others=[{"x": rand(1, 3)}, {"x": rand(7, 3)}],
+        dynamic={"x": {0: (0, 2, 8)}},
+        others=[{"x": rand(1, 3)}, {"x": rand(7, 3)}, {"x": rand(0, 3)}],
     ),
 ]

@@ -19,6 +19,8 @@ def _dynamic(name, function):
     )
 
 
+_padded = torch.nn.utils.rnn.pad_sequence
+
 CASES = [
     Case("cat", lambda x, y: (torch.cat((x, y)), torch.cat((y, x), -1)), _TWO),
     Case("cat-promotes", lambda x, y: torch.cat((x, y, x), 1), (rand(2, 3, dtype=_I), rand(2, 1))),
@@ -29,6 +31,19 @@ CASES = [
     Case("cat-bool", lambda x: torch.cat((x, x)), rand(2, 3, dtype=_B)),
     Case("concat", lambda x, y: (torch.concat((x, y)), torch.concatenate((y, x), 1)), _TWO),
     _dynamic("cat-dynamic", lambda x: (torch.cat((x, x * 2)), torch.cat((x, x + 1), 1))),
+    Case(
+        "pad_sequence",
+        lambda x, y: (_padded([x, y]), _padded([y, x, y], True, -1.5), _padded([x, y], True, 2.0, "left")),
+        (rand(3, 2), rand(5, 2)),
+    ),
+    Case("pad_sequence-int", lambda x, y: _padded([x, y]), (rand(3, dtype=_I), rand(5, dtype=_I))),
+    Case(
+        "pad_sequence-dynamic",
+        lambda x, y: (_padded([x, y, x[1:]]), _padded([x, y], True, 1.0, "left")),
+        {"x": rand(3, 4), "y": rand(5, 4)},
+        dynamic={"x": {0: (1, 3, 9)}, "y": {0: (1, 5, 9)}},
+        others=[{"x": rand(7, 4), "y": rand(2, 4)}, {"x": rand(1, 4), "y": rand(1, 4)}],
+    ),
     Case("stack", lambda x, y: (torch.stack((x, y)), torch.stack((x, y), -1), _aten._stack([x, y], 1)), _TWO),
     Case("stack-scalars", lambda x, y: torch.stack((x, y)), (rand(), rand(dtype=_I))),
     Case("stack-known", lambda x: torch.stack((x, torch.ones(3))), rand(3)),

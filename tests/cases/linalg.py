@@ -90,6 +90,13 @@ CASES = [
         (rand(4, 3), _triangular(4, 4)),
     ),
     Case(
+        "power-dynamic",
+        lambda x: (_linalg.matrix_power(x, 0), _linalg.matrix_power(x, 3)),
+        {"x": rand(2, 3, 3)},
+        dynamic={"x": {0: (1, 2, 8), 1: ("rows", 2, 3, 8), 2: "rows"}},
+        others=[{"x": rand(1, 5, 5)}, {"x": rand(7, 2, 2)}],
+    ),
+    Case(
         "dynamic",
         lambda x: (_linalg.inv(x), _linalg.det(x)),
         {"x": _regular(2, 3, 3)},

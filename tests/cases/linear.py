@@ -150,6 +150,13 @@ CASES = [
     Case("tensordot", lambda x, y: torch.tensordot(x, y, ([0, -1], [1, 0])), _numbers((2, 3, 4), (4, 2, 5))),
     Case("tensordot-all", lambda x, y: torch.tensordot(x, y, 2), _numbers((2, 3), (2, 3))),
     Case("tensordot-none", lambda x, y: torch.tensordot(x, y, 0), _numbers((2,), (3,))),
+    Case(
+        "tensordot-ones-dynamic",
+        lambda x, y: (torch.tensordot(x, y, ([1], [0])), torch.tensordot(y, x, ([0], [1]))),
+        {"x": rand(2, 1), "y": rand(3, 4)},
+        dynamic={"y": {0: (2, 3, 8)}},
+        others=[{"x": rand(2, 1), "y": rand(8, 4)}, {"x": rand(2, 1), "y": rand(2, 4)}],
+    ),
     Case("tensordot-ones", lambda x, y: torch.tensordot(x, y, ([1], [0])), _numbers((2, 1), (3, 4))),
     Case("kron", torch.kron, _numbers((2, 3), (4, 5))),
     Case("kron-ranks", torch.kron, (rand(2, 3, 2), rand(4, dtype=_I))),

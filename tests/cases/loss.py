@@ -47,10 +47,13 @@ _FUNCTIONS = {
     "gaussian_nll_loss": (_all(F.gaussian_nll_loss, full=True), (rand(3, 4), rand(3, 4), rand(3, 4, low=0.1))),
 }
 
+_HALF_ATOL = {"triplet_margin_loss": 5e-3}
+"""Eager rounds both distances, of about 3, to half precision before it takes their difference."""
+
 CASES = [
     *(Case(name, function, inputs) for name, (function, inputs) in _FUNCTIONS.items()),
     *(
-        Case(f"{name}-half", function, tuple(tensor.half() for tensor in inputs))
+        Case(f"{name}-half", function, tuple(tensor.half() for tensor in inputs), atol=_HALF_ATOL.get(name, 1e-6))
         for name, (function, inputs) in _FUNCTIONS.items()
         if name not in ("gaussian_nll_loss", "triplet_margin_loss-swap", "poisson_nll_loss-plain")
     ),

@@ -79,6 +79,8 @@ CASES = [
     Case("masked", _masked, (_X, rand(3, 4, dtype=torch.bool))),
     Case("dtypes", _dtypes, (_X, rand(3, 4, dtype=torch.int64, low=-3, high=3))),
     Case("windows", _windows, rand(4, 4)),
+    Case("diagonal", lambda x: (x.clone().fill_diagonal_(3), (x[1:] * 2).fill_diagonal_(0.5, wrap=True)), rand(9, 2)),
+    Case("diagonal-dynamic", lambda x: (x.clone().fill_diagonal_(3), (x * 2).T.fill_diagonal_(0.5)), _X, **_ROWS),
     Case("recurrent", _recurrent, _X),
     Case("recurrent-dynamic", _recurrent, _X, **_ROWS),
 ]

@@ -26,6 +26,14 @@ def _comparisons(x, y):
     return x > y, x == y, x < 3, torch.maximum(x, y), torch.where(x > y, x, y), x.masked_fill(x > 2, 1)
 
 
+def _negative_numbers(x):
+    """PyTorch takes -3 for 253 beside uint8, but not where a result is floating point."""
+    compared = x < -3, x == -3, x >= -1, torch.where(x > 3, x, -3), x.masked_fill(x > 9, -1)
+    divided = x // -3, torch.div(x, -9, rounding_mode="trunc"), x % -3, torch.fmod(x, -3), x / -3
+    scalar = x[0, 0] < -3, x[0, 0] < torch.tensor(-3)
+    return *compared, *divided, *scalar, x.clamp(-7, 2), torch.maximum(x, torch.tensor(-7)), x & -2, x.sum(-1), x * -2.5
+
+
 def _promotion(x, y):
     return x + 2.5, x + y.int(), x + y.bool(), x * y.half(), x + y.to(torch.uint8), x + 1, x[0, 0] + y
 
@@ -92,6 +100,7 @@ CASES = [
         )
         for dtype in _NARROW
     ),
+    Case("negative-numbers", _negative_numbers, _any(3, 4, dtype=torch.uint8)),
     Case("casts", _casts, (rand(3, 4), rand(3, 4, dtype=torch.int64, low=-999, high=999))),
     Case("made", _made, rand(3, 4, low=0.0, high=9.0)),
     Case(

@@ -108,6 +108,11 @@ def _weight_interface(v: torch.Tensor, g: torch.Tensor) -> Any:
     return aten._weight_norm_interface(v, g, 0)
 
 
+def _layer_by_sizes(x: torch.Tensor) -> Any:
+    functional, sizes = nn.functional, x.shape[1:]
+    return functional.layer_norm(x, sizes), functional.rms_norm(x, sizes, eps=1e-5)
+
+
 class _WeightNormed(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -168,6 +173,13 @@ CASES = [
         rand(2, 4, 5),
         {"input": {0: (1, 2, 8), 1: (1, 4, 9)}},
         [rand(1, 9, 5), rand(8, 1, 5)],
+    ),
+    Case(
+        "layer-dynamic-shape",
+        _layer_by_sizes,
+        rand(2, 4, 5),
+        {"x": {0: (1, 2, 8), 2: (1, 5, 9)}},
+        [rand(1, 4, 9), rand(8, 4, 2)],
     ),
     Case("native_layer", _native_layer, (rand(2, 3, 5), rand(3, 5), rand(3, 5))),
     Case("group", _group(3), _SIX),

@@ -37,6 +37,27 @@ def _adaptive_max(spatial: int, size: Any, indices: bool = True) -> Callable[[to
     return _with(function, size, return_indices=indices)
 
 
+def _adaptive_halved(x: torch.Tensor) -> Any:
+    rows, columns = x.shape[2:]
+    return F.adaptive_avg_pool2d(x, (rows // 2, columns)), F.adaptive_avg_pool2d(x, (columns, 3))
+
+
+def _adaptive_max_halved(x: torch.Tensor) -> Any:
+    rows, columns = x.shape[2:]
+    return F.adaptive_max_pool2d(x, (rows // 2, columns), True), F.adaptive_max_pool1d(x[0], [columns - 4], True)
+
+
+def _whole(x: torch.Tensor) -> Any:
+    features = F.avg_pool2d(x, x.shape[2:]).flatten(1)
+    return features @ torch.ones(3, 2), F.max_pool2d(x, kernel_size=x.shape[-2:]), F.avg_pool1d(x[0], [x.size(3)])
+
+
+def _by_sizes(x: torch.Tensor) -> Any:
+    rows, columns = x.shape[2:]
+    volumes = F.avg_pool3d(x, [2, rows, columns // 3])
+    return volumes, F.avg_pool2d(x, [rows // 2, 3], stride=1), F.max_pool2d(x, [3, columns // 2], [columns // 4, 2])
+
+
 def _unpool(spatial: int, size: Any = None) -> Callable[[torch.Tensor], torch.Tensor]:
     """Pooling and back; the places of a real pooling occur once each."""
     pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[spatial - 1]
@@ -173,7 +194,17 @@ CASES = [
         _SIZES,
         [_tied(1, 3, 7, 20), _tied(8, 3, 14, 11)],
     ),
+    Case("adaptive2d-dynamic-sizes", _adaptive_halved, rand(2, 3, 9, 8), _SIZES, _OTHERS),
+    Case(
+        "adaptive_max2d-dynamic-sizes",
+        _adaptive_max_halved,
+        _tied(2, 3, 9, 8),
+        _SIZES,
+        [_tied(1, 3, 7, 20), _tied(8, 3, 14, 11)],
+    ),
     Case("adaptive_max3d", _adaptive_max(3, (2, 4, 3)), _tied(2, 3, 5, 6, 7)),
+    Case("whole-dynamic", _whole, rand(2, 3, 9, 8), _SIZES, _OTHERS),
+    Case("by-sizes-dynamic", _by_sizes, rand(2, 3, 9, 8), _SIZES, _OTHERS),
     Case("unpool1d", _unpool(1), rand(2, 3, 8)),
     Case("unpool2d", _unpool(2), rand(2, 3, 8, 6)),
     Case("unpool2d-size", _unpool(2, (9, 7)), rand(2, 3, 9, 7)),

@@ -55,6 +55,13 @@ CASES = [
     ),
     Case("rrelu-special", lambda x: F.rrelu(x), rand(3, 4)),
     Case("like-nothing", _like, _NONE),
+    Case(
+        "like-nothing-dynamic",
+        lambda x: (torch.randn_like(x), torch.rand(0, x.size(1))),
+        {"x": rand(0, 3)},
+        dynamic={"x": {1: (1, 3, 9)}},
+        others=[{"x": rand(0, 9)}, {"x": rand(0, 1)}],
+    ),
     Case("like-nothing-2", _like_more, _NONE),
     Case("distributions-nothing", _distributions, _NONE),
     Case("functional-nothing", _functional, _NONE),

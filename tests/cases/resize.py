@@ -37,6 +37,14 @@ def _to_sizes(mode: str) -> Callable[..., torch.Tensor]:
     return run
 
 
+def _to_thirds(mode: str) -> Callable[..., torch.Tensor]:
+    def run(x: torch.Tensor) -> torch.Tensor:
+        sizes = (x.shape[3] // 3 + 1, x.shape[2] + 1)
+        return F.interpolate(x, size=sizes, mode=mode, antialias=True, align_corners=True)
+
+    return run
+
+
 _AXES = {1: (7,), 2: (5, 7), 3: (4, 5, 7)}
 _SMOOTH = {1: "linear", 2: "bilinear", 3: "trilinear"}
 _NEAREST_SIZES = {1: (16,), 2: (11, 3), 3: (8, 3, 14)}
@@ -85,6 +93,8 @@ CASES = [
     Case("cubic-corners", _resize(size=(11, 3), mode="bicubic", align_corners=True), rand(2, 3, 5, 7)),
     Case("cubic-scale", _resize(scale_factor=1.7, mode="bicubic"), rand(2, 3, 5, 7)),
     Case("area", _resize(size=(3, 5), mode="area"), rand(2, 3, 5, 7)),
+    Case("area-dynamic-sizes", _to_sizes("area"), rand(2, 3, 5, 7), _SIZES, _OTHERS),
+    Case("area-dynamic", _resize(scale_factor=0.6, mode="area"), rand(2, 3, 5, 7), _SIZES, _OTHERS),
     Case("nearest-dynamic", _resize(scale_factor=2.0), rand(2, 3, 5, 7), _SIZES, _OTHERS),
     Case("linear-dynamic", _resize(scale_factor=3.0, mode="bilinear"), rand(2, 3, 5, 7), _SIZES, _OTHERS),
     Case("cubic-dynamic", _resize(scale_factor=2.0, mode="bicubic"), rand(2, 3, 5, 7), _SIZES, _OTHERS),
@@ -126,6 +136,16 @@ CASES = [
         "smoothed-corners",
         _resize(size=(3, 5), mode="bicubic", antialias=True, align_corners=True),
         rand(2, 3, 9, 7),
+    ),
+    *(
+        Case(f"smoothed-dynamic-{mode}-{name}", function, rand(2, 3, 5, 7), _SIZES, _OTHERS)
+        for mode in ("bilinear", "bicubic")
+        for name, function in {
+            "fixed": _resize(size=(3, 12), mode=mode, antialias=True),
+            "factor": _resize(scale_factor=(0.4, 1.5), mode=mode, antialias=True),
+            "corners": _resize(size=(2, 5), mode=mode, antialias=True, align_corners=True),
+            "sizes": _to_thirds(mode),
+        }.items()
     ),
     Case(
         "smoothed-dynamic",

@@ -50,6 +50,14 @@ CASES = [
     ),
     Case("istft-vector", _back({"window": _WINDOW}, window=_WINDOW), rand(100), **_TOLERANCE),
     Case(
+        "istft-dynamic-length",
+        lambda x: _back({"window": _WINDOW}, window=_WINDOW, length=x.size(1))(x),
+        {"x": rand(2, 64)},
+        {"x": {0: (1, 2, 4), 1: (32, 64, 100)}},
+        [{"x": rand(1, 81)}, {"x": rand(3, 39)}],
+        **_TOLERANCE,
+    ),
+    Case(
         "istft-runtime-window",
         lambda x, w: torch.istft(torch.stft(x, 16, window=w, return_complex=True), 16, window=w),
         (rand(2, 100), rand(16, low=0.5)),

@@ -8,14 +8,13 @@ from typing import Any
 
 import torch
 
-from ..errors import UnsupportedArgumentError
-from .dims import Dim, all_known, dim_mul, rank_of, size_of
+from .dims import Dim, all_known, dim_add, dim_floordiv, dim_mul, dim_sub, rank_of, size_of
 from .dtypes import Tensor, cast, dtype_of, tensor
 from .math import elementwise, gather, reduce, unary, where
 from .pointwise import is_half
 from .pooling import Windows, average_pool, max_pool_with_indices
-from .shape import reshape, squeeze, unsqueeze
-from .whole import positions, shaped, whole
+from .shape import squeeze
+from .whole import is_known, positions, shaped, whole
 
 
 def _even(lengths: Sequence[Dim], counts: Sequence[Dim]) -> Windows | None:
@@ -28,13 +27,13 @@ def _even(lengths: Sequence[Dim], counts: Sequence[Dim]) -> Windows | None:
     return Windows(size, size, (0,) * len(size), (1,) * len(size), False)
 
 
-def _bounds(length: Dim, count: int) -> tuple[Tensor, Tensor]:
+def _bounds(length: Dim, count: Dim) -> tuple[Tensor, Tensor]:
     """First and past-the-last index of each window: ``floor(i * length / count)``, ``ceil((i + 1) * length / count)``.
 
     (``start_index`` and ``end_index`` in aten/src/ATen/native/AdaptivePooling.h.)
     """
-    start = whole("FLOOR_DIV", whole("PROD", torch.arange(count), length), count)
-    raised = whole("SUM", whole("PROD", torch.arange(1, count + 1), length), count - 1)
+    start = whole("FLOOR_DIV", whole("PROD", positions(count), length), count)
+    raised = whole("SUM", whole("PROD", positions(count, 1), length), dim_sub(count, 1))
     return start, whole("FLOOR_DIV", raised, count)
 
 
@@ -57,18 +56,16 @@ def adaptive_average_pool(value: Tensor, output_size: Sequence[Any], spatial: in
     even = _even(lengths, counts)
     if even is not None:
         return average_pool(value, even, True, None)
-    if not all_known(counts):
-        raise UnsupportedArgumentError("the output size of adaptive pooling must be known at conversion")
     dtype = dtype_of(value)
     result = tensor(value, torch.float32 if is_half(dtype) else dtype)
     for axis, (length, count) in enumerate(zip(lengths, counts, strict=True)):
-        if not isinstance(length, int) or length != count:
+        if not all_known([length, count]) or length != count:
             result = _average_along(result, rank - spatial + axis, length, count)
     return cast(result, dtype)
 
 
-def _average_along(value: Any, axis: int, length: Dim, count: int) -> Any:
-    if count == 1:
+def _average_along(value: Any, axis: int, length: Dim, count: Dim) -> Any:
+    if isinstance(count, int) and count == 1:
         return reduce("AVG", value, [axis], keepdim=True)
     dtype = dtype_of(value)
     parts, mask = _gathered(value, axis, length, count)
@@ -78,18 +75,17 @@ def _average_along(value: Any, axis: int, length: Dim, count: int) -> Any:
     return elementwise("DIV", total, cast(size, dtype))
 
 
-def _gathered(value: Any, axis: int, length: Dim, count: int) -> tuple[Any, Tensor]:
+def _gathered(value: Any, axis: int, length: Dim, count: Dim) -> tuple[Any, Tensor]:
     """``value`` with ``axis`` replaced by windows and their elements, and which of these count."""
+    start, end = (shaped(bound, [count, 1]) for bound in _bounds(length, count))
+    if is_known(start, end):
+        width: Dim = int((end - start).max())
+    else:  # no window reaches over more than one element beside a whole number of them
+        width = dim_add(dim_floordiv(dim_sub(dim_add(length, count), 1), count), 1)
+    place = whole("SUM", start, positions(width))
+    parts = gather(value, whole("MIN", place, whole("SUB", end, 1)), axis)
     trailing = [1] * (rank_of(value) - axis - 1)
-    start, end = _bounds(length, count)
-    if isinstance(length, int):
-        place = start.unsqueeze(1) + torch.arange(int((end - start).max()))
-        inside = place < end.unsqueeze(1)
-        parts = gather(value, torch.minimum(place, end.unsqueeze(1) - 1), axis)
-        return parts, inside.reshape(*inside.shape, *trailing)
-    place, start, end = shaped(positions(length), [1, -1]), shaped(start, [-1, 1]), shaped(end, [-1, 1])
-    inside = whole("AND", whole("GREATER", whole("SUM", place, 1), start), whole("LESS", place, end))
-    return unsqueeze(value, axis), reshape(inside, [count, length, *trailing])
+    return parts, shaped(whole("LESS", place, end), [count, width, *trailing])
 
 
 def adaptive_max_pool(value: Tensor, output_size: Sequence[Any], spatial: int) -> tuple[Any, Any]:
@@ -115,10 +111,10 @@ def _plus_row(chosen: Tensor, axis: int, length: Dim, inner: Dim) -> Any:
     return whole("SUM", chosen, shaped(rows, [-1 if index == axis else 1 for index in range(rank_of(chosen))]))
 
 
-def _greatest_along(value: Any, chosen: Any, axis: int, length: Dim, count: int) -> tuple[Any, Any]:
-    if isinstance(length, int) and length == count:
+def _greatest_along(value: Any, chosen: Any, axis: int, length: Dim, count: Dim) -> tuple[Any, Any]:
+    if all_known([length, count]) and length == count:
         return value, chosen
-    if count == 1:
+    if isinstance(count, int) and count == 1:
         best = reduce("MAX", value, [axis], keepdim=True)
         return best, reduce("MIN", _where_equal(value, best, chosen), [axis], keepdim=True)
     parts, inside = _gathered(value, axis, length, count)

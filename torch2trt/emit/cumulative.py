@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
-from ..errors import UnsupportedArgumentError
-from .dims import Dim, dim_sub, rank_of, shape_of, size_of
+from .control import Loop
+from .dims import Dim, as_dim, dim_sub, rank_of, shape_of, size_of
 from .dtypes import Tensor, cast, is_float, tensor
 from .functions import logaddexp
-from .math import compare, elementwise, unary, where
+from .math import compare, elementwise, gather, logical_not, unary, where
+from .moving import along_axis, iota
 from .network import add_layer, enum
 from .pointwise import number_like
 from .reduction import places
@@ -31,27 +32,36 @@ def cumulative_sum(value: Tensor, axis: int) -> Any:
 def scan_doubling(value: Tensor, axis: int, combine: Combine, neutral: float | int) -> Any:
     """The inclusive scan of an associative operation: each step combines twice as many elements as the one before.
 
+    The steps are as many as the logarithm of the axis's size: a loop where that is known at run time only.
+
     Args:
         value: any tensor.
-        axis: counted from the front; its size must be known, since it decides the number of steps.
+        axis: counted from the front.
         combine: gives what the elements on the left and those on the right make together.
         neutral: what changes no element.
-
-    Raises:
-        UnsupportedArgumentError: the size is known at run time only.
     """
-    length = size_of(value, axis)
+    value, length = tensor(value), size_of(value, axis)
     if not isinstance(length, int):
-        raise UnsupportedArgumentError(
-            "this running operation needs an axis of known size: its layers are as many as the size's logarithm",
-            hint="make this axis static, or keep this op in PyTorch with torch2trt.compile",
-        )
-    value = tensor(value)
+        return _scan_in_loop(value, axis, combine, neutral, length)
     step = 1
     while step < length:
         value = combine(_delayed(value, axis, step, neutral), value)
         step *= 2
     return value
+
+
+def _scan_in_loop(value: Any, axis: int, combine: Combine, neutral: float | int, length: Dim) -> Any:
+    loop = Loop()
+    scanned, shift = loop.carry(value), loop.carry(as_dim(1))
+    current, by = scanned.get_output(0), shift.get_output(0)
+    loop.go_on_while(compare("LESS", by, length))
+    # Windows with a start that the loop computes would have unknown sizes, which TensorRT builds outside of loops only.
+    source = elementwise("SUB", iota(length), by)
+    earlier = gather(current, elementwise("MAX", source, cast(0, torch.int64)), axis)
+    inside = along_axis(logical_not(compare("LESS", source, 0)), axis, rank_of(value))
+    loop.update(scanned, combine(where(inside, earlier, number_like(neutral, value)), current))
+    loop.update(shift, elementwise("SUM", by, by))
+    return loop.last(scanned)
 
 
 def _delayed(value: Any, axis: int, by: int, neutral: float | int) -> Any:

@@ -1,4 +1,7 @@
-"""Discrete Fourier transforms as matrix products; long ones in two steps (Cooley and Tukey)."""
+"""Discrete Fourier transforms as matrix products; long ones in two steps (Cooley and Tukey).
+
+Of a length that is known at run time only, the network computes the matrix.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ import torch
 from ..errors import UnsupportedArgumentError
 from ..pairs import Complex, is_complex
 from .complex import as_float, conjugate, multiply_complex, parts
-from .dims import axis_of, rank_of, shape_of, size_of
-from .dtypes import Tensor, tensor
-from .math import matmul
+from .dims import Dim, as_dim, axis_of, dim_add, dim_floordiv, rank_of, shape_of, size_of
+from .dtypes import Tensor, cast, tensor
+from .math import compare, elementwise, matmul, unary, where
 from .moving import padded
 from .shape import concatenate, permute, reshape, slice_axis, strided_slice
+from .whole import positions, shaped, whole
 
 LONGEST_DIRECT = 256
 """A longer transform is done in two shorter ones, if its length is no prime."""
@@ -23,7 +27,7 @@ LONGEST = 8192
 """The longest transform by one matrix, which holds four numbers for every pair of elements."""
 
 
-def transform(value: Any, axis: int, size: int | None, inverse: bool, scale: float) -> Complex:
+def transform(value: Any, axis: int, size: Dim | None, inverse: bool, scale: Tensor) -> Complex:
     """``scale * sum_t value[t] exp(-2 pi i k t / n)`` along an axis, or with a plus sign.
 
     Args:
@@ -31,15 +35,19 @@ def transform(value: Any, axis: int, size: int | None, inverse: bool, scale: flo
         axis: counted from the front or the back.
         size: n; the axis is cut off or filled with zeros.
         inverse: the sign of the exponent.
-        scale: a factor.
+        scale: a factor; a 0-d float32 ITensor where the length is known at run time only.
     """
     moved, back, n = _prepared(value, axis, size)
-    return _permuted(_along_last(moved, n, 1.0 if inverse else -1.0, scale), back)
+    sign = 1.0 if inverse else -1.0
+    done = _along_last(moved, n, sign, scale) if isinstance(n, int) else _run_time(moved, n, n, sign, scale)
+    return _permuted(done, back)
 
 
-def half_transform(value: Tensor, axis: int, size: int | None, scale: float) -> Complex:
+def half_transform(value: Tensor, axis: int, size: Dim | None, scale: Tensor) -> Complex:
     """The first half of the transform of a real tensor, from which the rest follows: ``n // 2 + 1`` frequencies."""
     moved, back, n = _prepared(value, axis, size)
+    if not isinstance(n, int):
+        return _permuted(_run_time(moved, n, _half(n), -1.0, scale), back)
     if n <= LONGEST_DIRECT:
         return _permuted(_direct(moved, basis(n, n // 2 + 1, -1.0, scale)), back)
     whole = _along_last(moved, n, -1.0, scale)
@@ -47,14 +55,15 @@ def half_transform(value: Tensor, axis: int, size: int | None, scale: float) -> 
     return _permuted(Complex(*(slice_axis(part, axis, 0, n // 2 + 1) for part in whole)), back)
 
 
-def real_from_half(value: Any, axis: int, n: int, scale: float) -> Any:
+def real_from_half(value: Any, axis: int, n: Dim, scale: Tensor) -> Any:
     """``scale`` times the real tensor of ``n`` elements whose transform starts with ``value``.
 
     The imaginary parts of the first frequency, and of the middle one for an even ``n``, do not count.
     """
     held = parts(value)
-    count = n // 2 + 1
-    held, back, _ = _prepared(held, axis, count)
+    held, back, _ = _prepared(held, axis, _half(n))
+    if not isinstance(n, int):
+        return permute(_real_at_run_time(held, n, scale), back)
     if n <= LONGEST_DIRECT:
         merged = concatenate([held.real, held.imag], rank_of(held.real) - 1)
         return permute(_times(merged, half_inverse(n, scale)), back)
@@ -80,20 +89,54 @@ def _whole(held: Complex, n: int) -> Complex:
     return Complex(*(concatenate([part, other], last) for part, other in zip(held, turned, strict=True)))
 
 
-def _prepared(value: Any, axis: int, size: int | None) -> tuple[Any, list[int], int]:
+def _half(n: Dim) -> Dim:
+    """How many frequencies a real tensor of ``n`` elements has."""
+    return dim_add(dim_floordiv(n, 2), 1)
+
+
+def _run_time(value: Any, n: Dim, count: Dim, sign: float, scale: Tensor) -> Complex:
+    """``count`` frequencies of the transform along the last axis, of ``n`` elements."""
+    cosine, sine = _basis_at_run_time(n, n, count, sign)
+    if not isinstance(value, Complex):
+        return Complex(*(elementwise("PROD", _times(value, part), scale) for part in (cosine, sine)))
+    real = elementwise("SUB", _times(value.real, cosine), _times(value.imag, sine))
+    imag = elementwise("SUM", _times(value.real, sine), _times(value.imag, cosine))
+    return Complex(*(elementwise("PROD", part, scale) for part in (real, imag)))
+
+
+def _real_at_run_time(held: Complex, n: Dim, scale: Tensor) -> Any:
+    """As :func:`real_from_half` along the last axis: all frequencies but the first and the middle one count twice."""
+    count = _half(n)
+    place = positions(count)
+    once = elementwise("OR", compare("EQUAL", place, 0), compare("EQUAL", whole("PROD", place, 2), n))
+    weights = elementwise("PROD", where(once, torch.tensor(1.0), torch.tensor(2.0)), scale)
+    real, imag = (
+        _times(elementwise("PROD", part, weights), table)
+        for part, table in zip(held, _basis_at_run_time(n, count, n, 1.0), strict=True)
+    )
+    return elementwise("SUB", real, imag)
+
+
+def _basis_at_run_time(n: Dim, rows: Dim, columns: Dim, sign: float) -> tuple[Any, Any]:
+    """Real and imaginary part of ``exp(sign 2 pi i t k / n)``, of shape ``(rows, columns)``."""
+    product = whole("PROD", shaped(positions(rows), [rows, 1]), positions(columns))
+    turn = whole("SUB", product, whole("PROD", whole("FLOOR_DIV", product, n), n))  # exact, so that angles are small
+    fraction = elementwise("DIV", cast(turn, torch.float32), cast(as_dim(n), torch.float32))
+    angle = elementwise("PROD", fraction, torch.tensor(sign * 2 * math.pi))
+    return unary("COS", angle), unary("SIN", angle)
+
+
+def _prepared(value: Any, axis: int, size: Dim | None) -> tuple[Any, list[int], Dim]:
     """The value with the axis last and of its final size; the order that moves it back; and that size."""
     values = tuple(value) if isinstance(value, Complex) else tuple(parts(value)) if is_complex(value) else (value,)
     rank = rank_of(values[0])
     axis = axis_of(axis, rank)
     n = size_of(values[0], axis) if size is None else size
-    if not isinstance(n, int):
-        raise UnsupportedArgumentError(
-            "a Fourier transform along an axis whose size is known at run time only", hint="pass n, or make it static"
-        )
-    if n < 1:
+    if isinstance(n, int) and n < 1:
         raise UnsupportedArgumentError("a Fourier transform of no elements")
     order = [other for other in range(rank) if other != axis] + [axis]
-    moved = [permute(padded(as_float(part), axis, n), order) for part in values]
+    held = [as_float(part) for part in values]
+    moved = [permute(part if size is None else padded(part, axis, n), order) for part in held]
     return (Complex(*moved) if len(moved) == 2 else moved[0]), [order.index(other) for other in range(rank)], n
 
 
@@ -161,7 +204,7 @@ def _direct(value: Any, kernel: torch.Tensor) -> Complex:
     return Complex(slice_axis(product, axis, 0, count), slice_axis(product, axis, count, count))
 
 
-def _times(value: Any, matrix: torch.Tensor) -> Any:
+def _times(value: Any, matrix: Tensor) -> Any:
     """``value @ matrix``, of rank 1 and higher."""
     if rank_of(value) == 1:
         return reshape(matmul(reshape(value, [1, -1]), matrix), [matrix.shape[1]])

@@ -15,7 +15,7 @@ from .dims import Dim, as_dim, rank_of, shape_of, size_of, static_shape
 from .dtypes import Tensor, cast, tensor
 from .fill import filled
 from .math import compare, elementwise, gather_elements, matmul, reduce, topk, unary, where
-from .moving import band_mask, is_empty, take
+from .moving import band_mask, diagonal_mask, is_empty, take
 from .scan import State, repeat
 from .shape import broadcast_shape, concatenate, expand, slice_axis, squeeze, swap_axes, unsqueeze
 
@@ -74,11 +74,11 @@ def safe(value: Tensor) -> Any:
     return where(compare("EQUAL", value, 0), ONE, value)
 
 
-def identity_like(value: Tensor, columns: int | None = None) -> Any:
+def identity_like(value: Tensor, columns: Dim | None = None) -> Any:
     """Identity matrices with the batch axes of ``value`` and as many rows."""
     *lead, rows, _ = shape_of(value)
-    eye = torch.eye(rows, rows if columns is None else columns)
-    return expand(eye, [*lead, *eye.shape])
+    sizes = [rows, rows if columns is None else columns]
+    return expand(cast(diagonal_mask(sizes[0], sizes[1], 0), torch.float32), [*lead, *sizes])
 
 
 def _pivot_rows(matrix: Any, index: Dim) -> Any:

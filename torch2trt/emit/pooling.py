@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 
+from ..errors import UnsupportedArgumentError
 from .convolution import unit_axes
 from .dims import (
     Dim,
+    Shape,
     all_known,
     as_dim,
     dim_add,
@@ -28,9 +30,10 @@ from .dims import (
     static_shape,
 )
 from .dtypes import Tensor, cast, dtype_of, is_float, tensor
-from .math import compare, elementwise, unary, where
+from .math import compare, elementwise, gather, reduce, unary, where
+from .moving import traced_sizes
 from .network import add_layer, enum
-from .shape import expand, squeeze, strided_slice, unsqueeze
+from .shape import expand, reshape, squeeze, strided_slice, unsqueeze
 from .whole import chosen_where, positions, shaped, whole
 
 
@@ -161,6 +164,50 @@ def taps(value: Any, spec: Windows, fill: float | int) -> tuple[list[tuple[tuple
 
 def _lowest(dtype: torch.dtype) -> float | int:
     return -math.inf if dtype.is_floating_point else torch.iinfo(dtype).min
+
+
+def pool_by_sizes(operation: str, value: Tensor, size: Shape, stride: Shape, spatial: int, plain: bool) -> Any:
+    """Pooling by windows whose sizes are known at run time only, such as that of the whole image.
+
+    Args:
+        operation: ``AVG`` or ``MAX``.
+        value: the images.
+        size: of a window, one number an axis, or one for all.
+        stride: the same; the size if empty.
+        spatial: how many axes.
+        plain: whether there is neither padding nor dilation, nor a divisor, and the number of windows is rounded down.
+
+    Raises:
+        UnsupportedArgumentError: it is not plain.
+    """
+    if not plain:
+        raise UnsupportedArgumentError(
+            "pooling by windows of a size that is known at run time only, with more than a stride",
+            hint="pad the input before it, or pass a kernel_size that is known",
+        )
+    sizes = _one_an_axis(size, spatial)
+    strides = _one_an_axis(stride, spatial) if stride else sizes
+    result, first = tensor(value), rank_of(value) - spatial
+    for axis, (extent, step) in enumerate(zip(sizes, strides, strict=True), first):
+        count = dim_add(dim_floordiv(dim_sub(size_of(result, axis), extent), step), 1)
+        starts = whole("PROD", positions(count), step)
+        places = whole("SUM", shaped(starts, [count, 1]), positions(extent))
+        result = reduce(operation, gather(result, places, axis), [axis + 1], keepdim=False)
+    return reshape(result, _sizes_of_trace(result))
+
+
+def _sizes_of_trace(value: Any) -> list[Dim]:
+    """The sizes of ``value``, which takes the node's place; 1 where both traces have one window, that of a whole axis.
+
+    Should they meet by chance only, a reshape to these sizes fails at a third size: it cannot give wrong numbers.
+    """
+    traced = traced_sizes([-1] * rank_of(value))
+    return [1 if isinstance(dim, int) and dim == 1 else size_of(value, axis) for axis, dim in enumerate(traced)]
+
+
+def _one_an_axis(values: Any, count: int) -> list[Dim]:
+    listed = list(values) if isinstance(values, (list, tuple)) else [values]
+    return listed * count if len(listed) == 1 else listed
 
 
 def max_pool(value: Tensor, spec: Windows) -> Any:

@@ -85,9 +85,9 @@ def contract(left: Tensor, right: Tensor, left_axes: Sequence[int], right_axes: 
     """The sum over pairs of axes; the others of ``left``, then those of ``right``, are left."""
     left, right = tensor(left), tensor(right)
     for first, second in zip(left_axes, right_axes, strict=True):  # against an axis of size 1 the other one is summed
-        if static_shape(left)[first] == 1 and static_shape(right)[second] > 1:
+        if static_shape(left)[first] == 1 and static_shape(right)[second] != 1:
             right = reduce("SUM", right, [second], keepdim=True)
-        elif static_shape(right)[second] == 1 and static_shape(left)[first] > 1:
+        elif static_shape(right)[second] == 1 and static_shape(left)[first] != 1:
             left = reduce("SUM", left, [first], keepdim=True)
     left_free = [axis for axis in range(rank_of(left)) if axis not in left_axes]
     right_free = [axis for axis in range(rank_of(right)) if axis not in right_axes]

@@ -16,6 +16,7 @@ from ..errors import UnsupportedArgumentError
 from ..trt_compat import to_trt_dtype
 from .dims import Dim, Shape, all_known, rank_of, shape_of, shape_tensor
 from .dtypes import Tensor, cast, dtype_of
+from .fill import filled
 from .math import compare, elementwise, unary
 from .network import add_layer, enum
 from .pointwise import arithmetic
@@ -44,14 +45,14 @@ def uniform(dims: Shape, least: float = 0.0, most: float = 1.0) -> Any:
 
 
 def normal(dims: Shape, mean: float = 0.0, deviation: float = 1.0) -> Any:
-    """Float32 numbers of a normal distribution; known if there are none."""
+    """Float32 numbers of a normal distribution; known if there are none, and the sizes are."""
     return _drawn(dims, "RANDOM_NORMAL", mean, deviation)
 
 
 def _drawn(dims: Shape, kind: str, alpha: float, beta: float) -> Any:
     dims = list(dims)
     if 0 in dims:
-        return torch.empty([dim if isinstance(dim, int) else 0 for dim in dims])
+        return filled(dims, 0.0, torch.float32)
     node = building().node
     require_random("this op" if node is None else node.kind)
     if not dims:  # TensorRT for RTX 1.4 builds no fill of rank 0

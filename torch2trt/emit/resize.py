@@ -12,11 +12,25 @@ from typing import Any
 import torch
 
 from ..errors import UnsupportedArgumentError
-from .dims import Dim, all_known, as_dim, dim_floordiv, dim_mul, rank_of, shape_of, shape_tensor, size_of
+from .dims import (
+    Dim,
+    all_known,
+    as_dim,
+    dim_add,
+    dim_floordiv,
+    dim_max,
+    dim_mul,
+    dim_sub,
+    rank_of,
+    shape_of,
+    shape_tensor,
+    size_of,
+)
 from .dtypes import Tensor, cast, dtype_of, is_float, tensor
-from .math import elementwise, gather, reduce, unary
+from .math import compare, elementwise, gather, reduce, unary, where
 from .network import add_layer, enum
 from .pointwise import is_half
+from .shape import unsqueeze
 from .whole import positions, shaped
 
 _CUBIC = -0.75
@@ -162,10 +176,10 @@ def _taps_at_run_time(axis: Axis, kind: str) -> list[tuple[Any, Any]]:
         part = elementwise("SUB", source, low)
         rest = elementwise("SUB", one, part)
         weights = [
-            _polynomial(elementwise("SUM", part, one), _FAR),
-            _polynomial(part, _NEAR),
-            _polynomial(rest, _NEAR),
-            _polynomial(elementwise("SUM", rest, one), _FAR),
+            _polynomial(elementwise("SUM", part, one), _keys_far(_CUBIC)),
+            _polynomial(part, _keys_near(_CUBIC)),
+            _polynomial(rest, _keys_near(_CUBIC)),
+            _polynomial(elementwise("SUM", rest, one), _keys_far(_CUBIC)),
         ]
         moved = (elementwise("SUM", low, torch.tensor(offset)) for offset in (-1.0, 0.0, 1.0, 2.0))
         places = [elementwise("MIN", elementwise("MAX", place, zero), last) for place in moved]
@@ -173,9 +187,14 @@ def _taps_at_run_time(axis: Axis, kind: str) -> list[tuple[Any, Any]]:
     return [(cast(index, torch.int64), weight) for index, weight in taps]
 
 
-_NEAR = (_CUBIC + 2, -(_CUBIC + 3), 0.0, 1.0)
-_FAR = (_CUBIC, -5 * _CUBIC, 8 * _CUBIC, -4 * _CUBIC)
-"""Coefficients of Keys' kernel up to a distance of 1, and from 1 to 2."""
+def _keys_near(a: float) -> tuple[float, ...]:
+    """Coefficients of Keys' kernel up to a distance of 1."""
+    return a + 2, -(a + 3), 0.0, 1.0
+
+
+def _keys_far(a: float) -> tuple[float, ...]:
+    """Coefficients of Keys' kernel from a distance of 1 to 2."""
+    return a, -5 * a, 8 * a, -4 * a
 
 
 def _polynomial(x: Any, coefficients: Sequence[float]) -> Any:
@@ -302,26 +321,22 @@ def resize_smoothed(
         align_corners: whether the corners' centres stay.
 
     Raises:
-        UnsupportedArgumentError: a size is known at run time only, or the image is not floating point.
+        UnsupportedArgumentError: the image is not floating point.
     """
     dtype = dtype_of(value)
     rows, columns = _axes(value, 2, sizes, factors, align_corners)
-    if not rows.known or not columns.known:
-        raise UnsupportedArgumentError(
-            "interpolation with antialias=True needs sizes that are known at conversion", hint="make the axes static"
-        )
     if not dtype.is_floating_point:
         raise UnsupportedArgumentError(
             f"interpolation with antialias=True of {dtype} rounds as PIL does", hint="cast the image to float32"
         )
     result = tensor(value, torch.float32 if is_half(dtype) else dtype)
     for axis in (columns, rows):
-        if axis.length == axis.resized and axis.factor in (None, 1):
+        if axis.known and axis.length == axis.resized and axis.factor in (None, 1):
             continue
-        places, weights = _smoothing(axis, kind, align_corners)
-        trailing = [1] * (rank_of(result) - axis.axis - 1)
+        places, weights = (_smoothing if axis.known else _smoothing_at_run_time)(axis, kind, align_corners)
+        weights = unsqueeze(weights, range(2, rank_of(result) - axis.axis + 1))
         # A product with a matrix would round to TF32.
-        parts = elementwise("PROD", gather(result, places, axis.axis), weights.reshape(*weights.shape, *trailing))
+        parts = elementwise("PROD", gather(result, places, axis.axis), weights)
         result = reduce("SUM", parts, [axis.axis + 1], keepdim=False)
     return cast(result, dtype)
 
@@ -332,7 +347,7 @@ def _smoothing(axis: Axis, kind: str, align_corners: bool) -> tuple[torch.Tensor
     (``_compute_indices_min_size_weights_aa`` in aten/src/ATen/native/cpu/UpSampleKernel.cpp.)
     """
     ratio = _ratio(axis, align_corners)
-    reach = (1.0 if kind == "linear" else 2.0) * ratio.clamp(min=1)
+    reach = _REACH[kind] * ratio.clamp(min=1)
     center = (ratio * (torch.arange(int(axis.resized), dtype=torch.float32) + 0.5)).unsqueeze(1)
     first = (center - reach + 0.5).trunc().clamp(min=0)
     last = (center + reach + 0.5).trunc().clamp(max=int(axis.length))
@@ -345,3 +360,51 @@ def _smoothing(axis: Axis, kind: str, align_corners: bool) -> tuple[torch.Tensor
         weights = torch.where(distance < 1, _near(distance, -0.5), far)
     weights = torch.where(place < last, weights, torch.zeros(()))
     return place.clamp(max=int(axis.length) - 1).long(), weights / weights.sum(1, keepdim=True)
+
+
+def _smoothing_at_run_time(axis: Axis, kind: str, align_corners: bool) -> tuple[Any, Any]:
+    """As :func:`_smoothing`, for sizes that are known at run time only."""
+    zero, half, one = torch.zeros(()), torch.tensor(0.5), torch.ones(())
+    ratio = _aligned_ratio_at_run_time(axis) if align_corners else _ratio_at_run_time(axis)
+    stretch = elementwise("MAX", ratio, one)
+    reach = elementwise("PROD", stretch, torch.tensor(float(_REACH[kind])))
+    place = elementwise("SUM", cast(positions(axis.resized), torch.float32), half)
+    center = unsqueeze(elementwise("PROD", ratio, place), 1)
+    middle = elementwise("SUM", center, half)
+    first = elementwise("MAX", unary("FLOOR", elementwise("SUB", middle, reach)), zero)
+    length = cast(as_dim(axis.length), torch.float32)
+    end = elementwise("MIN", unary("FLOOR", elementwise("SUM", middle, reach)), length)
+    source = elementwise("SUM", first, cast(positions(_window(axis, kind, align_corners)), torch.float32))
+    distance = elementwise("DIV", elementwise("SUM", elementwise("SUB", source, center), half), stretch)
+    weights = where(compare("LESS", source, end), _kernel(unary("ABS", distance), kind), zero)
+    weights = elementwise("DIV", weights, reduce("SUM", weights, [1], keepdim=True))
+    return cast(elementwise("MIN", source, _last_at_run_time(axis)), torch.int64), weights
+
+
+_REACH = {"linear": 1, "cubic": 2}
+"""How far the kernels reach, in elements of the larger image."""
+
+
+def _aligned_ratio_at_run_time(axis: Axis) -> Any:
+    gaps = cast(as_dim(dim_max(dim_sub(axis.resized, 1), 1)), torch.float32)
+    ratio = elementwise("DIV", _last_at_run_time(axis), gaps)
+    return where(compare("GREATER", as_dim(axis.resized), 1), ratio, torch.zeros(()))
+
+
+def _window(axis: Axis, kind: str, align_corners: bool) -> Dim:
+    """A number of source elements that no place needs more than."""
+    if axis.factor:
+        return math.ceil(2 * _REACH[kind] * max(1 / axis.factor, 1.0)) + 1
+    less = 1 if align_corners else 0
+    gaps = dim_max(dim_sub(axis.resized, less), 1)
+    ratio = dim_add(dim_floordiv(dim_sub(axis.length, less), gaps), 1)
+    return dim_add(dim_mul(ratio, 2 * _REACH[kind]), 1)
+
+
+def _kernel(distance: Any, kind: str) -> Any:
+    """The weight of an element at a distance, which is not negative."""
+    zero, one = torch.zeros(()), torch.ones(())
+    if kind == "linear":
+        return elementwise("MAX", elementwise("SUB", one, distance), zero)
+    far = where(compare("LESS", distance, 2.0), _polynomial(distance, _keys_far(-0.5)), zero)
+    return where(compare("LESS", distance, 1.0), _polynomial(distance, _keys_near(-0.5)), far)

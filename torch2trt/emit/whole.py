@@ -49,9 +49,9 @@ def whole(operation: str, left: Tensor, right: Tensor) -> Tensor:
     return elementwise(operation, left, right)
 
 
-def positions(count: Dim, start: int = 0, step: int = 1) -> Tensor:
+def positions(count: Dim, start: Dim = 0, step: int = 1) -> Tensor:
     """``start, start + step, ...`` as ``count`` int64 numbers."""
-    if isinstance(count, int):
+    if isinstance(count, int) and isinstance(start, int):
         return torch.arange(count) * step + start
     return counting(count, start, step)
 

@@ -65,7 +65,7 @@ def aten_roll(self: Tensor, shifts: Shape, dims: Sequence[int] = ()) -> Any:
     starts: list[Dim] = [0] * len(sizes)
     for shift, axis in zip(shifts, list(dims) or [0], strict=True):
         axis = emit.axis_of(axis, len(sizes))
-        starts[axis] = emit.dim_remainder(emit.dim_sub(starts[axis], shift), sizes[axis])
+        starts[axis] = emit.dim_remainder(emit.dim_sub(starts[axis], shift), emit.dim_max(sizes[axis], 1))
     if all(isinstance(start, int) and start == 0 for start in starts):
         return emit.tensor(self)
     return emit.reshape(emit.wrapped_window(value, starts, sizes), emit.shape_of(self))

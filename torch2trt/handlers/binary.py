@@ -174,8 +174,12 @@ def aten_heaviside(self: Tensor, values: Tensor) -> Any:
 
 @op("aten::ldexp.Tensor")
 def aten_ldexp(self: Tensor, other: Tensor) -> Any:
-    """``ldexp.Tensor(Tensor self, Tensor other) -> Tensor``: ``x * 2 ** y``, in floating point."""
-    return emit.arithmetic("PROD", self, emit.power(2.0, other))
+    """``ldexp.Tensor(Tensor self, Tensor other) -> Tensor``: ``x * 2 ** y``, in floating point.
+
+    In the dtype that the trace recorded: torch 2.11 keeps half precision where older versions gave float32.
+    """
+    result = emit.arithmetic("PROD", self, emit.power(2.0, other))
+    return emit.cast(result, emit.traced_dtype() or emit.dtype_of(result))
 
 
 @op("aten::lerp.Scalar", "aten::lerp.Tensor")

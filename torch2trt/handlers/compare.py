@@ -83,6 +83,7 @@ def _register_bitwise(names: tuple[str, ...], operation: str) -> None:
 
     handler.__doc__ = f"``{names[0]}.Tensor(Tensor self, Tensor other) -> Tensor``: of booleans and integers."
     op(*(f"aten::{name}.{overload}" for name in names for overload in ("Tensor", "Scalar")))(handler)
+    op(f"aten::{names[0]}.Scalar_Tensor")(handler)
 
 
 _register_bitwise(("bitwise_and", "__and__"), "AND")

@@ -182,6 +182,22 @@ def _to(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     return pairs.parts(args[0])
 
 
+@complex_op("aten::zeros_like", "aten::empty_like", "aten::ones_like", "aten::zero")
+@complex_op("aten::new_zeros", "aten::new_empty", "aten::new_ones")
+def _made_like(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
+    """Complex numbers, unless another dtype is asked for."""
+    result = real_handler(node, [pairs.parts(args[0]).real, *args[1:]])[0]
+    dtype = node.outputs[0].dtype
+    return pairs.parts(result) if dtype is None or dtype.is_complex else result
+
+
+@complex_op("aten::fill", "aten::full_like")
+def _filled_like(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
+    """The value's parts in the shape of the first argument."""
+    shape = pairs.parts(args[0]).real
+    return Complex(*(real_handler(node, [shape, part])[0] for part in pairs.parts(args[1])))
+
+
 def _bilinear(node: Node, args: Sequence[Any], real_handler: RealHandler, places: Sequence[int]) -> Any:
     """An op that is linear in two tensors: four real ones, or two where one factor is real."""
 

@@ -8,7 +8,19 @@ import torch
 
 from .. import emit
 from ..emit import Dim, Shape, Tensor
+from ..errors import DtypeError
+from ..pairs import Complex
 from ..registry import op
+
+
+def _filled(dims: Shape, value: Tensor, dtype: torch.dtype) -> Any:
+    """A tensor of the sizes ``dims`` that holds ``value``; of a complex dtype a pair."""
+    if not dtype.is_complex:
+        return emit.filled(dims, value, dtype)
+    if dtype != torch.complex64:
+        raise DtypeError(f"complex values of {dtype}", hint="use complex64")
+    real, imag = emit.filled(dims, value, torch.float32), emit.filled(dims, 0, torch.float32)
+    return torch.complex(real, imag) if emit.is_known(real, imag) else Complex(real, imag)
 
 
 def _default(value: Tensor) -> torch.dtype:
@@ -19,55 +31,55 @@ def _default(value: Tensor) -> torch.dtype:
 @op("aten::full")
 def aten_full(size: Shape, fill_value: Tensor, dtype: torch.dtype | None = None) -> Any:
     """``full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, ...) -> Tensor``."""
-    return emit.filled(size, fill_value, dtype or _default(fill_value))
+    return _filled(size, fill_value, dtype or _default(fill_value))
 
 
 @op("aten::zeros", "aten::empty.memory_format", "aten::empty_strided")
 def aten_zeros(size: Shape, dtype: torch.dtype | None = None, stride: Shape = ()) -> Any:
     """``zeros(SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor``; what ``empty`` leaves open is zero here."""
-    return emit.filled(size, 0, dtype or torch.get_default_dtype())
+    return _filled(size, 0, dtype or torch.get_default_dtype())
 
 
 @op("aten::ones")
 def aten_ones(size: Shape, dtype: torch.dtype | None = None) -> Any:
     """``ones(SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor``."""
-    return emit.filled(size, 1, dtype or torch.get_default_dtype())
+    return _filled(size, 1, dtype or torch.get_default_dtype())
 
 
 @op("aten::zeros_like", "aten::empty_like")
 def aten_zeros_like(self: Tensor, dtype: torch.dtype | None = None) -> Any:
     """``zeros_like(Tensor self, *, ScalarType? dtype=None, ...) -> Tensor``; ``empty_like`` too."""
-    return emit.full_like(self, 0, dtype or emit.dtype_of(self))
+    return _filled(emit.shape_of(self), 0, dtype or emit.dtype_of(self))
 
 
 @op("aten::ones_like")
 def aten_ones_like(self: Tensor, dtype: torch.dtype | None = None) -> Any:
     """``ones_like(Tensor self, *, ScalarType? dtype=None, ...) -> Tensor``."""
-    return emit.full_like(self, 1, dtype or emit.dtype_of(self))
+    return _filled(emit.shape_of(self), 1, dtype or emit.dtype_of(self))
 
 
 @op("aten::full_like")
 def aten_full_like(self: Tensor, fill_value: Tensor, dtype: torch.dtype | None = None) -> Any:
     """``full_like(Tensor self, Scalar fill_value, *, ScalarType? dtype=None, ...) -> Tensor``."""
-    return emit.full_like(self, fill_value, dtype or emit.dtype_of(self))
+    return _filled(emit.shape_of(self), fill_value, dtype or emit.dtype_of(self))
 
 
 @op("aten::new_zeros", "aten::new_empty", "aten::new_empty_strided")
 def aten_new_zeros(self: Tensor, size: Shape, dtype: torch.dtype | None = None, stride: Shape = ()) -> Any:
     """``new_zeros(Tensor self, SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor``; ``new_empty`` too."""
-    return emit.filled(size, 0, dtype or emit.dtype_of(self))
+    return _filled(size, 0, dtype or emit.dtype_of(self))
 
 
 @op("aten::new_ones")
 def aten_new_ones(self: Tensor, size: Shape, dtype: torch.dtype | None = None) -> Any:
     """``new_ones(Tensor self, SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor``."""
-    return emit.filled(size, 1, dtype or emit.dtype_of(self))
+    return _filled(size, 1, dtype or emit.dtype_of(self))
 
 
 @op("aten::new_full")
 def aten_new_full(self: Tensor, size: Shape, fill_value: Tensor, dtype: torch.dtype | None = None) -> Any:
     """``new_full(Tensor self, SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, ...) -> Tensor``."""
-    return emit.filled(size, fill_value, dtype or emit.dtype_of(self))
+    return _filled(size, fill_value, dtype or emit.dtype_of(self))
 
 
 @op("aten::fill.Scalar", "aten::fill.Tensor")
@@ -104,32 +116,46 @@ def aten_arange(end: Dim, start: Dim = 0, step: Dim = 1, dtype: torch.dtype | No
 
 
 @op("aten::linspace", "aten::linspace.Tensor_Tensor", "aten::linspace.Tensor_Scalar", "aten::linspace.Scalar_Tensor")
-def aten_linspace(start: Tensor, end: Tensor, steps: int, dtype: torch.dtype | None = None) -> Any:
+def aten_linspace(start: Tensor, end: Tensor, steps: Dim, dtype: torch.dtype | None = None) -> Any:
     """``linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, ...) -> Tensor``.
 
     The first half counts from the start and the second one back from the end, as in eager.
     """
     dtype = dtype or torch.get_default_dtype()
-    return emit.convert(_evenly_spaced(start, end, steps, dtype), dtype)
+    held = dtype if emit.is_half(dtype) else torch.float32
+    return emit.convert(_evenly_spaced(start, end, steps, dtype, held), dtype)
 
 
 @op("aten::logspace", "aten::logspace.Tensor_Tensor", "aten::logspace.Tensor_Scalar", "aten::logspace.Scalar_Tensor")
-def aten_logspace(start: Tensor, end: Tensor, steps: int, base: float = 10.0, dtype: torch.dtype | None = None) -> Any:
+def aten_logspace(start: Tensor, end: Tensor, steps: Dim, base: float = 10.0, dtype: torch.dtype | None = None) -> Any:
     """``logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, ...) -> Tensor``."""
     dtype = dtype or torch.get_default_dtype()
-    return emit.convert(emit.power(base, _evenly_spaced(start, end, steps, dtype)), dtype)
+    return emit.convert(emit.power(base, _evenly_spaced(start, end, steps, dtype, torch.float32)), dtype)
 
 
-def _evenly_spaced(start: Tensor, end: Tensor, steps: int, dtype: torch.dtype) -> Any:
-    """Float32 numbers from ``start`` to ``end``; for an integer ``dtype`` eager cuts both to integers first."""
-    if not dtype.is_floating_point:
+def _evenly_spaced(start: Tensor, end: Tensor, steps: Dim, dtype: torch.dtype, held: torch.dtype) -> Any:
+    """Numbers from ``start`` to ``end``, computed in ``held``.
+
+    Eager rounds both ends to ``dtype`` first, but not the start of a single number that is floating point.
+    """
+    if not dtype.is_floating_point or not (isinstance(steps, int) and steps == 1):
         start, end = emit.convert(emit.tensor(start), dtype), emit.convert(emit.tensor(end), dtype)
-    first, last = (emit.reshape(emit.as_float32(value), [1]) for value in (start, end))
-    places = torch.arange(steps, dtype=torch.float32)
-    step = emit.elementwise("DIV", emit.elementwise("SUB", last, first), torch.tensor([float(max(steps - 1, 1))]))
-    low = emit.elementwise("SUM", first, emit.elementwise("PROD", step, places))
-    high = emit.elementwise("SUB", last, emit.elementwise("PROD", step, steps - 1 - places))
-    return emit.where(places < steps // 2, low, high) if steps > 1 else emit.expand(first, [steps])
+    first, last = (emit.reshape(emit.tensor(value, held), [1]) for value in (start, end))
+    last_place = emit.dim_sub(steps, 1)
+    gaps = emit.cast(emit.dim_max(last_place, 1), held)
+    step = emit.elementwise("DIV", emit.elementwise("SUB", last, first), gaps)
+    onward, back = emit.positions(steps), emit.positions(steps, last_place, -1)
+    low = emit.elementwise("SUM", first, emit.elementwise("PROD", step, emit.cast(onward, held)))
+    high = emit.elementwise("SUB", last, emit.elementwise("PROD", step, emit.cast(back, held)))
+    first_half = emit.dim_max(emit.dim_floordiv(steps, 2), 1)  # a single number is the start
+    return emit.where(emit.whole("LESS", onward, first_half), low, high)
+
+
+@op("aten::vander")
+def aten_vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Any:
+    """``vander(Tensor x, int? N=None, bool increasing=False) -> Tensor``: powers N - 1 to 0, or 0 to N - 1."""
+    powers = aten_linalg_vander(x=x, N=N)
+    return powers if increasing else emit.gather_known(powers, torch.arange(emit.size_of(powers, 1)).flip(0), 1)
 
 
 @op("aten::linalg_vander")

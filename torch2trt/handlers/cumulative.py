@@ -24,7 +24,7 @@ def aten_cumsum(self: Tensor, dim: int, dtype: torch.dtype | None = None) -> Any
 
 @op("aten::cumprod")
 def aten_cumprod(self: Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
-    """``cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor``: the axis must be static."""
+    """``cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor``."""
     return _running(self, dim, _running_dtype(self, dtype), emit.running_product)
 
 
@@ -40,7 +40,7 @@ def _running(value: Tensor, dim: int, dtype: torch.dtype, function: Any) -> Any:
 
 @op("aten::logcumsumexp")
 def aten_logcumsumexp(self: Tensor, dim: int) -> Any:
-    """``logcumsumexp(Tensor self, int dim) -> Tensor``: the axis must be static."""
+    """``logcumsumexp(Tensor self, int dim) -> Tensor``."""
     return _running(self, dim, emit.dtype_of(self), emit.running_log_sum_exp)
 
 
@@ -55,10 +55,7 @@ def _register_extreme(name: str, operation: str) -> None:
         values, indices = emit.running_extreme(operation, emit.cast(self, wide), axis)
         return emit.convert(values, dtype), indices
 
-    handler.__doc__ = (
-        f"``{name}(Tensor self, int dim) -> (Tensor values, Tensor indices)``: the last of equals; the axis must be"
-        " static."
-    )
+    handler.__doc__ = f"``{name}(Tensor self, int dim) -> (Tensor values, Tensor indices)``: the last of equals."
     op(f"aten::{name}")(handler)
 
 

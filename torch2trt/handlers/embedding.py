@@ -8,7 +8,7 @@ import torch
 
 from .. import emit
 from ..context import building
-from ..emit import Tensor
+from ..emit import Dim, Tensor
 from ..errors import UnsupportedArgumentError
 from ..registry import op
 
@@ -17,7 +17,7 @@ from ..registry import op
 def aten_embedding(
     weight: Tensor,
     indices: Tensor,
-    padding_idx: int = -1,
+    padding_idx: Dim = -1,
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Any:
@@ -91,7 +91,7 @@ def aten_embedding_bag_forward_only(
 
 
 @op("aten::one_hot")
-def aten_one_hot(self: Tensor, num_classes: int = -1) -> Any:
+def aten_one_hot(self: Tensor, num_classes: Dim = -1) -> Any:
     """``one_hot(Tensor self, int num_classes=-1) -> Tensor``: int64; an index that is no class gives zeros.
 
     PyTorch raises for such an index; an engine does not check.
@@ -99,11 +99,11 @@ def aten_one_hot(self: Tensor, num_classes: int = -1) -> Any:
     Raises:
         UnsupportedArgumentError: the number of classes follows the largest index.
     """
-    if num_classes < 0:
+    if isinstance(num_classes, int) and num_classes < 0:
         raise UnsupportedArgumentError(
             "one_hot without num_classes: the result's size depends on the largest index", hint="pass num_classes"
         )
-    classes = torch.arange(num_classes).reshape(*[1] * emit.rank_of(self), num_classes)
+    classes = emit.shaped(emit.positions(num_classes), [*[1] * emit.rank_of(self), num_classes])
     return emit.cast(emit.compare("EQUAL", emit.unsqueeze(self, emit.rank_of(self)), classes), torch.int64)
 
 

@@ -55,6 +55,7 @@ def aten_cholesky_solve(self: Tensor, input2: Tensor, upper: bool = False) -> An
 @emit.known_if_empty
 def aten_cholesky_inverse(self: Tensor, upper: bool = False) -> Any:
     """``cholesky_inverse(Tensor self, bool upper=False) -> Tensor``."""
+    matrix.require_static(self)
     return _solve_by_cholesky(self, matrix.identity_like(self), upper)
 
 

@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from .. import emit
-from ..emit import Tensor, fourier
+from ..emit import Dim, Shape, Tensor, fourier
 from ..emit import complex as pairs
 from ..errors import UnsupportedArgumentError
 from ..pairs import Complex, is_complex
@@ -17,80 +19,76 @@ _INVERSE_NORM = {None: "forward", "backward": "forward", "forward": "backward", 
 """The norm that makes a forward transform scale as the inverse one does."""
 
 
-def _scale(norm: str | None, count: int, inverse: bool) -> float:
+def _scale(norm: str | None, count: Dim, inverse: bool) -> Any:
     """The factor of a transform over ``count`` elements; by default the inverse one is scaled."""
-    if norm == "ortho":
-        return 1 / math.sqrt(count)
     scaled = norm == "forward" if not inverse else norm in (None, "backward")
-    return 1 / count if scaled else 1.0
+    if isinstance(count, int):
+        return 1 / math.sqrt(count) if norm == "ortho" else 1 / count if scaled else 1.0
+    if norm != "ortho" and not scaled:
+        return torch.tensor(1.0)
+    number = emit.as_float32(emit.as_dim(count))
+    return emit.unary("RECIP", emit.unary("SQRT", number) if norm == "ortho" else number)
 
 
-def _length(value: Any, axis: int, n: int | None) -> int:
-    """The number of elements that a transform takes."""
-    size = n if n is not None else emit.size_of(pairs.parts(value).real if is_complex(value) else value, axis)
-    if not isinstance(size, int):
-        raise UnsupportedArgumentError(
-            "a Fourier transform along an axis whose size is known at run time only", hint="pass n, or make it static"
-        )
-    return size
+def _length(value: Any, axis: int) -> Dim:
+    """The number of elements along an axis."""
+    return emit.size_of(pairs.parts(value).real if is_complex(value) else value, axis)
 
 
-def _complex_transform(value: Any, n: int | None, axis: int, norm: str | None, inverse: bool) -> Complex:
-    size = _length(value, axis, n)
-    return fourier.transform(value, axis, size, inverse, _scale(norm, size, inverse))
+def _complex_transform(value: Any, n: Dim | None, axis: int, norm: str | None, inverse: bool) -> Complex:
+    size = _length(value, axis) if n is None else n
+    return fourier.transform(value, axis, n, inverse, _scale(norm, size, inverse))
 
 
-def _to_half(value: Tensor, n: int | None, axis: int, norm: str | None) -> Complex:
-    size = _length(value, axis, n)
-    return fourier.half_transform(value, axis, size, _scale(norm, size, inverse=False))
+def _to_half(value: Tensor, n: Dim | None, axis: int, norm: str | None) -> Complex:
+    size = _length(value, axis) if n is None else n
+    return fourier.half_transform(value, axis, n, _scale(norm, size, inverse=False))
 
 
-def _from_half(value: Any, n: int | None, axis: int, norm: str | None) -> Any:
-    size = 2 * (_length(value, axis, None) - 1) if n is None else n
-    if size < 1:
+def _from_half(value: Any, n: Dim | None, axis: int, norm: str | None) -> Any:
+    size = emit.dim_mul(emit.dim_sub(_length(value, axis), 1), 2) if n is None else n
+    if isinstance(size, int) and size < 1:
         raise UnsupportedArgumentError(f"an inverse Fourier transform to {size} elements")
     return fourier.real_from_half(value, axis, size, _scale(norm, size, inverse=True))
 
 
 @op("aten::fft_fft")
-def aten_fft_fft(self: Tensor | Complex, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
+def aten_fft_fft(self: Tensor | Complex, n: Dim | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """``fft_fft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor``."""
     return _complex_transform(self, n, dim, norm, inverse=False)
 
 
 @op("aten::fft_ifft")
-def aten_fft_ifft(self: Tensor | Complex, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
+def aten_fft_ifft(self: Tensor | Complex, n: Dim | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """``fft_ifft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor``."""
     return _complex_transform(self, n, dim, norm, inverse=True)
 
 
 @op("aten::fft_rfft")
-def aten_fft_rfft(self: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
+def aten_fft_rfft(self: Tensor, n: Dim | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """``fft_rfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor``."""
     return _to_half(self, n, dim, norm)
 
 
 @op("aten::fft_irfft")
-def aten_fft_irfft(self: Tensor | Complex, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
+def aten_fft_irfft(self: Tensor | Complex, n: Dim | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """``fft_irfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor``."""
     return _from_half(self, n, dim, norm)
 
 
 @op("aten::fft_hfft")
-def aten_fft_hfft(self: Tensor | Complex, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
+def aten_fft_hfft(self: Tensor | Complex, n: Dim | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """``fft_hfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor``."""
     return _from_half(pairs.conjugate(self), n, dim, _INVERSE_NORM[norm])
 
 
 @op("aten::fft_ihfft")
-def aten_fft_ihfft(self: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
+def aten_fft_ihfft(self: Tensor, n: Dim | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """``fft_ihfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor``."""
     return pairs.conjugate(_to_half(self, n, dim, _INVERSE_NORM[norm]))
 
 
-def _axes_and_sizes(
-    value: Any, s: Sequence[int] | None, dim: int | Sequence[int] | None
-) -> list[tuple[int, int | None]]:
+def _axes_and_sizes(value: Any, s: Shape | None, dim: int | Sequence[int] | None) -> list[tuple[int, Dim | None]]:
     """The axes of a transform over several, with the size of each; None for its own."""
     rank = emit.rank_of(pairs.parts(value).real if is_complex(value) else value)
     sizes = [s] if isinstance(s, int) else s
@@ -98,11 +96,15 @@ def _axes_and_sizes(
         axes = list(range(rank)) if sizes is None else list(range(rank - len(sizes), rank))
     else:
         axes = [emit.axis_of(axis, rank) for axis in ([dim] if isinstance(dim, int) else dim)]
-    found = [None if size == -1 else size for size in sizes] if sizes is not None else [None] * len(axes)
+    found = (
+        [None if isinstance(size, int) and size == -1 else size for size in sizes]
+        if sizes is not None
+        else [None] * len(axes)
+    )
     return list(zip(axes, found, strict=True))
 
 
-def _transform_all(value: Any, axes: Sequence[tuple[int, int | None]], norm: str | None, inverse: bool) -> Any:
+def _transform_all(value: Any, axes: Sequence[tuple[int, Dim | None]], norm: str | None, inverse: bool) -> Any:
     for axis, size in axes:
         value = _complex_transform(value, size, axis, norm, inverse)
     return value if is_complex(value) else pairs.parts(value)
@@ -163,7 +165,7 @@ def _shifted(value: Tensor, dim: int | Sequence[int] | None, inverse: bool) -> A
         # A roll by half the size, or by what is left of it.
         half = emit.dim_floordiv(sizes[axis], 2)
         starts[axis] = half if inverse else emit.dim_sub(sizes[axis], half)
-        starts[axis] = emit.dim_remainder(starts[axis], sizes[axis])
+        starts[axis] = emit.dim_remainder(starts[axis], emit.dim_max(sizes[axis], 1))
     return emit.wrapped_window(value, starts, sizes)
 
 

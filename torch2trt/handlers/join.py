@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,24 @@ def aten_stack(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     """``stack(Tensor[] tensors, int dim=0) -> Tensor``; promotes."""
     axis = emit.axis_of(dim, emit.rank_of(tensors[0]) + 1)
     return _joined([emit.unsqueezed(value, axis) for value in tensors], axis)
+
+
+@op("aten::pad_sequence")
+def aten_pad_sequence(
+    sequences: Sequence[Tensor], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> Any:
+    """``pad_sequence(Tensor[] sequences, bool batch_first=False, float padding_value=0., str padding_side="right")``.
+
+    Each along axis 0 up to the longest.
+    """
+    lengths = [emit.size_of(value, 0) for value in sequences]
+    longest = functools.reduce(emit.dim_max, lengths)
+    padded = []
+    for value, length in zip(sequences, lengths, strict=True):
+        amounts = [0] * (2 * emit.rank_of(value))
+        amounts[-2 if padding_side == "left" else -1] = emit.dim_sub(longest, length)
+        padded.append(emit.pad(value, amounts, padding_value))
+    return aten_stack(tensors=padded, dim=0 if batch_first else 1)
 
 
 @op("aten::hstack")

@@ -13,6 +13,7 @@ import torch
 
 from .. import emit
 from ..emit import Tensor, matrix
+from ..errors import DtypeError
 from ..registry import op
 
 
@@ -189,8 +190,15 @@ _TERMS, _SQUARINGS = 12, 24
 @op("aten::linalg_matrix_exp")
 @emit.known_if_empty
 def aten_linalg_matrix_exp(self: Tensor) -> Any:
-    """``linalg_matrix_exp(Tensor self) -> Tensor``: scaled to a norm below 1, by its series, and squared back."""
+    """``linalg_matrix_exp(Tensor self) -> Tensor``: scaled to a norm below 1, by its series, and squared back.
+
+    Not of half precision.
+    """
     matrix.require_static(self)
+    if emit.is_half(emit.dtype_of(self)):
+        raise DtypeError(
+            "matrix_exp of half precision, for which PyTorch gives NaN past small norms", hint="cast it to float32"
+        )
     if emit.is_empty(self):
         return emit.tensor(self)
     rank = emit.rank_of(self)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from .. import emit
-from ..emit import Tensor
+from ..emit import Shape, Tensor
 from ..registry import op
 
 
@@ -102,7 +101,7 @@ def aten_batch_norm_no_update(
 @op("aten::layer_norm")
 def aten_layer_norm(
     input: Tensor,
-    normalized_shape: Sequence[int],
+    normalized_shape: Shape,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     eps: float = 1e-5,
@@ -115,7 +114,7 @@ def aten_layer_norm(
 
 @op("aten::native_layer_norm")
 def aten_native_layer_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
+    input: Tensor, normalized_shape: Shape, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Any, Any, Any]:
     """``native_layer_norm(Tensor input, SymInt[] normalized_shape, ...) -> (Tensor, Tensor, Tensor)``.
 
@@ -186,7 +185,7 @@ def aten_instance_norm(
 
 @op("aten::rms_norm")
 def aten_rms_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+    input: Tensor, normalized_shape: Shape, weight: Tensor | None = None, eps: float | None = None
 ) -> Any:
     """``rms_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor``."""
     return emit.rms_normalization(input, len(normalized_shape), weight, eps)[0]
@@ -194,7 +193,7 @@ def aten_rms_norm(
 
 @op("aten::_fused_rms_norm")
 def aten_fused_rms_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, eps: float | None
+    input: Tensor, normalized_shape: Shape, weight: Tensor | None, eps: float | None
 ) -> tuple[Any, Any]:
     """``_fused_rms_norm(Tensor input, int[] normalized_shape, Tensor? weight, float? eps) -> (Tensor, Tensor)``."""
     return emit.rms_normalization(input, len(normalized_shape), weight, eps)

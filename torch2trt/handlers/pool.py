@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import emit
-from ..emit import Dim, Tensor
+from ..context import has_trt_tensor
+from ..emit import Dim, Shape, Tensor
 from ..registry import op
 
 
 def _register_max_pool(spatial: int) -> None:
     def max_pool(
         self: Tensor,
-        kernel_size: Sequence[int],
-        stride: Sequence[int] = (),
+        kernel_size: Shape,
+        stride: Shape = (),
         padding: Sequence[int] = (0,),
         dilation: Sequence[int] = (1,),
         ceil_mode: bool = False,
     ) -> Any:
+        if has_trt_tensor((kernel_size, stride)):
+            plain = not ceil_mode and not any(padding) and max(dilation) == 1
+            return emit.pool_by_sizes("MAX", self, kernel_size, stride, spatial, plain)
         return emit.max_pool(self, emit.windows(kernel_size, stride, padding, dilation, ceil_mode, spatial))
 
     def with_indices(
@@ -49,13 +53,15 @@ for _spatial in (1, 2, 3):
 @op("aten::avg_pool1d")
 def aten_avg_pool1d(
     self: Tensor,
-    kernel_size: Sequence[int],
-    stride: Sequence[int] = (),
+    kernel_size: Shape,
+    stride: Shape = (),
     padding: Sequence[int] = (0,),
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Any:
     """``avg_pool1d(Tensor self, int[1] kernel_size, stride=[], padding=0, bool ceil_mode=False, ...) -> Tensor``."""
+    if has_trt_tensor((kernel_size, stride)):
+        return emit.pool_by_sizes("AVG", self, kernel_size, stride, 1, not ceil_mode and not any(padding))
     spec = emit.windows(kernel_size, stride, padding, 1, ceil_mode, 1)
     return emit.average_pool(self, spec, count_include_pad, None)
 
@@ -63,13 +69,16 @@ def aten_avg_pool1d(
 def _register_avg_pool(spatial: int) -> None:
     def avg_pool(
         self: Tensor,
-        kernel_size: Sequence[int],
-        stride: Sequence[int] = (),
+        kernel_size: Shape,
+        stride: Shape = (),
         padding: Sequence[int] = (0,),
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> Any:
+        if has_trt_tensor((kernel_size, stride)):
+            plain = not ceil_mode and not any(padding) and divisor_override is None
+            return emit.pool_by_sizes("AVG", self, kernel_size, stride, spatial, plain)
         spec = emit.windows(kernel_size, stride, padding, 1, ceil_mode, spatial)
         return emit.average_pool(self, spec, count_include_pad, divisor_override)
 
@@ -88,7 +97,7 @@ def _register_adaptive(spatial: int) -> None:
     def average(self: Tensor, output_size: Sequence[Any]) -> Any:
         return emit.adaptive_average_pool(self, output_size, spatial)
 
-    def maximum(self: Tensor, output_size: Sequence[int]) -> tuple[Any, Any]:
+    def maximum(self: Tensor, output_size: Sequence[Any]) -> tuple[Any, Any]:
         return emit.adaptive_max_pool(self, output_size, spatial)
 
     average.__doc__ = f"``adaptive_avg_pool{spatial}d(Tensor self, SymInt[{spatial}] output_size) -> Tensor``."

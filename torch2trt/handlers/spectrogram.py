@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from .. import emit
-from ..emit import Tensor, fourier
+from ..emit import Dim, Tensor, fourier
 from ..emit import complex as pairs
 from ..errors import UnsupportedArgumentError
 from ..pairs import Complex, is_complex
@@ -82,7 +82,7 @@ def aten_istft(
     center: bool = True,
     normalized: bool = False,
     onesided: bool | None = None,
-    length: int | None = None,
+    length: Dim | None = None,
 ) -> Any:
     """``istft(Tensor self, int n_fft, int? hop_length=None, ...) -> Tensor``: to a real signal."""
     hop = hop_length or n_fft // 4

@@ -336,15 +336,15 @@ def _fill_diagonal(walk: Functionalizer, node: Node) -> bool:
     """``fill_diagonal_(Tensor(a!) self, Scalar fill_value, bool wrap=False)``: a write to a view."""
     alias = _target(walk, node, node.args[0]).alias
     shape = alias.original.shape
-    if shape is None or None in shape:
-        return False
-    sizes = [size for size in shape if size is not None]
     dtype = alias.original.dtype
-    if len(sizes) == 2 and not node.args[2]:
+    if shape is not None and len(shape) == 2 and not node.args[2]:
         view = views.View("aten::diagonal", "", (0, 0, 1), node)
+    elif shape is None or None in shape:
+        return False
     else:  # every element whose indices are all equal, in the flattened tensor
         flat = views.View("aten::reshape", "", ([-1],), node)
         alias = walk.memory.view(alias, flat, Value("", dtype=dtype))
+        sizes = [size for size in shape if size is not None]
         step = sum(math.prod(sizes[axis + 1 :]) for axis in range(len(sizes)))
         view = views.View("aten::slice", "Tensor", (0, 0, views.LAST, step), node)
     diagonal = walk.memory.view(alias, view, Value("", dtype=dtype))
