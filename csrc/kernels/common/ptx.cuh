@@ -61,6 +61,16 @@ __device__ __forceinline__ Pack<T, V> load_once(T const* from) {
     return pack;
 }
 
+// A number that no one reads soon.
+template <class T>
+__device__ __forceinline__ void store_once(T* to, T value) {
+    if constexpr (sizeof(T) == 2) {
+        __stcs(reinterpret_cast<short*>(to), short(value.bits));
+    } else {
+        __stcs(to, value);
+    }
+}
+
 // Two numbers of a half precision at once: left * right + sum, rounded to that precision.
 template <class T>
 __device__ __forceinline__ uint32_t fma_pair(uint32_t left, uint32_t right, uint32_t sum);

@@ -65,23 +65,6 @@ __global__ void __launch_bounds__(kThreads) transpose_kernel(Transpose<T> job) {
     transpose_tile<T, R, W>(job, blockIdx.x);
 }
 
-// V rows a thread, and one column: for so few rows that they would not fill a tile.
-template <class T, int V>
-__global__ void __launch_bounds__(kThreads) interleave_kernel(Transpose<T> job) {
-    int64_t const packs = job.rows / V;
-    T2T_STRIDED(item, job.batches * packs * job.columns) {
-        int64_t const line = quotient(item, job.columns), batch = quotient(line, packs);
-        int64_t const column = item - line * job.columns, row = (line - batch * packs) * V;
-        T const* from = job.from + (batch * job.rows + row) * job.columns + column;
-        Pack<T, V> pack;
-#pragma unroll
-        for (int i = 0; i < V; ++i) {
-            pack.at[i] = from[i * job.columns];
-        }
-        *reinterpret_cast<Pack<T, V>*>(job.to + (batch * job.columns + column) * job.rows + row) = pack;
-    }
-}
-
 template <class T>
 void transpose(T const* from, T* to, int64_t batches, int64_t rows, int64_t columns, Stream stream) {
     Transpose<T> const job{from, to, batches, rows, columns};
@@ -89,14 +72,6 @@ void transpose(T const* from, T* to, int64_t batches, int64_t rows, int64_t colu
         return;
     }
     constexpr int V = kPack<T>;
-    if (rows <= kTile / 2) {
-        bool const halves = rows % 4 == 0 && reinterpret_cast<uintptr_t>(to) % 16 == 0;
-        auto const some = halves ? interleave_kernel<T, 4> : interleave_kernel<T, 1>;
-        auto const kernel = job.writes_packs() ? interleave_kernel<T, V> : some;
-        kernel<<<grid_for(batches * rows * columns / (job.writes_packs() ? V : halves ? 4 : 1)), kThreads, 0, stream>>>(
-            job);
-        return;
-    }
     auto const reading = job.writes_packs() ? transpose_kernel<T, V, V> : transpose_kernel<T, V, 1>;
     auto const others = job.writes_packs() ? transpose_kernel<T, 1, V> : transpose_kernel<T, 1, 1>;
     auto const kernel = job.reads_packs() ? reading : others;

@@ -24,6 +24,11 @@ Pack<T, V> load_once(T const* from) {
 }
 
 template <class T>
+void store_once(T* to, T value) {
+    *to = value;
+}
+
+template <class T>
 float part(uint32_t pair, int which) {
     return to_float(T{uint16_t(pair >> 16 * which)});
 }
