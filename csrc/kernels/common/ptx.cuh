@@ -109,6 +109,16 @@ T2T_MMA(Half, "f16")
 T2T_MMA(BFloat16, "bf16")
 #undef T2T_MMA
 
+// Four matrices of 8 rows by 16 bytes in shared memory: lane l says where row l % 8 of matrix l / 8 lies, and gets of
+// row l / 4 of each its word l % 4.
+__device__ __forceinline__ Words load_matrices(void const* row) {
+    Words words;
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(words.at[0]), "=r"(words.at[1]), "=r"(words.at[2]), "=r"(words.at[3])
+                 : "r"(unsigned(__cvta_generic_to_shared(row))));
+    return words;
+}
+
 // Numbers added to as many side by side in memory, in no order with others.
 template <int V>
 __device__ __forceinline__ void add_all(float* target, float const (&values)[V]) {

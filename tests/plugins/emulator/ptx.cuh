@@ -68,6 +68,19 @@ void mma(float (&sums)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, u
     emulator::meet_warp();
 }
 
+inline Words load_matrices(void const* row) {
+    static void const* rows[1024];
+    unsigned const mine = emulator::thread(), lane = mine % 32;
+    rows[mine] = row;
+    emulator::meet_warp();
+    Words words;
+    for (unsigned i = 0; i < 4; ++i) {
+        words.at[i] = static_cast<uint32_t const*>(rows[mine - lane + 8 * i + lane / 4])[lane % 4];
+    }
+    emulator::meet_warp();
+    return words;
+}
+
 template <int V>
 void add_all(float* target, float const (&values)[V]) {
     if (reinterpret_cast<uintptr_t>(target) % (4 * V) != 0) {
