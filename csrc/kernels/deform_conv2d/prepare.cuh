@@ -7,8 +7,8 @@
 namespace t2t {
 
 // weight (O, C / groups, KH * KW) to (groups, tiles of out channels, steps, kChunk / 8, out channels of a tile, 8), zeros
-// where a tile or a run of channels is not filled. Pack p of a step has the channels whose sampled numbers the lanes
-// hold in their words p: 8q + 2p and 8q + 2p + 1 of lane q.
+// where a tile or a run of channels is not filled. Pack p of 32 channels has those whose sampled numbers the lanes hold in
+// their words p: 8q + 2p and 8q + 2p + 1 of lane q.
 template <class T>
 struct Arrange {
     T const* from;
@@ -37,7 +37,7 @@ __device__ __forceinline__ void arrange_pack(Arrange<T> const& job, int64_t numb
     int32_t const first = int32_t(row - out_line * runs) * walk.span;
     int64_t const padded = job.tiles() * job.tile, group = quotient(out_line, padded);
     int64_t const out = out_line - group * padded, tile = quotient(out, job.tile);
-    int32_t const word = pack % (kChunk / 8), channel = pack / (kChunk / 8) * kChunk + 2 * word;
+    int32_t const channel = pack / 4 * 32 + pack % 4 * 2;
     T const* from = job.from + ((group * job.out_each + out) * walk.each + first + channel) * walk.taps + tap;
     Pack<T, 8> result{};
 #pragma unroll
@@ -50,7 +50,7 @@ __device__ __forceinline__ void arrange_pack(Arrange<T> const& job, int64_t numb
     int64_t const steps = walk.stages() * int64_t(walk.steps_a_stage);
     // The run's first channel and the pack's chunk: a run that is no multiple of kChunk must not reach into the next.
     int64_t const step = walk.step(first, tap) + pack / (kChunk / 8) * int64_t(walk.held(tap / kTapsHeld));
-    int64_t const line_at = ((group * job.tiles() + tile) * steps + step) * (kChunk / 8) + word;
+    int64_t const line_at = ((group * job.tiles() + tile) * steps + step) * (kChunk / 8) + pack % (kChunk / 8);
     *reinterpret_cast<Pack<T, 8>*>(job.to + (line_at * job.tile + out - tile * job.tile) * 8) = result;
 }
 

@@ -1,10 +1,11 @@
 // Deformable convolution on tensor cores: a matrix product whose left side is sampled into registers on the fly.
 //
-// A warp computes 16 places of the result by kOut output channels. It samples the left side itself, each lane 8
-// channels of 2 places a step, straight into the registers that the products read: in a sum over channels their order is
-// free, and so a lane's 16 bytes serve as its part of the rows as they come. The weights of a stage are one piece of
-// memory (see walk.h and prepare.cuh) that all warps share, copied asynchronously some stages ahead. While the products
-// of one step run, the corners of the next are on their way; sixteen warps hide what is left of it.
+// A warp computes 16 places of the result by kOut output channels. It samples the left side itself, into the registers
+// that the products read: in a sum over channels their order is free, and so the 16 bytes that a lane reads serve as its
+// part of the rows as they come. Eight lanes read the 64 channels of a step, a line of the cache, of a place; four of
+// them hold its row, and so halves change places in the end. The weights of a stage are one piece of memory (see walk.h
+// and prepare.cuh) that all warps share, copied asynchronously some stages ahead. No warp
+// reads while its products run, and registers so suffice for sixteen of them on a multiprocessor, which take turns.
 //
 // Where places are few, kSplit groups of warps take every kSplit-th step of the same places, and add up in the end.
 #pragma once
@@ -29,23 +30,26 @@ struct TensorArguments {
     T const* mask;
     T const* bias;
     T* output;
+    int32_t stages, packs;  // all stages; packs of 8 channels in a phase
     bool by_pairs;  // two neighbouring places are written at once
 };
 
-constexpr int kTensorThreads = 512;
+// A multiprocessor holds sixteen warps: in two blocks where a warpgroup has enough steps, which wait less for each other.
+constexpr int tensor_threads(int split) { return split > 2 ? 512 : 256; }
+constexpr int tensor_places(int split) { return tensor_threads(split) / 2 / split; }
 
 template <class T, int kOut, int kSplit>
 struct TensorMemory {
-    static constexpr int kPlaces = kTensorThreads / 2 / kSplit;  // of a block
-    static constexpr int kSteps = kSplit > 2 ? kSplit : 2;  // of a stage
-    static constexpr int kStages = 3;
+    static constexpr int kPlaces = tensor_places(kSplit);  // of a block
+    static constexpr int kSteps = kSplit;  // of a stage
+    static constexpr int kStages = kSplit > 1 ? 2 : 3;
     static constexpr int kStageNumbers = kSteps * kOut * kChunk;
 
     alignas(16) int32_t base[kTapsHeld][kPlaces];         // a tap's first corner, in packs of 8 channels
     alignas(16) uint32_t weights[kTapsHeld][kPlaces][2];  // of its corners, two by two
     union {
         alignas(128) T stages[kStages][kStageNumbers];
-        float sums[kSplit > 1 ? kOut / 2 : 1][kTensorThreads / 2];
+        float sums[kSplit > 1 ? kOut / 2 : 1][tensor_threads(kSplit) / 2];
     };
 };
 
@@ -53,17 +57,17 @@ template <class T, int kOut, int kSplit>
 struct TensorBlock {
     using Memory = TensorMemory<T, kOut, kSplit>;
     static constexpr int kPlaces = Memory::kPlaces, kSteps = Memory::kSteps, kStages = Memory::kStages;
+    static constexpr int kThreads = tensor_threads(kSplit);
     static constexpr int kColumns = kOut / 8;  // of fragments
 
     TensorArguments<T> const& arguments;
     Memory& memory;
     float sums[kColumns][4];
-    int32_t corner_right, corner_down;  // from a corner to its neighbours, in packs
+    uint32_t corner_right, corner_down;  // from a corner to its neighbours, in packs
 
-    // A warp's group of steps, and a lane's 2 places in the block and 8 channels.
+    // A warp's group of steps, and where in the block the 2 places are whose rows a lane holds.
     __device__ __forceinline__ static int group() { return int(threadIdx.x) / (2 * kPlaces); }
     __device__ __forceinline__ static int slot() { return int(threadIdx.x) % (2 * kPlaces) / 4 * 2; }
-    __device__ __forceinline__ static int pack() { return int(threadIdx.x) % 4; }
 
     // A step's place in its phase.
     struct Step {
@@ -79,85 +83,116 @@ struct TensorBlock {
         return step;
     }
 
-    // What a lane holds of the left side: 8 channels of 2 places.
+    // What is sampled of 8 channels of 2 places.
     struct Rows {
         Words at[2];
     };
 
-    // The corners of the places, and what they weigh.
+    // A place's corners, 8 channels of them.
     struct Corners {
-        Words at[2][4];
-        Words weights;
+        Words at[4];
     };
 
-    // first: of the phase's channels, in packs, for this lane.
-    __device__ __forceinline__ void read(Step step, int32_t first, bool wanted, Corners& corners) const {
-        int32_t const channel = step.chunk * kChunk + pack() * 8, pack_at = first + channel / 8;
-        bool const inside = wanted && channel < arguments.walk.span;
-        auto const bases = load_pack<int32_t, 2>(&memory.base[step.tap][slot()]);
-        corners.weights = load_pack<uint32_t, 4>(memory.weights[step.tap][slot()]);
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-            auto const* corner = reinterpret_cast<Words const*>(arguments.input) + (bases.at[i] + pack_at);
-            uint32_t const above = corners.weights.at[2 * i], below = corners.weights.at[2 * i + 1];
-            corners.at[i][0] = load_if<Words>(inside && (above & 0x7FFFu) != 0, corner);
-            corners.at[i][1] = load_if<Words>(inside && (above & 0x7FFF0000u) != 0, corner + corner_right);
-            corners.at[i][2] = load_if<Words>(inside && (below & 0x7FFFu) != 0, corner + corner_down);
-            corners.at[i][3] = load_if<Words>(inside && (below & 0x7FFF0000u) != 0, corner + corner_down + corner_right);
-        }
-        __syncwarp();  // or the compiler puts the reads off until the products that are to hide them are done
+    // Of the four places that eight lanes have together.
+    __device__ __forceinline__ static int place_of(int number) { return slot() / 4 * 4 + number; }
+
+    // Eight lanes read a place's channels of a step. first: of the phase's channels, in packs.
+    __device__ __forceinline__ void read(Step step, int32_t first, bool wanted, int place, Corners& corners) const {
+        int32_t const pack = step.chunk * (kChunk / 8) + int(threadIdx.x % 8);
+        bool const inside = wanted && pack < arguments.packs;
+        auto const* input = reinterpret_cast<Words const*>(arguments.input);
+        uint32_t const at = uint32_t(memory.base[step.tap][place_of(place)] + first + pack);
+        auto const weights = load_pack<uint32_t, 2>(memory.weights[step.tap][place_of(place)]);
+        uint32_t const above = weights.at[0], below = weights.at[1];
+        corners.at[0] = load_if<Words>(inside && (above & 0x7FFFu) != 0, input + at);
+        corners.at[1] = load_if<Words>(inside && (above & 0x7FFF0000u) != 0, input + (at + corner_right));
+        corners.at[2] = load_if<Words>(inside && (below & 0x7FFFu) != 0, input + (at + corner_down));
+        corners.at[3] = load_if<Words>(inside && (below & 0x7FFF0000u) != 0, input + (at + corner_down + corner_right));
     }
 
-    __device__ __forceinline__ static void weigh(Corners const& corners, Rows& rows) {
+    // The weights are read once more, rather than held.
+    __device__ __forceinline__ void weigh(Step step, int place, Corners const& corners, Rows (&rows)[2]) const {
+        auto const weights = load_pack<uint32_t, 2>(memory.weights[step.tap][place_of(place)]);
+        Words sums{};
 #pragma unroll
-        for (int i = 0; i < 2; ++i) {
-            Words sums{};
+        for (int corner = 0; corner < 4; ++corner) {
+            uint32_t const two = weights.at[corner / 2];
+            uint32_t const one = corner % 2 == 0 ? two << 16 | (two & 0xFFFFu) : two >> 16 | (two & 0xFFFF0000u);
 #pragma unroll
-            for (int corner = 0; corner < 4; ++corner) {
-                uint32_t const two = corners.weights.at[2 * i + corner / 2];
-                uint32_t const one = corner % 2 == 0 ? two << 16 | (two & 0xFFFFu) : two >> 16 | (two & 0xFFFF0000u);
-#pragma unroll
-                for (int word = 0; word < 4; ++word) {
-                    sums.at[word] = fma_pair<T>(corners.at[i][corner].at[word], one, sums.at[word]);
-                }
+            for (int word = 0; word < 4; ++word) {
+                sums.at[word] = fma_pair<T>(corners.at[corner].at[word], one, sums.at[word]);
             }
-            rows.at[i] = sums;
+        }
+        rows[place / 2].at[place % 2] = sums;
+    }
+
+    // Samples a step. As many corners are on their way as registers hold: those of two places.
+    __device__ __forceinline__ void sample(Step step, int32_t first, bool wanted, Rows (&rows)[2]) const {
+        Corners corners[2];
+        read(step, first, wanted, 0, corners[0]);
+        read(step, first, wanted, 1, corners[1]);
+#pragma unroll
+        for (int place = 0; place < 4; ++place) {
+            __syncwarp();  // or the compiler puts reads off until what came before has been weighed
+            weigh(step, place, corners[place % 2], rows);
+            if (place < 2) {
+                read(step, first, wanted, place + 2, corners[place]);
+            }
+        }
+        exchange(rows);
+    }
+
+    // From what was read of each pair of places to what the products want: 32 channels, and 32 more, of a lane's own.
+    __device__ __forceinline__ static void exchange(Rows (&rows)[2]) {
+        bool const odd = threadIdx.x / 4 % 2 != 0;
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+#pragma unroll
+            for (int word = 0; word < 4; ++word) {
+                uint32_t& left = rows[0].at[i].at[word];
+                uint32_t& right = rows[1].at[i].at[word];
+                uint32_t const other = __shfl_xor_sync(0xFFFFFFFFu, odd ? left : right, 4);
+                left = odd ? other : left;
+                right = odd ? right : other;
+            }
         }
     }
 
-    // The products of one step, whose weights are given.
-    __device__ __forceinline__ void multiply(Rows const& rows, T const* weights) {
-        Words const& even = rows.at[0];
-        Words const& odd = rows.at[1];
+    // The products of a step, whose weights are given.
+    __device__ __forceinline__ void multiply(Rows const (&rows)[2], T const* weights) {
 #ifdef T2T_WARPGROUPS
         begin_products();
 #pragma unroll
-        for (int k = 0; k < 4; k += 2) {
-            add_product<T>(sums, even.at[k], odd.at[k], even.at[k + 1], odd.at[k + 1],
+        for (int k = 0; k < 8; k += 2) {
+            Words const& even = rows[k / 4].at[0];
+            Words const& odd = rows[k / 4].at[1];
+            add_product<T>(sums, even.at[k % 4], odd.at[k % 4], even.at[k % 4 + 1], odd.at[k % 4 + 1],
                            columns_at(weights + k * kOut * 8, kOut * 16));
         }
         end_products(sums);
 #else
         T const* row = weights + (threadIdx.x % 32 / 8 * kOut + threadIdx.x % 8) * 8;
 #pragma unroll
-        for (int column = 0; column < kColumns; ++column) {
-            Words const right = load_matrices(row + column * 64);
+        for (int half = 0; half < 2; ++half) {
+            Words const& even = rows[half].at[0];
+            Words const& odd = rows[half].at[1];
 #pragma unroll
-            for (int k = 0; k < 4; k += 2) {
-                mma<T>(sums[column], even.at[k], odd.at[k], even.at[k + 1], odd.at[k + 1], right.at[k], right.at[k + 1]);
+            for (int column = 0; column < kColumns; ++column) {
+                Words const right = load_matrices(row + (half * kOut * 4 + column * 8) * 8);
+                mma<T>(sums[column], even.at[0], odd.at[0], even.at[1], odd.at[1], right.at[0], right.at[1]);
+                mma<T>(sums[column], even.at[2], odd.at[2], even.at[3], odd.at[3], right.at[2], right.at[3]);
             }
         }
 #endif
     }
 
     __device__ __forceinline__ void copy_weights(int32_t stage) const {
-        int32_t const stages = arguments.walk.stages();
-        if (stage < stages) {
+        if (stage < arguments.stages) {
             int64_t const tile = int64_t(blockIdx.z) * gridDim.y + blockIdx.y;
-            T const* from = arguments.weight + (tile * stages + stage) * Memory::kStageNumbers + threadIdx.x * 8;
+            T const* from = arguments.weight + (tile * arguments.stages + stage) * Memory::kStageNumbers + threadIdx.x * 8;
             T* to = memory.stages[stage % kStages] + threadIdx.x * 8;
 #pragma unroll
-            for (int i = 0; i < Memory::kStageNumbers; i += kTensorThreads * 8) {
+            for (int i = 0; i < Memory::kStageNumbers; i += kThreads * 8) {
                 __pipeline_memcpy_async(to + i, from + i, 16, 0);
             }
         }
@@ -166,7 +201,7 @@ struct TensorBlock {
 
     // The taps of a phase for all places of the block: a thread has one place, and every kThreadsEach-th tap.
     __device__ __forceinline__ void fill_taps(int32_t first_channel, int32_t window) const {
-        constexpr int kThreadsEach = kTensorThreads / kPlaces, kEach = (kTapsHeld + kThreadsEach - 1) / kThreadsEach;
+        constexpr int kThreadsEach = kThreads / kPlaces, kEach = (kTapsHeld + kThreadsEach - 1) / kThreadsEach;
         auto const& op = arguments.op;
         int32_t const held = arguments.walk.held(window);
         int64_t const width = op.out_width(), height = op.out_height(), area = height * width;
@@ -214,10 +249,8 @@ struct TensorBlock {
             step = step.tap + 1 < held ? Step{step.tap + 1, step.chunk} : Step{0, step.chunk + 1};
         }
         int32_t number = group();
-        Rows rows;
-        Corners corners;
-        read(step, first, number < steps, corners);
-        weigh(corners, rows);
+        Rows rows[2];
+        sample(step, first, number < steps, rows);
         for (; stage < end; ++stage) {
             __pipeline_wait_prior(kStages - 2);
 #ifdef T2T_WARPGROUPS
@@ -226,16 +259,12 @@ struct TensorBlock {
             __syncthreads();
             copy_weights(stage + kStages - 1);
             T const* weights = memory.stages[stage % kStages] + group() * kOut * kChunk;
-#pragma unroll
-            for (int i = 0; i < kSteps / kSplit; ++i, weights += kSplit * kOut * kChunk) {
-                if (number < steps) {
-                    step = after(step, held);
-                    number += kSplit;
-                    bool const more = number < steps;
-                    read(more ? step : Step{0, 0}, first, more, corners);
-                    multiply(rows, weights);
-                    weigh(corners, rows);
-                }
+            if (number < steps) {
+                step = after(step, held);
+                number += kSplit;
+                multiply(rows, weights);
+                bool const more = number < steps;
+                sample(more ? step : Step{0, 0}, first, more, rows);
             }
         }
     }
@@ -285,7 +314,7 @@ struct TensorBlock {
     __device__ __forceinline__ void write() const {
         auto const& op = arguments.op;
         int64_t const area = op.out_height() * op.out_width(), out_each = op.out_channels / op.groups;
-        int64_t const place = int64_t(blockIdx.x) * kPlaces + slot(), out = int64_t(blockIdx.y) * kOut + pack() * 2;
+        int64_t const place = int64_t(blockIdx.x) * kPlaces + slot(), out = int64_t(blockIdx.y) * kOut + threadIdx.x % 4 * 2;
         T* to[2];  // nullptr past the end
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
@@ -337,12 +366,12 @@ struct TensorBlock {
 
 // The grid: x over places, y over output channels of a group, z over groups.
 template <class T, int kOut, int kSplit>
-__global__ void __launch_bounds__(kTensorThreads, 1) tensor_kernel(TensorArguments<T> arguments) {
+__global__ void __launch_bounds__(tensor_threads(kSplit), 512 / tensor_threads(kSplit)) tensor_kernel(TensorArguments<T> arguments) {
     extern __shared__ __align__(128) unsigned char shared[];
     auto& memory = *reinterpret_cast<TensorMemory<T, kOut, kSplit>*>(shared);
     TensorBlock<T, kOut, kSplit> block{arguments, memory};
-    block.corner_right = int32_t(arguments.op.channels / 8);
-    block.corner_down = int32_t(arguments.op.width) * block.corner_right;
+    block.corner_right = uint32_t(arguments.op.channels / 8);
+    block.corner_down = uint32_t(arguments.op.width) * block.corner_right;
     block.run();
 }
 
@@ -356,9 +385,9 @@ Error launch_tensor(TensorArguments<T> const& arguments, Stream stream) {
         return cudaGetErrorString(status);
     }
     int64_t const places = op.batch * op.out_height() * op.out_width();
-    dim3 const grid(unsigned(blocks_for(places, TensorMemory<T, kOut, kSplit>::kPlaces)),
+    dim3 const grid(unsigned(blocks_for(places, tensor_places(kSplit))),
                     unsigned(blocks_for(op.out_channels / op.groups, kOut)), unsigned(op.groups));
-    kernel<<<grid, kTensorThreads, bytes, stream>>>(arguments);
+    kernel<<<grid, tensor_threads(kSplit), bytes, stream>>>(arguments);
     return launch_error();
 }
 

@@ -1,7 +1,7 @@
 // The order in which a product over taps and channels is walked, and in which its weights lie.
 //
-// A phase is a run of channels that share weight group and offset group, under some kTapsHeld taps. It goes through 32
-// channels at a time, and for each of them through its taps: 32 channels of one tap are a step. Neighbouring taps read
+// A phase is a run of channels that share weight group and offset group, under some kTapsHeld taps. It goes through 64
+// channels at a time, and for each of them through its taps: 64 channels of one tap are a step. Neighbouring taps read
 // much the same places, which the cache holds while the channels stay. A phase's steps are filled up to whole stages.
 #pragma once
 
@@ -12,7 +12,7 @@
 namespace t2t {
 
 constexpr int kTapsHeld = 9;
-constexpr int kChunk = 32;  // channels of a step
+constexpr int kChunk = 64;  // channels of a step
 
 struct Walk {
     int32_t taps, each, span;  // channels of a group, channels of a phase
