@@ -204,10 +204,8 @@ struct TensorBlock {
         constexpr int kThreadsEach = kThreads / kPlaces, kEach = (kTapsHeld + kThreadsEach - 1) / kThreadsEach;
         auto const& op = arguments.op;
         int32_t const held = arguments.walk.held(window);
-        int64_t const width = op.out_width(), height = op.out_height(), area = height * width;
-        int64_t const place = int64_t(blockIdx.x) * kPlaces + threadIdx.x % kPlaces;
-        int64_t const line = quotient(place, width), image = quotient(line, height);
-        int64_t const y = line - image * height, x = place - line * width;
+        int64_t const width = op.out_width(), area = op.out_height() * width;
+        auto const [image, y, x] = Place(op, int64_t(blockIdx.x) * kPlaces + threadIdx.x % kPlaces);
         int64_t const offset_group = quotient(first_channel * op.offset_groups, op.channels);
         int64_t const number = (image * op.offset_groups + offset_group) * op.taps() + window * kTapsHeld;
         float down[kEach], right[kEach], scale[kEach];
@@ -314,12 +312,14 @@ struct TensorBlock {
     __device__ __forceinline__ void write() const {
         auto const& op = arguments.op;
         int64_t const area = op.out_height() * op.out_width(), out_each = op.out_channels / op.groups;
-        int64_t const place = int64_t(blockIdx.x) * kPlaces + slot(), out = int64_t(blockIdx.y) * kOut + threadIdx.x % 4 * 2;
+        int64_t const first = int64_t(blockIdx.x) * kPlaces + slot(), out = int64_t(blockIdx.y) * kOut + threadIdx.x % 4 * 2;
         T* to[2];  // nullptr past the end
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
-            int64_t const image = quotient(place + i, area), first = image * op.out_channels + blockIdx.z * out_each + out;
-            to[i] = image < op.batch ? arguments.output + first * area + (place + i - image * area) : nullptr;
+            Place const place(op, first + i);
+            int64_t const plane = place.image * op.out_channels + blockIdx.z * out_each + out;
+            T* at = arguments.output + plane * area + place.y * op.out_width() + place.x;
+            to[i] = place.image < op.batch ? at : nullptr;
         }
 #pragma unroll
         for (int column = 0; column < kColumns; ++column) {
