@@ -26,7 +26,7 @@ struct Transpose {
 template <class T, int R, int W>
 __device__ __forceinline__ void transpose_tile(Transpose<T> const& job, int64_t tile) {
     constexpr int kStride = kTile + 4 / int(sizeof(T));  // one bank more
-    constexpr int kWord = R == 1 ? 1 : 4 / int(sizeof(T));
+    constexpr int kColumns = 4 / int(sizeof(T)), kWord = R == 1 ? 1 : kColumns;
     __align__(16) __shared__ T held[kTile * kStride];
     int64_t const line = quotient(tile, job.column_tiles()), batch = quotient(line, job.row_tiles());
     int64_t const column = (tile - line * job.column_tiles()) * kTile, row = (line - batch * job.row_tiles()) * kTile;
@@ -47,15 +47,25 @@ __device__ __forceinline__ void transpose_tile(Transpose<T> const& job, int64_t 
     }
     __syncthreads();
 #pragma unroll
-    for (int item = threadIdx.x; item < kTile * kTile / W; item += kThreads) {
-        int const j = item / (kTile / W), i = item % (kTile / W) * W;
-        if (i < rows && j < columns) {
-            Pack<T, W> pack;
+    for (int item = threadIdx.x; item < kTile * kTile / W / kColumns; item += kThreads) {
+        int const j = item / (kTile / W) * kColumns, i = item % (kTile / W) * W;
+        if (i >= rows) {
+            continue;
+        }
+        Pack<T, W> packs[kColumns];
 #pragma unroll
-            for (int n = 0; n < W; ++n) {
-                pack.at[n] = held[(i + n) * kStride + j];
+        for (int n = 0; n < W; ++n) {
+            auto const word = load_pack<T, kColumns>(held + (i + n) * kStride + j);
+#pragma unroll
+            for (int column = 0; column < kColumns; ++column) {
+                packs[column].at[n] = word.at[column];
             }
-            *reinterpret_cast<Pack<T, W>*>(to + j * job.rows + i) = pack;
+        }
+#pragma unroll
+        for (int column = 0; column < kColumns; ++column) {
+            if (j + column < columns) {
+                *reinterpret_cast<Pack<T, W>*>(to + (j + column) * job.rows + i) = packs[column];
+            }
         }
     }
 }
