@@ -71,6 +71,9 @@ __device__ __forceinline__ void store_once(T* to, T value) {
     }
 }
 
+// The lower or the higher half of a word, twice.
+__device__ __forceinline__ uint32_t twice(uint32_t word, bool high) { return __byte_perm(word, 0, high ? 0x3232 : 0x1010); }
+
 // Two numbers of a half precision at once: left * right + sum, rounded to that precision.
 template <class T>
 __device__ __forceinline__ uint32_t fma_pair(uint32_t left, uint32_t right, uint32_t sum);

@@ -2,10 +2,10 @@
 //
 // A warp computes 16 places of the result by kOut output channels. It samples the left side itself, into the registers
 // that the products read: in a sum over channels their order is free, and so the 16 bytes that a lane reads serve as its
-// part of the rows as they come. Eight lanes read the 64 channels of a step, a line of the cache, of a place; four of
-// them hold its row, and so halves change places in the end. The weights of a stage are one piece of memory (see walk.h
-// and prepare.cuh) that all warps share, copied asynchronously some stages ahead. No warp
-// reads while its products run, and registers so suffice for sixteen of them on a multiprocessor, which take turns.
+// part of a row as they come. Eight lanes read a place's 64 channels of a step, a line of the cache; four of them hold
+// its row, and so halves change places in the end. The weights of a stage are one piece of memory (see walk.h and
+// prepare.cuh) that all warps share, copied asynchronously some stages ahead. No warp reads while its products run, and
+// registers so suffice for sixteen of them on a multiprocessor, which take turns.
 //
 // Where places are few, kSplit groups of warps take every kSplit-th step of the same places, and add up in the end.
 #pragma once
@@ -34,7 +34,7 @@ struct TensorArguments {
     bool by_pairs;  // two neighbouring places are written at once
 };
 
-// A multiprocessor holds sixteen warps: in two blocks where a warpgroup has enough steps, which wait less for each other.
+// A multiprocessor holds sixteen warps, where it can in two blocks: these do not wait for each other.
 constexpr int tensor_threads(int split) { return split > 2 ? 512 : 256; }
 constexpr int tensor_places(int split) { return tensor_threads(split) / 2 / split; }
 
@@ -103,11 +103,11 @@ struct TensorBlock {
         auto const* input = reinterpret_cast<Words const*>(arguments.input);
         uint32_t const at = uint32_t(memory.base[step.tap][place_of(place)] + first + pack);
         auto const weights = load_pack<uint32_t, 2>(memory.weights[step.tap][place_of(place)]);
-        uint32_t const above = weights.at[0], below = weights.at[1];
-        corners.at[0] = load_if<Words>(inside && (above & 0x7FFFu) != 0, input + at);
-        corners.at[1] = load_if<Words>(inside && (above & 0x7FFF0000u) != 0, input + (at + corner_right));
-        corners.at[2] = load_if<Words>(inside && (below & 0x7FFFu) != 0, input + (at + corner_down));
-        corners.at[3] = load_if<Words>(inside && (below & 0x7FFF0000u) != 0, input + (at + corner_down + corner_right));
+        uint32_t const above = inside ? weights.at[0] : 0, below = inside ? weights.at[1] : 0;
+        corners.at[0] = load_if<Words>((above & 0x7FFFu) != 0, input + at);
+        corners.at[1] = load_if<Words>((above & 0x7FFF0000u) != 0, input + (at + corner_right));
+        corners.at[2] = load_if<Words>((below & 0x7FFFu) != 0, input + (at + corner_down));
+        corners.at[3] = load_if<Words>((below & 0x7FFF0000u) != 0, input + (at + corner_down + corner_right));
     }
 
     // The weights are read once more, rather than held.
@@ -116,11 +116,10 @@ struct TensorBlock {
         Words sums{};
 #pragma unroll
         for (int corner = 0; corner < 4; ++corner) {
-            uint32_t const two = weights.at[corner / 2];
-            uint32_t const one = corner % 2 == 0 ? two << 16 | (two & 0xFFFFu) : two >> 16 | (two & 0xFFFF0000u);
+            uint32_t const weight = twice(weights.at[corner / 2], corner % 2 != 0);
 #pragma unroll
             for (int word = 0; word < 4; ++word) {
-                sums.at[word] = fma_pair<T>(corners.at[corner].at[word], one, sums.at[word]);
+                sums.at[word] = fma_pair<T>(corners.at[corner].at[word], weight, sums.at[word]);
             }
         }
         rows[place / 2].at[place % 2] = sums;
@@ -189,7 +188,8 @@ struct TensorBlock {
     __device__ __forceinline__ void copy_weights(int32_t stage) const {
         if (stage < arguments.stages) {
             int64_t const tile = int64_t(blockIdx.z) * gridDim.y + blockIdx.y;
-            T const* from = arguments.weight + (tile * arguments.stages + stage) * Memory::kStageNumbers + threadIdx.x * 8;
+            int64_t const number = tile * arguments.stages + stage;
+            T const* from = arguments.weight + number * Memory::kStageNumbers + threadIdx.x * 8;
             T* to = memory.stages[stage % kStages] + threadIdx.x * 8;
 #pragma unroll
             for (int i = 0; i < Memory::kStageNumbers; i += kThreads * 8) {
@@ -232,8 +232,9 @@ struct TensorBlock {
             memory.base[tap][threadIdx.x % kPlaces] = (before + found.base) * packs;
 #pragma unroll
             for (int row = 0; row < 2; ++row) {
-                memory.weights[tap][threadIdx.x % kPlaces][row] =
-                    from_float<T>(found.weight[2 * row]).bits | uint32_t(from_float<T>(found.weight[2 * row + 1]).bits) << 16;
+                uint32_t const left = from_float<T>(found.weight[2 * row]).bits;
+                uint32_t const beside = from_float<T>(found.weight[2 * row + 1]).bits;
+                memory.weights[tap][threadIdx.x % kPlaces][row] = left | beside << 16;
             }
         }
     }
@@ -312,7 +313,8 @@ struct TensorBlock {
     __device__ __forceinline__ void write() const {
         auto const& op = arguments.op;
         int64_t const area = op.out_height() * op.out_width(), out_each = op.out_channels / op.groups;
-        int64_t const first = int64_t(blockIdx.x) * kPlaces + slot(), out = int64_t(blockIdx.y) * kOut + threadIdx.x % 4 * 2;
+        int64_t const first = int64_t(blockIdx.x) * kPlaces + slot();
+        int64_t const out = int64_t(blockIdx.y) * kOut + threadIdx.x % 4 * 2;
         T* to[2];  // nullptr past the end
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
@@ -366,7 +368,8 @@ struct TensorBlock {
 
 // The grid: x over places, y over output channels of a group, z over groups.
 template <class T, int kOut, int kSplit>
-__global__ void __launch_bounds__(tensor_threads(kSplit), 512 / tensor_threads(kSplit)) tensor_kernel(TensorArguments<T> arguments) {
+__global__ void __launch_bounds__(tensor_threads(kSplit), 512 / tensor_threads(kSplit))
+    tensor_kernel(TensorArguments<T> arguments) {
     extern __shared__ __align__(128) unsigned char shared[];
     auto& memory = *reinterpret_cast<TensorMemory<T, kOut, kSplit>*>(shared);
     TensorBlock<T, kOut, kSplit> block{arguments, memory};

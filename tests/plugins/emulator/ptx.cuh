@@ -28,6 +28,8 @@ void store_once(T* to, T value) {
     *to = value;
 }
 
+inline uint32_t twice(uint32_t word, bool high) { return (high ? word >> 16 : word & 0xFFFFu) * 0x10001u; }
+
 template <class T>
 float part(uint32_t pair, int which) {
     return to_float(T{uint16_t(pair >> 16 * which)});
