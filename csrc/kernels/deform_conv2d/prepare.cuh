@@ -6,9 +6,9 @@
 
 namespace t2t {
 
-// weight (O, C / groups, KH * KW) to (groups, tiles of out channels, steps, kChunk / 8, out channels of a tile, 8), zeros
-// where a tile or a run of channels is not filled. Pack p of 32 channels has those whose sampled numbers the lanes hold
-// in their words p: 8q + 2p and 8q + 2p + 1 of lane q.
+// weight (O, C / groups, KH * KW) to (groups, tiles of out channels, steps, kChunk / 8, out channels of a tile, 8),
+// zeros where a tile or a run of channels is not filled. Pack p of 32 channels has those whose sampled numbers the
+// lanes hold in their words p: 8q + 2p and 8q + 2p + 1 of lane q.
 template <class T>
 struct Arrange {
     T const* from;

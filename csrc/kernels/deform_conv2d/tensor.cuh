@@ -1,9 +1,9 @@
 // Deformable convolution on tensor cores: a matrix product whose left side is sampled into registers on the fly.
 //
 // A warp computes 16 places of the result by kOut output channels. It samples the left side itself, into the registers
-// that the products read: in a sum over channels their order is free, and so the 16 bytes that a lane reads serve as its
-// part of a row as they come. Eight lanes read a place's 64 channels of a step, a line of the cache; four of them hold
-// its row, and so halves change places in the end. The weights of a stage are one piece of memory (see walk.h and
+// that the products read: in a sum over channels their order is free, and so the 16 bytes that a lane reads serve as
+// its part of a row as they come. Eight lanes read a place's 64 channels of a step, a line of the cache; four of them
+// hold its row, and so halves change places in the end. The weights of a stage are one piece of memory (see walk.h and
 // prepare.cuh) that all warps share, copied asynchronously some stages ahead. No warp reads while its products run, and
 // registers so suffice for sixteen of them on a multiprocessor, which take turns.
 //
