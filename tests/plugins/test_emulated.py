@@ -71,8 +71,10 @@ def test_kernel(harness, emulated, operators, name, dtype, tmp_path):
         check(harness, emulated, operators, tmp_path, one, dtype)
 
 
-# Of a single processor's blocks, 112 places split the warps in two, 216 not at all.
-@pytest.mark.parametrize(("height", "width", "processors"), [(5, 6, 132), (7, 8, 1), (9, 12, 1)])
+# Of a single processor's blocks, 112 places split the warps in two, 216 not at all. Wider images are read in strips.
+@pytest.mark.parametrize(
+    ("height", "width", "processors"), [(5, 6, 132), (7, 8, 1), (9, 12, 1), (5, 39, 1), (4, 40, 132)]
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize(
     ("channels", "maps", "groups", "offset_groups"), [(72, 200, 1, 1), (160, 136, 2, 1), (32, 40, 1, 4)]

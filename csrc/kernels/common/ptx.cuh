@@ -61,6 +61,19 @@ __device__ __forceinline__ Pack<T, V> load_once(T const* from) {
     return pack;
 }
 
+// A number that no one reads soon.
+template <class T>
+__device__ __forceinline__ void store_once(T* to, T value) {
+    if constexpr (sizeof(T) == 2) {
+        __stcs(reinterpret_cast<short*>(to), short(value.bits));
+    } else {
+        __stcs(to, value);
+    }
+}
+
+// The lower or the higher half of a word, twice.
+__device__ __forceinline__ uint32_t twice(uint32_t word, bool high) { return __byte_perm(word, 0, high ? 0x3232 : 0x1010); }
+
 // Two numbers of a half precision at once: left * right + sum, rounded to that precision.
 template <class T>
 __device__ __forceinline__ uint32_t fma_pair(uint32_t left, uint32_t right, uint32_t sum);
@@ -98,6 +111,16 @@ __device__ __forceinline__ void mma(float (&sums)[4], uint32_t a0, uint32_t a1, 
 T2T_MMA(Half, "f16")
 T2T_MMA(BFloat16, "bf16")
 #undef T2T_MMA
+
+// Four matrices of 8 rows by 16 bytes in shared memory: lane l says where row l % 8 of matrix l / 8 lies, and gets of
+// row l / 4 of each its word l % 4.
+__device__ __forceinline__ Words load_matrices(void const* row) {
+    Words words;
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(words.at[0]), "=r"(words.at[1]), "=r"(words.at[2]), "=r"(words.at[3])
+                 : "r"(unsigned(__cvta_generic_to_shared(row))));
+    return words;
+}
 
 // Numbers added to as many side by side in memory, in no order with others.
 template <int V>

@@ -26,7 +26,7 @@ struct Transpose {
 template <class T, int R, int W>
 __device__ __forceinline__ void transpose_tile(Transpose<T> const& job, int64_t tile) {
     constexpr int kStride = kTile + 4 / int(sizeof(T));  // one bank more
-    constexpr int kWord = R == 1 ? 1 : 4 / int(sizeof(T));
+    constexpr int kColumns = 4 / int(sizeof(T)), kWord = R == 1 ? 1 : kColumns;
     __align__(16) __shared__ T held[kTile * kStride];
     int64_t const line = quotient(tile, job.column_tiles()), batch = quotient(line, job.row_tiles());
     int64_t const column = (tile - line * job.column_tiles()) * kTile, row = (line - batch * job.row_tiles()) * kTile;
@@ -47,15 +47,25 @@ __device__ __forceinline__ void transpose_tile(Transpose<T> const& job, int64_t 
     }
     __syncthreads();
 #pragma unroll
-    for (int item = threadIdx.x; item < kTile * kTile / W; item += kThreads) {
-        int const j = item / (kTile / W), i = item % (kTile / W) * W;
-        if (i < rows && j < columns) {
-            Pack<T, W> pack;
+    for (int item = threadIdx.x; item < kTile * kTile / W / kColumns; item += kThreads) {
+        int const j = item / (kTile / W) * kColumns, i = item % (kTile / W) * W;
+        if (i >= rows) {
+            continue;
+        }
+        Pack<T, W> packs[kColumns];
 #pragma unroll
-            for (int n = 0; n < W; ++n) {
-                pack.at[n] = held[(i + n) * kStride + j];
+        for (int n = 0; n < W; ++n) {
+            auto const word = load_pack<T, kColumns>(held + (i + n) * kStride + j);
+#pragma unroll
+            for (int column = 0; column < kColumns; ++column) {
+                packs[column].at[n] = word.at[column];
             }
-            *reinterpret_cast<Pack<T, W>*>(to + j * job.rows + i) = pack;
+        }
+#pragma unroll
+        for (int column = 0; column < kColumns; ++column) {
+            if (j + column < columns) {
+                *reinterpret_cast<Pack<T, W>*>(to + (j + column) * job.rows + i) = packs[column];
+            }
         }
     }
 }
@@ -65,23 +75,6 @@ __global__ void __launch_bounds__(kThreads) transpose_kernel(Transpose<T> job) {
     transpose_tile<T, R, W>(job, blockIdx.x);
 }
 
-// V rows a thread, and one column: for so few rows that they would not fill a tile.
-template <class T, int V>
-__global__ void __launch_bounds__(kThreads) interleave_kernel(Transpose<T> job) {
-    int64_t const packs = job.rows / V;
-    T2T_STRIDED(item, job.batches * packs * job.columns) {
-        int64_t const line = quotient(item, job.columns), batch = quotient(line, packs);
-        int64_t const column = item - line * job.columns, row = (line - batch * packs) * V;
-        T const* from = job.from + (batch * job.rows + row) * job.columns + column;
-        Pack<T, V> pack;
-#pragma unroll
-        for (int i = 0; i < V; ++i) {
-            pack.at[i] = from[i * job.columns];
-        }
-        *reinterpret_cast<Pack<T, V>*>(job.to + (batch * job.columns + column) * job.rows + row) = pack;
-    }
-}
-
 template <class T>
 void transpose(T const* from, T* to, int64_t batches, int64_t rows, int64_t columns, Stream stream) {
     Transpose<T> const job{from, to, batches, rows, columns};
@@ -89,14 +82,6 @@ void transpose(T const* from, T* to, int64_t batches, int64_t rows, int64_t colu
         return;
     }
     constexpr int V = kPack<T>;
-    if (rows <= kTile / 2) {
-        bool const halves = rows % 4 == 0 && reinterpret_cast<uintptr_t>(to) % 16 == 0;
-        auto const some = halves ? interleave_kernel<T, 4> : interleave_kernel<T, 1>;
-        auto const kernel = job.writes_packs() ? interleave_kernel<T, V> : some;
-        kernel<<<grid_for(batches * rows * columns / (job.writes_packs() ? V : halves ? 4 : 1)), kThreads, 0, stream>>>(
-            job);
-        return;
-    }
     auto const reading = job.writes_packs() ? transpose_kernel<T, V, V> : transpose_kernel<T, V, 1>;
     auto const others = job.writes_packs() ? transpose_kernel<T, 1, V> : transpose_kernel<T, 1, 1>;
     auto const kernel = job.reads_packs() ? reading : others;

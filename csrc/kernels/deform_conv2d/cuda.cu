@@ -56,7 +56,8 @@ int best_split(DeformConv2d const& op) {
     int best = 1;
     int64_t least = INT64_MAX;
     for (int split = 1; split <= (fits ? 4 : 2); split *= 2) {
-        int64_t const rounds = blocks_for(blocks_for(places, kThreads / split) * others, processors);
+        int64_t const blocks = blocks_for(places, tensor_places(split)) * others;
+        int64_t const rounds = blocks_for(blocks, processors * (512 / tensor_threads(split)));
         if (rounds * (4 / split) < least) {
             least = rounds * (4 / split);
             best = split;
@@ -71,6 +72,8 @@ Error run_tensor_split(TensorArguments<T>& arguments, Transpose<T> const& input,
     constexpr int32_t kSteps = TensorMemory<T, 64, kSplit>::kSteps;
     auto const& op = arguments.op;
     arguments.walk = walk_of(op, kSteps);
+    arguments.stages = arguments.walk.stages();
+    arguments.packs = arguments.walk.span / 8;
     arguments.weight = arranged_weight;
     prepare(input, arranged(op, weight, arranged_weight, kSteps), op.channels_last ? 0 : unsigned(input.tiles()),
             stream);
@@ -82,8 +85,7 @@ template <class T>
 Error run_tensor(DeformConv2d const& op, DeformConv2dData const& data, char* workspace, Stream stream) {
     T const* from = static_cast<T const*>(data.input);
     Transpose<T> const input{from, reinterpret_cast<T*>(workspace), op.batch, op.channels, op.height * op.width};
-    bool const by_fours =
-        op.out_height() * op.out_width() % 4 == 0 && reinterpret_cast<uintptr_t>(data.output) % 8 == 0;
+    bool const by_pairs = op.out_width() % 2 == 0 && reinterpret_cast<uintptr_t>(data.output) % 4 == 0;
     TensorArguments<T> arguments{op,
                                  {},
                                  op.channels_last ? from : input.to,
@@ -92,7 +94,9 @@ Error run_tensor(DeformConv2d const& op, DeformConv2dData const& data, char* wor
                                  static_cast<T const*>(data.mask),
                                  static_cast<T const*>(data.bias),
                                  static_cast<T*>(data.output),
-                                 by_fours};
+                                 0,
+                                 0,
+                                 by_pairs};
     T const* weight = static_cast<T const*>(data.weight);
     T* to = reinterpret_cast<T*>(workspace + input_bytes(op));
     switch (best_split(op)) {

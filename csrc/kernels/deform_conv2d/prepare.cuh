@@ -6,8 +6,9 @@
 
 namespace t2t {
 
-// weight (O, C / groups, KH * KW) to (groups, tiles of out channels, steps, out channels of a tile, kChunk), zeros where
-// a tile or a run of channels is not filled.
+// weight (O, C / groups, KH * KW) to (groups, tiles of out channels, steps, kChunk / 8, out channels of a tile, 8),
+// zeros where a tile or a run of channels is not filled. Pack p of 32 channels has those whose sampled numbers the
+// lanes hold in their words p: 8q + 2p and 8q + 2p + 1 of lane q.
 template <class T>
 struct Arrange {
     T const* from;
@@ -36,20 +37,21 @@ __device__ __forceinline__ void arrange_pack(Arrange<T> const& job, int64_t numb
     int32_t const first = int32_t(row - out_line * runs) * walk.span;
     int64_t const padded = job.tiles() * job.tile, group = quotient(out_line, padded);
     int64_t const out = out_line - group * padded, tile = quotient(out, job.tile);
-    bool const inside = out < job.out_each && pack * 8 < walk.span;
-    T const* from = job.from + ((group * job.out_each + out) * walk.each + first + pack * 8) * walk.taps + tap;
+    int32_t const channel = pack / 4 * 32 + pack % 4 * 2;
+    T const* from = job.from + ((group * job.out_each + out) * walk.each + first + channel) * walk.taps + tap;
     Pack<T, 8> result{};
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-        if (inside) {
-            result.at[i] = from[i * walk.taps];
+        int32_t const beyond = i / 2 * 8 + i % 2;
+        if (out < job.out_each && channel + beyond < walk.span) {
+            result.at[i] = from[beyond * walk.taps];
         }
     }
     int64_t const steps = walk.stages() * int64_t(walk.steps_a_stage);
     // The run's first channel and the pack's chunk: a run that is no multiple of kChunk must not reach into the next.
     int64_t const step = walk.step(first, tap) + pack / (kChunk / 8) * int64_t(walk.held(tap / kTapsHeld));
-    int64_t const at = (((group * job.tiles() + tile) * steps + step) * job.tile + out - tile * job.tile) * kChunk;
-    *reinterpret_cast<Pack<T, 8>*>(job.to + at + pack % (kChunk / 8) * 8) = result;
+    int64_t const line_at = ((group * job.tiles() + tile) * steps + step) * (kChunk / 8) + pack % (kChunk / 8);
+    *reinterpret_cast<Pack<T, 8>*>(job.to + (line_at * job.tile + out - tile * job.tile) * 8) = result;
 }
 
 // The first blocks transpose, the others arrange.

@@ -1,10 +1,11 @@
 // Deformable convolution on tensor cores: a matrix product whose left side is sampled into registers on the fly.
 //
-// A warp computes 32 places of the result by kOut output channels. It samples the left side itself, each lane 8
-// channels of 4 places a step, straight into the registers that mma reads: in a sum over channels their order is free,
-// and so a lane's 16 bytes serve as its part of the rows (and of the columns, the same way) as they come. The weights of
-// a stage are one piece of memory (see walk.h) that all warps share, copied asynchronously some stages ahead. While the
-// products of one step run, the corners of the next are on their way.
+// A warp computes 16 places of the result by kOut output channels. It samples the left side itself, into the registers
+// that the products read: in a sum over channels their order is free, and so the 16 bytes that a lane reads serve as
+// its part of a row as they come. Eight lanes read a place's 64 channels of a step, a line of the cache; four of them
+// hold its row, and so halves change places in the end. The weights of a stage are one piece of memory (see walk.h and
+// prepare.cuh) that all warps share, copied asynchronously some stages ahead. No warp reads while its products run, and
+// registers so suffice for sixteen of them on a multiprocessor, which take turns.
 //
 // Where places are few, kSplit groups of warps take every kSplit-th step of the same places, and add up in the end.
 #pragma once
@@ -12,6 +13,7 @@
 #include <cuda_pipeline.h>
 
 #include "../common/ptx.cuh"
+#include "../common/wgmma.cuh"
 #include "tap.h"
 #include "walk.h"
 
@@ -28,21 +30,26 @@ struct TensorArguments {
     T const* mask;
     T const* bias;
     T* output;
-    bool by_fours;  // four neighbouring places are written at once
+    int32_t stages, packs;  // all stages; packs of 8 channels in a phase
+    bool by_pairs;  // two neighbouring places are written at once
 };
+
+// A multiprocessor holds sixteen warps, where it can in two blocks: these do not wait for each other.
+constexpr int tensor_threads(int split) { return split > 2 ? 512 : 256; }
+constexpr int tensor_places(int split) { return tensor_threads(split) / 2 / split; }
 
 template <class T, int kOut, int kSplit>
 struct TensorMemory {
-    static constexpr int kPlaces = kThreads / kSplit;  // of a block
-    static constexpr int kSteps = kSplit > 2 ? kSplit : 2;  // of a stage
-    static constexpr int kStages = 3;
+    static constexpr int kPlaces = tensor_places(kSplit);  // of a block
+    static constexpr int kSteps = kSplit;  // of a stage
+    static constexpr int kStages = kSplit > 1 ? 2 : 3;
     static constexpr int kStageNumbers = kSteps * kOut * kChunk;
 
     alignas(16) int32_t base[kTapsHeld][kPlaces];         // a tap's first corner, in packs of 8 channels
     alignas(16) uint32_t weights[kTapsHeld][kPlaces][2];  // of its corners, two by two
     union {
-        alignas(16) T stages[kStages][kStageNumbers];
-        float sums[kSplit > 1 ? kOut : 1][kThreads / 2];
+        alignas(128) T stages[kStages][kStageNumbers];
+        float sums[kSplit > 1 ? kOut / 2 : 1][tensor_threads(kSplit) / 2];
     };
 };
 
@@ -50,19 +57,17 @@ template <class T, int kOut, int kSplit>
 struct TensorBlock {
     using Memory = TensorMemory<T, kOut, kSplit>;
     static constexpr int kPlaces = Memory::kPlaces, kSteps = Memory::kSteps, kStages = Memory::kStages;
+    static constexpr int kThreads = tensor_threads(kSplit);
     static constexpr int kColumns = kOut / 8;  // of fragments
 
     TensorArguments<T> const& arguments;
     Memory& memory;
-    float sums[2][kColumns][4];
-    int32_t corner_right, corner_down;  // from a corner to its neighbours, in packs
+    float sums[kColumns][4];
+    uint32_t corner_right, corner_down;  // from a corner to its neighbours, in packs
 
-    // A warp's group of steps, its first place in the block, and a lane's 4 places and 8 channels.
-    __device__ __forceinline__ static int group() { return int(threadIdx.x) / kPlaces; }
-    __device__ __forceinline__ static int slot() {
-        return int(threadIdx.x) % kPlaces / 32 * 32 + int(threadIdx.x) % 32 / 4 * 4;
-    }
-    __device__ __forceinline__ static int pack() { return int(threadIdx.x) % 4; }
+    // A warp's group of steps, and where in the block the 2 places are whose rows a lane holds.
+    __device__ __forceinline__ static int group() { return int(threadIdx.x) / (2 * kPlaces); }
+    __device__ __forceinline__ static int slot() { return int(threadIdx.x) % (2 * kPlaces) / 4 * 2; }
 
     // A step's place in its phase.
     struct Step {
@@ -78,86 +83,113 @@ struct TensorBlock {
         return step;
     }
 
-    // What a lane holds of the left side: 8 channels of 4 places.
+    // What is sampled of 8 channels of 2 places.
     struct Rows {
+        Words at[2];
+    };
+
+    // A place's corners, 8 channels of them.
+    struct Corners {
         Words at[4];
     };
 
-    // The corners of two places, and what they weigh.
-    struct Corners {
-        Words at[2][4];
-        uint32_t weights[2][2];
-    };
+    // Of the four places that eight lanes have together.
+    __device__ __forceinline__ static int place_of(int number) { return slot() / 4 * 4 + number; }
 
-    // first: of the phase's channels, in packs, for this lane.
-    __device__ __forceinline__ void read(Step step, int32_t first, bool wanted, int pair, Corners& corners) const {
-        int32_t const channel = step.chunk * kChunk + pack() * 8, pack_at = first + channel / 8;
-        bool const inside = wanted && channel < arguments.walk.span;
-        int const from = slot() + pair * 2;
-        auto const bases = load_pack<int32_t, 2>(&memory.base[step.tap][from]);
-        auto const weights = load_pack<uint32_t, 4>(memory.weights[step.tap][from]);
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-            auto const* corner = reinterpret_cast<Words const*>(arguments.input) + (bases.at[i] + pack_at);
-            uint32_t const above = weights.at[2 * i], below = weights.at[2 * i + 1];
-            corners.weights[i][0] = above;
-            corners.weights[i][1] = below;
-            corners.at[i][0] = load_if<Words>(inside && (above & 0x7FFFu) != 0, corner);
-            corners.at[i][1] = load_if<Words>(inside && (above & 0x7FFF0000u) != 0, corner + corner_right);
-            corners.at[i][2] = load_if<Words>(inside && (below & 0x7FFFu) != 0, corner + corner_down);
-            corners.at[i][3] = load_if<Words>(inside && (below & 0x7FFF0000u) != 0, corner + corner_down + corner_right);
-        }
-        __syncwarp();  // or the compiler puts the reads off until the products that are to hide them are done
+    // Eight lanes read a place's channels of a step. first: of the phase's channels, in packs.
+    __device__ __forceinline__ void read(Step step, int32_t first, bool wanted, int place, Corners& corners) const {
+        int32_t const pack = step.chunk * (kChunk / 8) + int(threadIdx.x % 8);
+        bool const inside = wanted && pack < arguments.packs;
+        auto const* input = reinterpret_cast<Words const*>(arguments.input);
+        uint32_t const at = uint32_t(memory.base[step.tap][place_of(place)] + first + pack);
+        auto const weights = load_pack<uint32_t, 2>(memory.weights[step.tap][place_of(place)]);
+        uint32_t const above = inside ? weights.at[0] : 0, below = inside ? weights.at[1] : 0;
+        corners.at[0] = load_if<Words>((above & 0x7FFFu) != 0, input + at);
+        corners.at[1] = load_if<Words>((above & 0x7FFF0000u) != 0, input + (at + corner_right));
+        corners.at[2] = load_if<Words>((below & 0x7FFFu) != 0, input + (at + corner_down));
+        corners.at[3] = load_if<Words>((below & 0x7FFF0000u) != 0, input + (at + corner_down + corner_right));
     }
 
-    __device__ __forceinline__ static void weigh(Corners const& corners, int pair, Rows& rows) {
+    // The weights are read once more, rather than held.
+    __device__ __forceinline__ void weigh(Step step, int place, Corners const& corners, Rows (&rows)[2]) const {
+        auto const weights = load_pack<uint32_t, 2>(memory.weights[step.tap][place_of(place)]);
+        Words sums{};
+#pragma unroll
+        for (int corner = 0; corner < 4; ++corner) {
+            uint32_t const weight = twice(weights.at[corner / 2], corner % 2 != 0);
+#pragma unroll
+            for (int word = 0; word < 4; ++word) {
+                sums.at[word] = fma_pair<T>(corners.at[corner].at[word], weight, sums.at[word]);
+            }
+        }
+        rows[place / 2].at[place % 2] = sums;
+    }
+
+    // Samples a step. As many corners are on their way as registers hold: those of two places.
+    __device__ __forceinline__ void sample(Step step, int32_t first, bool wanted, Rows (&rows)[2]) const {
+        Corners corners[2];
+        read(step, first, wanted, 0, corners[0]);
+        read(step, first, wanted, 1, corners[1]);
+#pragma unroll
+        for (int place = 0; place < 4; ++place) {
+            __syncwarp();  // or the compiler puts reads off until what came before has been weighed
+            weigh(step, place, corners[place % 2], rows);
+            if (place < 2) {
+                read(step, first, wanted, place + 2, corners[place]);
+            }
+        }
+        exchange(rows);
+    }
+
+    // From what was read of each pair of places to what the products want: 32 channels, and 32 more, of a lane's own.
+    __device__ __forceinline__ static void exchange(Rows (&rows)[2]) {
+        bool const odd = threadIdx.x / 4 % 2 != 0;
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
-            Words sums{};
 #pragma unroll
-            for (int corner = 0; corner < 4; ++corner) {
-                uint32_t const two = corners.weights[i][corner / 2];
-                uint32_t const one = corner % 2 == 0 ? two << 16 | (two & 0xFFFFu) : two >> 16 | (two & 0xFFFF0000u);
-#pragma unroll
-                for (int word = 0; word < 4; ++word) {
-                    sums.at[word] = fma_pair<T>(corners.at[i][corner].at[word], one, sums.at[word]);
-                }
+            for (int word = 0; word < 4; ++word) {
+                uint32_t& left = rows[0].at[i].at[word];
+                uint32_t& right = rows[1].at[i].at[word];
+                uint32_t const other = __shfl_xor_sync(0xFFFFFFFFu, odd ? left : right, 4);
+                left = odd ? other : left;
+                right = odd ? right : other;
             }
-            rows.at[pair * 2 + i] = sums;
         }
     }
 
-    // A half of the output channels of one step. `weights` is the lane's first pack of the step's.
-    template <int kHalf>
-    __device__ __forceinline__ void multiply(Rows const& rows, T const* weights) {
+    // The products of a step, whose weights are given.
+    __device__ __forceinline__ void multiply(Rows const (&rows)[2], T const* weights) {
+#ifdef T2T_WARPGROUPS
+        begin_products();
 #pragma unroll
-        for (int column = kHalf * kColumns / 2; column < (kHalf + 1) * kColumns / 2; column += 2) {
-            Words right[2];
+        for (int k = 0; k < 8; k += 2) {
+            Words const& even = rows[k / 4].at[0];
+            Words const& odd = rows[k / 4].at[1];
+            add_product<T>(sums, even.at[k % 4], odd.at[k % 4], even.at[k % 4 + 1], odd.at[k % 4 + 1],
+                           columns_at(weights + k * kOut * 8, kOut * 16));
+        }
+        end_products(sums);
+#else
+        T const* row = weights + (threadIdx.x % 32 / 8 * kOut + threadIdx.x % 8) * 8;
 #pragma unroll
-            for (int i = 0; i < 2; ++i) {
-                right[i] = load_pack<uint32_t, 4>(reinterpret_cast<uint32_t const*>(weights + (column + i) * 8 * kChunk));
-            }
+        for (int half = 0; half < 2; ++half) {
+            Words const& even = rows[half].at[0];
+            Words const& odd = rows[half].at[1];
 #pragma unroll
-            for (int k = 0; k < 4; k += 2) {
-#pragma unroll
-                for (int i = 0; i < 2; ++i) {
-#pragma unroll
-                    for (int row = 0; row < 2; ++row) {
-                        Words const& even = rows.at[2 * row];
-                        Words const& odd = rows.at[2 * row + 1];
-                        mma<T>(sums[row][column + i], even.at[k], odd.at[k], even.at[k + 1], odd.at[k + 1],
-                               right[i].at[k], right[i].at[k + 1]);
-                    }
-                }
+            for (int column = 0; column < kColumns; ++column) {
+                Words const right = load_matrices(row + (half * kOut * 4 + column * 8) * 8);
+                mma<T>(sums[column], even.at[0], odd.at[0], even.at[1], odd.at[1], right.at[0], right.at[1]);
+                mma<T>(sums[column], even.at[2], odd.at[2], even.at[3], odd.at[3], right.at[2], right.at[3]);
             }
         }
+#endif
     }
 
     __device__ __forceinline__ void copy_weights(int32_t stage) const {
-        int32_t const stages = arguments.walk.stages();
-        if (stage < stages) {
+        if (stage < arguments.stages) {
             int64_t const tile = int64_t(blockIdx.z) * gridDim.y + blockIdx.y;
-            T const* from = arguments.weight + (tile * stages + stage) * Memory::kStageNumbers + threadIdx.x * 8;
+            int64_t const number = tile * arguments.stages + stage;
+            T const* from = arguments.weight + number * Memory::kStageNumbers + threadIdx.x * 8;
             T* to = memory.stages[stage % kStages] + threadIdx.x * 8;
 #pragma unroll
             for (int i = 0; i < Memory::kStageNumbers; i += kThreads * 8) {
@@ -167,21 +199,19 @@ struct TensorBlock {
         __pipeline_commit();
     }
 
-    // The taps of a phase for all places of the block: a thread has one place, and every kSplit-th tap.
+    // The taps of a phase for all places of the block: a thread has one place, and every kThreadsEach-th tap.
     __device__ __forceinline__ void fill_taps(int32_t first_channel, int32_t window) const {
-        constexpr int kEach = (kTapsHeld + kSplit - 1) / kSplit;
+        constexpr int kThreadsEach = kThreads / kPlaces, kEach = (kTapsHeld + kThreadsEach - 1) / kThreadsEach;
         auto const& op = arguments.op;
         int32_t const held = arguments.walk.held(window);
-        int64_t const width = op.out_width(), height = op.out_height(), area = height * width;
-        int64_t const place = int64_t(blockIdx.x) * kPlaces + threadIdx.x % kPlaces;
-        int64_t const line = quotient(place, width), image = quotient(line, height);
-        int64_t const y = line - image * height, x = place - line * width;
+        int64_t const width = op.out_width(), area = op.out_height() * width;
+        auto const [image, y, x] = Place(op, int64_t(blockIdx.x) * kPlaces + threadIdx.x % kPlaces);
         int64_t const offset_group = quotient(first_channel * op.offset_groups, op.channels);
         int64_t const number = (image * op.offset_groups + offset_group) * op.taps() + window * kTapsHeld;
         float down[kEach], right[kEach], scale[kEach];
 #pragma unroll
         for (int i = 0; i < kEach; ++i) {  // all reads, before the first is waited for
-            int32_t const tap = group() + i * kSplit;
+            int32_t const tap = int32_t(threadIdx.x) / kPlaces + i * kThreadsEach;
             down[i] = right[i] = scale[i] = 0.0f;
             if (tap < held && image < op.batch) {
                 int64_t const at = (number + tap) * area + y * width + x;
@@ -194,7 +224,7 @@ struct TensorBlock {
         int32_t const before = image < op.batch ? int32_t(image * op.height * op.width) : 0;
 #pragma unroll
         for (int i = 0; i < kEach; ++i) {
-            int32_t const tap = group() + i * kSplit;
+            int32_t const tap = int32_t(threadIdx.x) / kPlaces + i * kThreadsEach;
             if (tap >= held) {
                 continue;
             }
@@ -202,8 +232,9 @@ struct TensorBlock {
             memory.base[tap][threadIdx.x % kPlaces] = (before + found.base) * packs;
 #pragma unroll
             for (int row = 0; row < 2; ++row) {
-                memory.weights[tap][threadIdx.x % kPlaces][row] =
-                    from_float<T>(found.weight[2 * row]).bits | uint32_t(from_float<T>(found.weight[2 * row + 1]).bits) << 16;
+                uint32_t const left = from_float<T>(found.weight[2 * row]).bits;
+                uint32_t const beside = from_float<T>(found.weight[2 * row + 1]).bits;
+                memory.weights[tap][threadIdx.x % kPlaces][row] = left | beside << 16;
             }
         }
     }
@@ -217,35 +248,22 @@ struct TensorBlock {
             step = step.tap + 1 < held ? Step{step.tap + 1, step.chunk} : Step{0, step.chunk + 1};
         }
         int32_t number = group();
-        Rows rows;
-        Corners corners;
-#pragma unroll
-        for (int pair = 0; pair < 2; ++pair) {
-            read(step, first, number < steps, pair, corners);
-            weigh(corners, pair, rows);
-        }
+        Rows rows[2];
+        sample(step, first, number < steps, rows);
         for (; stage < end; ++stage) {
             __pipeline_wait_prior(kStages - 2);
+#ifdef T2T_WARPGROUPS
+            show_to_products();
+#endif
             __syncthreads();
             copy_weights(stage + kStages - 1);
-            T const* weights = memory.stages[stage % kStages] + group() * kOut * kChunk + threadIdx.x % 32 * 8;
-#pragma unroll
-            for (int i = 0; i < kSteps / kSplit; ++i, weights += kSplit * kOut * kChunk) {
+            T const* weights = memory.stages[stage % kStages] + group() * kOut * kChunk;
+            if (number < steps) {
                 step = after(step, held);
                 number += kSplit;
+                multiply(rows, weights);
                 bool const more = number < steps;
-                if (number - kSplit >= steps) {
-                    continue;
-                }
-                Rows next;
-                Step const wanted = more ? step : Step{0, 0};
-                read(wanted, first, more, 0, corners);
-                multiply<0>(rows, weights);
-                weigh(corners, 0, next);
-                read(wanted, first, more, 1, corners);
-                multiply<1>(rows, weights);
-                weigh(corners, 1, next);
-                rows = next;
+                sample(more ? step : Step{0, 0}, first, more, rows);
             }
         }
     }
@@ -254,24 +272,21 @@ struct TensorBlock {
     template <class Body>
     __device__ __forceinline__ void for_sums(Body&& body) {
 #pragma unroll
-        for (int row = 0; row < 2; ++row) {
+        for (int column = 0; column < kColumns; ++column) {
 #pragma unroll
-            for (int column = 0; column < kColumns; ++column) {
-#pragma unroll
-                for (int i = 0; i < 4; ++i) {
-                    body(sums[row][column][i], (row * kColumns + column) * 4 + i);
-                }
+            for (int i = 0; i < 4; ++i) {
+                body(sums[column][i], column * 4 + i);
             }
         }
     }
 
     // Adds the groups' sums up; the first group holds them in the end.
     __device__ __forceinline__ void add_groups() {
-        int const lane = threadIdx.x % kPlaces;
+        int const lane = threadIdx.x % (2 * kPlaces);
 #pragma unroll
         for (int groups = kSplit / 2; groups > 0; groups /= 2) {
             __syncthreads();
-            int const at = group() % groups * kPlaces + lane;
+            int const at = group() % groups * 2 * kPlaces + lane;
             if (group() >= groups && group() < 2 * groups) {
                 for_sums([&](float& sum, int number) { memory.sums[number][at] = sum; });
             }
@@ -282,28 +297,31 @@ struct TensorBlock {
         }
     }
 
-    __device__ __forceinline__ void write_channel(T* const (&to)[4], int64_t at, Pack<T, 4> const& results) const {
-        if (!arguments.by_fours) {
+    __device__ __forceinline__ void write_channel(T* const (&to)[2], int64_t at, Pack<T, 2> const& results) const {
+        if (!arguments.by_pairs) {
 #pragma unroll
-            for (int i = 0; i < 4; ++i) {
+            for (int i = 0; i < 2; ++i) {
                 if (to[i] != nullptr) {
                     to[i][at] = results.at[i];
                 }
             }
         } else if (to[0] != nullptr) {
-            *reinterpret_cast<Pack<T, 4>*>(to[0] + at) = results;
+            *reinterpret_cast<Pack<T, 2>*>(to[0] + at) = results;
         }
     }
 
     __device__ __forceinline__ void write() const {
         auto const& op = arguments.op;
         int64_t const area = op.out_height() * op.out_width(), out_each = op.out_channels / op.groups;
-        int64_t const place = int64_t(blockIdx.x) * kPlaces + slot(), out = int64_t(blockIdx.y) * kOut + pack() * 2;
-        T* to[4];  // nullptr past the end
+        int64_t const first = int64_t(blockIdx.x) * kPlaces + slot();
+        int64_t const out = int64_t(blockIdx.y) * kOut + threadIdx.x % 4 * 2;
+        T* to[2];  // nullptr past the end
 #pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            int64_t const image = quotient(place + i, area), first = image * op.out_channels + blockIdx.z * out_each + out;
-            to[i] = image < op.batch ? arguments.output + first * area + (place + i - image * area) : nullptr;
+        for (int i = 0; i < 2; ++i) {
+            Place const place(op, first + i);
+            int64_t const plane = place.image * op.out_channels + blockIdx.z * out_each + out;
+            T* at = arguments.output + plane * area + place.y * op.out_width() + place.x;
+            to[i] = place.image < op.batch ? at : nullptr;
         }
 #pragma unroll
         for (int column = 0; column < kColumns; ++column) {
@@ -314,10 +332,8 @@ struct TensorBlock {
                     T const* bias = arguments.bias + blockIdx.z * out_each + out + channel;
                     float const added = arguments.bias == nullptr ? 0.0f : to_float(*bias);
                     write_channel(to, channel * area,
-                                  {from_float<T>(sums[0][column][which] + added),
-                                   from_float<T>(sums[0][column][2 + which] + added),
-                                   from_float<T>(sums[1][column][which] + added),
-                                   from_float<T>(sums[1][column][2 + which] + added)});
+                                  {from_float<T>(sums[column][which] + added),
+                                   from_float<T>(sums[column][2 + which] + added)});
                 }
             }
         }
@@ -352,12 +368,13 @@ struct TensorBlock {
 
 // The grid: x over places, y over output channels of a group, z over groups.
 template <class T, int kOut, int kSplit>
-__global__ void __launch_bounds__(kThreads, 1) tensor_kernel(TensorArguments<T> arguments) {
+__global__ void __launch_bounds__(tensor_threads(kSplit), 512 / tensor_threads(kSplit))
+    tensor_kernel(TensorArguments<T> arguments) {
     extern __shared__ __align__(128) unsigned char shared[];
     auto& memory = *reinterpret_cast<TensorMemory<T, kOut, kSplit>*>(shared);
     TensorBlock<T, kOut, kSplit> block{arguments, memory};
-    block.corner_right = int32_t(arguments.op.channels / 8);
-    block.corner_down = int32_t(arguments.op.width) * block.corner_right;
+    block.corner_right = uint32_t(arguments.op.channels / 8);
+    block.corner_down = uint32_t(arguments.op.width) * block.corner_right;
     block.run();
 }
 
@@ -371,9 +388,9 @@ Error launch_tensor(TensorArguments<T> const& arguments, Stream stream) {
         return cudaGetErrorString(status);
     }
     int64_t const places = op.batch * op.out_height() * op.out_width();
-    dim3 const grid(unsigned(blocks_for(places, kThreads / kSplit)),
+    dim3 const grid(unsigned(blocks_for(places, tensor_places(kSplit))),
                     unsigned(blocks_for(op.out_channels / op.groups, kOut)), unsigned(op.groups));
-    kernel<<<grid, kThreads, bytes, stream>>>(arguments);
+    kernel<<<grid, tensor_threads(kSplit), bytes, stream>>>(arguments);
     return launch_error();
 }
 

@@ -1,18 +1,19 @@
 // The order in which a product over taps and channels is walked, and in which its weights lie.
 //
-// A phase is a run of channels that share weight group and offset group, under some kTapsHeld taps. It goes through 32
-// channels at a time, and for each of them through its taps: 32 channels of one tap are a step. Neighbouring taps read
+// A phase is a run of channels that share weight group and offset group, under some kTapsHeld taps. It goes through 64
+// channels at a time, and for each of them through its taps: 64 channels of one tap are a step. Neighbouring taps read
 // much the same places, which the cache holds while the channels stay. A phase's steps are filled up to whole stages.
 #pragma once
 
 #include <algorithm>
 
+#include "../common/number.h"
 #include "deform_conv2d.h"
 
 namespace t2t {
 
 constexpr int kTapsHeld = 9;
-constexpr int kChunk = 32;  // channels of a step
+constexpr int kChunk = 64;  // channels of a step
 
 struct Walk {
     int32_t taps, each, span;  // channels of a group, channels of a phase
@@ -36,6 +37,24 @@ struct Walk {
         int32_t const run = channel / span, window = tap / kTapsHeld;
         int32_t const within = (channel - run * span) / kChunk * held(window) + tap - window * kTapsHeld;
         return (run * stages_a_run() + window * stages(0)) * steps_a_stage + within;
+    }
+};
+
+constexpr int kStrip = 16;  // places
+
+// A place of the result. They are numbered image by image, and an image's strip by strip of kStrip columns: a block's
+// places lie near each other, and read much the same, which the cache then holds.
+struct Place {
+    int64_t image, y, x;
+
+    T2T_HD Place(DeformConv2d const& op, int64_t number) {
+        int64_t const width = op.out_width(), height = op.out_height(), area = height * width;
+        image = quotient(number, area);
+        int64_t const within = number - image * area, strip = quotient(within, height * kStrip);
+        int64_t const left = width - strip * kStrip, across = left < kStrip ? left : kStrip;
+        int64_t const rest = within - strip * height * kStrip;
+        y = quotient(rest, across);
+        x = strip * kStrip + rest - y * across;
     }
 };
 

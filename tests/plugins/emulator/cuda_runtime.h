@@ -125,12 +125,13 @@ inline void __syncthreads() { emulator::wait(emulator::block, unsigned(emulator:
 
 inline void __syncwarp() { emulator::meet_warp(); }
 
-inline float __shfl_xor_sync(unsigned, float value, unsigned mask) {
-    static float held[1024];
+template <class T>
+T __shfl_xor_sync(unsigned, T value, unsigned mask) {
+    static T held[1024];
     unsigned const mine = emulator::thread();
     held[mine] = value;
     emulator::meet_warp();
-    float const other = held[mine ^ mask];
+    T const other = held[mine ^ mask];
     emulator::meet_warp();
     return other;
 }

@@ -24,6 +24,13 @@ Pack<T, V> load_once(T const* from) {
 }
 
 template <class T>
+void store_once(T* to, T value) {
+    *to = value;
+}
+
+inline uint32_t twice(uint32_t word, bool high) { return (high ? word >> 16 : word & 0xFFFFu) * 0x10001u; }
+
+template <class T>
 float part(uint32_t pair, int which) {
     return to_float(T{uint16_t(pair >> 16 * which)});
 }
@@ -61,6 +68,19 @@ void mma(float (&sums)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, u
         }
     }
     emulator::meet_warp();
+}
+
+inline Words load_matrices(void const* row) {
+    static void const* rows[1024];
+    unsigned const mine = emulator::thread(), lane = mine % 32;
+    rows[mine] = row;
+    emulator::meet_warp();
+    Words words;
+    for (unsigned i = 0; i < 4; ++i) {
+        words.at[i] = static_cast<uint32_t const*>(rows[mine - lane + 8 * i + lane / 4])[lane % 4];
+    }
+    emulator::meet_warp();
+    return words;
 }
 
 template <int V>
