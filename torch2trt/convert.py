@@ -270,29 +270,18 @@ class Converted:
         from .engine.cached import find_or_build
         from .engine.refit import StoredWeights
 
-        wanted = [profile for profile in map(self.profile, profiles or [{}]) if profile]
-        # A context of TensorRT for RTX that has a runtime config crashes when its profile is changed (1.4, H200), and
-        # its kernels are compiled for no profile: its engine gets one around all of them, which are kept to in calls.
-        merged = trt_compat.is_rtx() and len(wanted) > 1
+        found = [self.profile(chosen) for chosen in (profiles or [{}])]
         plan, current = find_or_build(
             self.builder,
             self.network,
             options,
-            profiles=[_around(wanted)] if merged else wanted,
+            profiles=[profile for profile in found if profile],
             weights=self.weights,
             cache=cache,
             progress=progress,
         )
-        bundle = Bundle(
-            plan,
-            self.signature(),
-            options,
-            Environment.here(),
-            StoredWeights.of(self.weights),
-            self.graph.state_shapes,
-            profiles=tuple(wanted) if merged else None,
-        )
-        return bundle, current
+        stored = StoredWeights.of(self.weights)
+        return Bundle(plan, self.signature(), options, Environment.here(), stored, self.graph.state_shapes), current
 
     def _used_parameters(self) -> dict[str, torch.Tensor]:
         """The entries of the module's ``state_dict`` that the network's weights come from."""
@@ -319,15 +308,6 @@ class Converted:
             self.graph.output_structure,
             tuple(self._sources()),
         )
-
-
-def _around(profiles: Sequence[dict[str, tuple[Shape, Shape, Shape]]]) -> dict[str, tuple[Shape, Shape, Shape]]:
-    """The profile that takes what any of ``profiles`` does, with the first one's optimum."""
-    found = {}
-    for name, (_, best, _) in profiles[0].items():
-        lows, highs = ([profile[name][which] for profile in profiles] for which in (0, 2))
-        found[name] = (tuple(map(min, *lows)), best, tuple(map(max, *highs)))
-    return found
 
 
 def _spec(held: Any, taken: Mapping[str, torch.dtype | None] | None = None) -> TensorSpec:

@@ -23,7 +23,6 @@ def context(monkeypatch):
     loaded = LoadedEngine.__new__(LoadedEngine)
     loaded.inputs = (TensorInfo(TensorSpec("x", torch.float32, (-1, 3)), host=False, shape_value=False),)
     loaded.profiles = tuple({"x": ((low, 3), (high, 3), (high, 3))} for low, high in ((1, 4), (4, 8), (16, 64)))
-    loaded.own_profiles = None
     made = ExecutionContext.__new__(ExecutionContext)
     made._loaded, made._session, made._sessions = loaded, None, {}
     made._closed = True  # so that nothing is waited for at the end
@@ -54,11 +53,3 @@ def test_shapes_between_the_profiles_name_all_of_them(context):
     for words in (r"profile 0: input 'x' has shape [10, 3]", "profile 1", "profile 2", "[16 to 64, 3]"):
         assert words in str(caught.value)
     assert context._session.profile == 0
-
-
-def test_ranges_within_one_profile_of_the_engine_share_a_session(context):
-    context._loaded.own_profiles = context._loaded.profiles
-    sessions = [choose(context, batch) for batch in (2, 64, 8)]
-    assert sessions[0] is sessions[1] is sessions[2] and sessions[0].profile == 0
-    with pytest.raises(InputError, match="profile 2"):
-        choose(context, 10)

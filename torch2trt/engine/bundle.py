@@ -19,7 +19,6 @@ import torch
 from ..errors import EngineError
 from .build import library_identity
 from .files import PathLike, read_file, write_file_atomically
-from .loaded import RangeOfShapes
 from .options import CURRENT, BuildOptions
 from .refit import StoredWeights
 from .signature import EngineSignature
@@ -80,8 +79,6 @@ class Bundle:
         weights: where its weights come from.
         state_shapes: shape of each entry of the module's ``state_dict``; None when not known.
         runtime_cache: compiled kernels; empty when there are none.
-        profiles: the ranges of shapes that it takes, where TensorRT holds one range around them all; None where
-            TensorRT holds what it takes.
     """
 
     plan: bytes
@@ -91,7 +88,6 @@ class Bundle:
     weights: StoredWeights = field(default_factory=StoredWeights)
     state_shapes: Mapping[str, tuple[int, ...]] | None = None
     runtime_cache: bytes = b""
-    profiles: tuple[dict[str, RangeOfShapes], ...] | None = None
 
     def _manifest(self) -> bytes:
         files = {PLAN: self.plan, **({CACHE: self.runtime_cache} if self.runtime_cache else {})}
@@ -104,7 +100,6 @@ class Bundle:
             "signature": None if self.signature is None else self.signature.to_json(),
             "weights": self.weights.to_json(),
             "state_shapes": None if shapes is None else {key: list(shape) for key, shape in shapes.items()},
-            "profiles": self.profiles,
             "files": {
                 name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
             },
@@ -164,7 +159,7 @@ class Bundle:
     @classmethod
     def _from_manifest(cls, manifest: Mapping[str, Any], files: Mapping[str, bytes], types: Sequence[type]) -> Bundle:
         signature, options, environment = manifest["signature"], manifest["options"], manifest["environment"]
-        shapes, profiles = manifest["state_shapes"], manifest.get("profiles")
+        shapes = manifest["state_shapes"]
         return cls(
             files[PLAN],
             None if signature is None else EngineSignature.from_json(signature, types),
@@ -173,7 +168,6 @@ class Bundle:
             StoredWeights.from_json(manifest["weights"]),
             None if shapes is None else {str(key): tuple(map(int, shape)) for key, shape in shapes.items()},
             files.get(CACHE, b""),
-            None if profiles is None else tuple(map(_read_ranges, profiles)),
         )
 
     def check(self, device: torch.device) -> None:
@@ -206,14 +200,6 @@ class Bundle:
         if chosen and chosen != (CURRENT,):
             return chosen
         return (built.compute_capability,) if built.compute_capability else ()
-
-
-def _read_ranges(values: Mapping[str, Any]) -> dict[str, RangeOfShapes]:
-    found = {}
-    for name, shapes in values.items():
-        low, best, high = (tuple(map(int, shape)) for shape in shapes)
-        found[str(name)] = (low, best, high)
-    return found
 
 
 def _read_entries(content: bytes, name: str) -> dict[str, bytes]:

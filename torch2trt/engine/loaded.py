@@ -87,19 +87,12 @@ class LoadedEngine:
         plan: the engine's bytes.
         device: where to load it.
         runtime_cache: kernels that TensorRT for RTX compiled before; ignored by the full library, which needs none.
-        profiles: the ranges to keep to, where the engine's one profile lies around them all.
 
     Raises:
         EngineError: TensorRT cannot load it; the message carries what it reported.
     """
 
-    def __init__(
-        self,
-        plan: bytes | memoryview,
-        device: torch.device,
-        runtime_cache: bytes | None = None,
-        profiles: tuple[dict[str, RangeOfShapes], ...] | None = None,
-    ) -> None:
+    def __init__(self, plan: bytes | memoryview, device: torch.device, runtime_cache: bytes | None = None) -> None:
         if len(plan) == 0:
             raise EngineError("the engine is empty: it has no bytes")
         self.device = device
@@ -133,8 +126,7 @@ class LoadedEngine:
             )
         self._recorder = recorder
         self._read_tensors()
-        self.own_profiles = profiles
-        self.profiles = profiles or tuple(map(self._profile, range(self.cuda_engine.num_optimization_profiles)))
+        self.profiles = tuple(self._profile(index) for index in range(self.cuda_engine.num_optimization_profiles))
         self._stored_cache = runtime_cache
         self.scratch = torch.empty(256, dtype=torch.uint8, device=device)
         """What TensorRT is given as the address of an empty tensor, which may not be null."""
@@ -242,7 +234,7 @@ class LoadedEngine:
         return context, recorder, config
 
     def choose_profile(self, shapes: Sequence[Shape], active: int) -> int:
-        """The index of the engine's profile that takes these shapes; ``active`` if it does.
+        """The index of a profile that takes these shapes; ``active`` if it does.
 
         Raises:
             InputError: a rank, a fixed size or every profile's range is missed; the message names the inputs.
@@ -252,7 +244,7 @@ class LoadedEngine:
         for index in order:
             found = self._mistakes(shapes, self.profiles[index])
             if not found:
-                return index if self.own_profiles is None else 0
+                return index
             mistakes.append(found)
         many = len(order) > 1
         lines = [

@@ -66,7 +66,7 @@ class Engine:
         self._stored_kernels = bundle.runtime_cache
         if kernel_cache is not None and not self._stored_kernels:
             self._stored_kernels = kernel_cache.get(self._kernel_key) or b""
-        self._loaded = LoadedEngine(bundle.plan, chosen, self._stored_kernels, bundle.profiles)
+        self._loaded = LoadedEngine(bundle.plan, chosen, self._stored_kernels)
         self._signature = _fitting_signature(bundle.signature, self._loaded)
         self._bundle: Bundle | None = bundle
         self._needs_weights = bundle.options is not None and bundle.options.strip_weights
@@ -216,7 +216,6 @@ class Engine:
             StoredWeights.of(self.weights),
             self.state_shapes,
             self._loaded.runtime_cache_bytes() if kernels else b"",
-            self._loaded.own_profiles,
         )
 
     def save(self, path: PathLike) -> None:
