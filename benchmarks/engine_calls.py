@@ -1,6 +1,6 @@
 """What a call costs the CPU beyond TensorRT's own launch, and what refitting and loading save over building.
 
-Prints one JSON object; times are medians. Needs a GPU. Run from the repository's root:
+Prints a JSON object a part; times are medians. Needs a GPU. Run from the repository's root:
 
     python benchmarks/engine_calls.py
 """
@@ -118,7 +118,10 @@ def loading() -> dict[str, float]:
     return found
 
 
+PARTS = {"calls, microseconds": call_costs, "refit of ResNet-50": refitting, "BERT-base": loading}
+
 if __name__ == "__main__":
+    print(torch.cuda.get_device_name())
     with torch.no_grad():
-        found = {"calls, microseconds": call_costs(), "refit of ResNet-50": refitting(), "BERT-base": loading()}
-    print(json.dumps({"gpu": torch.cuda.get_device_name(), **found}, indent=1))
+        for name, measure in PARTS.items():
+            print(json.dumps({name: measure()}), flush=True)

@@ -79,6 +79,7 @@ class Session:
         self.context: Any = None
         self.loaded = loaded
         self.profile = profile
+        # TensorRT for RTX 1.4 crashes in a change of profile when the runtime config is gone by then.
         self.context, self._recorder, self._config = loaded.create_context()
         if profile:
             self._select_profile()

@@ -29,7 +29,7 @@ from pathlib import Path
 OPERATORS = "libtorch2trt_ops.so"
 PLUGINS = "libtorch2trt_plugins.so"
 INFORMATION = "kernels.json"
-DEFAULT_ARCHS = "80;86;89;90;100;120"
+DEFAULT_ARCHS = "80;86;89;90a;100;120"
 OPS = ("correlation", "deform_conv2d", "grid_sample_3d", "ms_deform_attn", "roi_align", "scatter_reduce")
 INSTALL_FOLDER = Path(__file__).parent / "lib"
 SOURCES = Path(__file__).parents[2] / "csrc"

@@ -52,7 +52,7 @@ __device__ __forceinline__ void sample_channels(Corners const& corners, T const*
 template <class T>
 __global__ void __launch_bounds__(kThreads) sample_kernel(GridSample3d op, int64_t each, T const* input, T const* grid,
                                                           T* output) {
-    constexpr int kAtOnce = 4;
+    constexpr int kAtOnce = sizeof(T) == 4 ? 2 : 4;  // the faster of 2 and 4 on an H200
     int64_t const volume = op.depth * op.height * op.width;
     int64_t const per_image = op.out_depth * op.out_height * op.out_width;
     int64_t const first = blockIdx.y * each, left = op.channels - first < each ? op.channels - first : each;
