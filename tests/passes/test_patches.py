@@ -48,6 +48,7 @@ def test_the_transposition_behind_a_patch_embedding_goes():
         nn.Conv2d(3, 9, 4, 4, groups=3),
         nn.ConvTranspose2d(3, 8, 4, 4),
         nn.Conv2d(3, 8, 1),
+        nn.Sequential(nn.Conv2d(3, 5, 1), nn.Conv2d(5, 8, 4, 4)),  # of many channels
         nn.Conv2d(3, 8, 3, 3),  # a rest of 8 is left out
     ],
 )

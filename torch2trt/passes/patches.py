@@ -28,8 +28,12 @@ class _Patches:
     bias: Operand
 
 
+MOST_CHANNELS = 4
+"""Of an image. A convolution on tensor cores fills few channels up to eight; one of many needs no copy into rows."""
+
+
 def patches_to_linear(plan: Plan) -> int:
-    """A convolution whose stride is its kernel's size becomes a linear layer over the patches."""
+    """A convolution of an image whose stride is its kernel's size becomes a linear layer over the patches."""
     rewriter = Rewriter(plan)
     count = 0
     for node in plan.nodes:
@@ -53,13 +57,15 @@ def _match(rewriter: Rewriter, node: Node) -> _Patches | None:
     plain = list(settings["stride"]) == list(sizes) and not any(settings["padding"]) and settings["groups"] == 1
     if not plain or settings["transposed"] or set(settings["dilation"]) != {1} or math.prod(sizes) == 1:
         return None
+    if channels is None or channels > MOST_CHANNELS:
+        return None
     if any(extent is None or extent % size for extent, size in zip(spatial, sizes, strict=True)):
         return None
     if node.outputs[0].shape is None or (args["bias"] is not None and rewriter.tensor(args["bias"]) is None):
         return None
     flat = constant(f"{node.name}.weight", derive(_flattened, weight))
     counts = tuple(extent // size for extent, size in zip(spatial, sizes, strict=True))  # type: ignore[operator]
-    return _Patches(value, int(channels or 0), counts, sizes, flat, args["bias"])
+    return _Patches(value, channels, counts, sizes, flat, args["bias"])
 
 
 def _flattened(weight: torch.Tensor) -> torch.Tensor:
