@@ -23,16 +23,9 @@ LANGUAGE = ("bert", "gpt2", "llama", "t5", "deberta-v2", "mixtral", "whisper-enc
 TOLERANCES = {"float32": 1e-2, "float16": 2e-2}
 
 
-def worst_error(actual: Any, expected: Any) -> float:
-    """The largest over the outputs, which must be nested alike."""
-    found, nesting = structure.flatten(actual)
-    wanted, expected_nesting = structure.flatten(expected)
-    assert nesting == expected_nesting
-    errors = []
-    for left, right in zip(found, wanted, strict=True):
-        assert (left.shape, left.dtype) == (right.shape, right.dtype)
-        errors.append(float((left.cpu() - right).abs().max() / right.abs().max()))
-    return max(errors)
+def on_cpu(value: Any) -> Any:
+    leaves, nesting = structure.flatten(value)
+    return structure.unflatten([leaf.cpu() for leaf in leaves], nesting)
 
 
 def check(model: torch.nn.Module, inputs: Any, precision: str, **options: Any) -> None:
@@ -42,7 +35,7 @@ def check(model: torch.nn.Module, inputs: Any, precision: str, **options: Any) -
         expected = model(*args, **kwargs)
         engine = torch2trt.build_engine(model, inputs, precision=precision, auto_device=True, **options)
         with engine:
-            error = worst_error(engine(*args, **kwargs), expected)
+            error = transformer_models.relative_error(on_cpu(engine(*args, **kwargs)), expected)
     print(f"relative error {error:.1e}")
     assert error <= TOLERANCES[precision]
 

@@ -1,4 +1,4 @@
-"""Which execution context takes which shapes, without a GPU: nothing here runs."""
+"""Which execution context takes which shapes and dtypes, without a GPU: nothing here runs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from torch2trt.engine import execution
-from torch2trt.engine.execution import ExecutionContext
+from torch2trt.engine.execution import CallOptions, ExecutionContext
 from torch2trt.engine.loaded import LoadedEngine, TensorInfo
-from torch2trt.engine.signature import TensorSpec
+from torch2trt.engine.signature import EngineSignature, TensorSpec
 from torch2trt.errors import InputError
 
 
@@ -53,3 +53,16 @@ def test_shapes_between_the_profiles_name_all_of_them(context):
     for words in (r"profile 0: input 'x' has shape [10, 3]", "profile 1", "profile 2", "[16 to 64, 3]"):
         assert words in str(caught.value)
     assert context._session.profile == 0
+
+
+def test_a_dtype_that_tensorrt_lacks_is_cast(context):
+    taken = TensorSpec("x", torch.int32, (-1, 3), given=torch.int8)
+    context._loaded.inputs = (TensorInfo(taken, host=True, shape_value=False),)
+    context._signature = EngineSignature.plain([taken], [TensorSpec("y", torch.int32, (-1, 3))])
+    context._options, context._expected = CallOptions(), ((torch.int32, -1),)
+    x = torch.tensor([[1, -2, 127]], dtype=torch.int8)
+    (found,) = context.check([x])
+    assert found.dtype == torch.int32 and found.tolist() == x.tolist()
+    assert context.check([found]) == [found]
+    with pytest.raises(InputError, match=r"torch\.int16, and the engine takes torch\.int32"):
+        context.check([x.short()])
