@@ -205,9 +205,9 @@ class LoadedEngine:
     def create_context(self) -> tuple[Any, Any, Any]:
         """A new ``trt.IExecutionContext``, the recorder of its errors, and what has to live as long as it does.
 
-        TensorRT for RTX compiles no kernels for the very shapes of a call: on an H200, version 1.4.0.76 went on using
-        such a kernel for other shapes (relative errors of 0.2 to 0.8 in small dense and convolutional networks, with
-        the strategies LAZY and EAGER, never with NONE).
+        Where shapes may change, TensorRT for RTX compiles no kernels for those of one call: on an H200, version
+        1.4.0.76 went on using such a kernel for other shapes (relative errors of 0.2 to 0.8 in small dense and
+        convolutional networks, with the strategies LAZY and EAGER, never with NONE).
 
         Raises:
             EngineError: no context can be made, mostly for lack of GPU memory.
@@ -222,8 +222,9 @@ class LoadedEngine:
             else:
                 config = self.cuda_engine.create_runtime_config()
                 config.set_runtime_cache(cache)
-                strategies = trt.DynamicShapesKernelSpecializationStrategy
-                config.dynamic_shapes_kernel_specialization_strategy = strategies.NONE
+                if any(info.shape_value or -1 in info.spec.shape for info in self.inputs):
+                    strategies = trt.DynamicShapesKernelSpecializationStrategy
+                    config.dynamic_shapes_kernel_specialization_strategy = strategies.NONE
                 context = self.cuda_engine.create_execution_context(config)
             if context is None:
                 messages = self.messages()
