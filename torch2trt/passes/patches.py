@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
-from ..graph import Node, Operand, Value
+from ..graph import Node, Operand, Value, operand_values
 from ..weights import derive
 from .builder import Builder
 from .fold import Plan
 from .rewriting import Rewriter, constant
-
-_NAMES = ("input", "weight", "bias", "stride", "padding", "dilation", "transposed", "output_padding", "groups")
 
 
 @dataclass(frozen=True)
@@ -48,24 +46,31 @@ def patches_to_linear(plan: Plan) -> int:
 def _match(rewriter: Rewriter, node: Node) -> _Patches | None:
     if node.kind != "aten::_convolution" or rewriter.maker(node.outputs[0], node.kind) is None:
         return None
-    args = dict(zip(_NAMES, node.args, strict=False))
-    value, weight = args["input"], rewriter.tensor(args["weight"])
-    settings = {name: rewriter.known(args[name]) for name in _NAMES[3:]}
+    value, bias, weight = node.argument("input"), node.argument("bias"), rewriter.tensor(node.argument("weight"))
     if weight is None or not isinstance(value, Value) or value.shape is None or len(value.shape) != weight.dim():
         return None
     sizes, (channels, *spatial) = tuple(weight.shape[2:]), value.shape[1:]
-    plain = list(settings["stride"]) == list(sizes) and not any(settings["padding"]) and settings["groups"] == 1
-    if not plain or settings["transposed"] or set(settings["dilation"]) != {1} or math.prod(sizes) == 1:
+    if math.prod(sizes) == 1 or not _reads_each_once(rewriter, node, sizes):
         return None
     if channels is None or channels > MOST_CHANNELS:
         return None
     if any(extent is None or extent % size for extent, size in zip(spatial, sizes, strict=True)):
         return None
-    if node.outputs[0].shape is None or (args["bias"] is not None and rewriter.tensor(args["bias"]) is None):
+    if node.outputs[0].shape is None or (bias is not None and rewriter.tensor(bias) is None):
         return None
     flat = constant(f"{node.name}.weight", derive(_flattened, weight))
     counts = tuple(extent // size for extent, size in zip(spatial, sizes, strict=True))  # type: ignore[operator]
-    return _Patches(value, channels, counts, sizes, flat, args["bias"])
+    return _Patches(value, channels, counts, sizes, flat, bias)
+
+
+def _reads_each_once(rewriter: Rewriter, node: Node, sizes: tuple[int, ...]) -> bool:
+    """Whether the windows of a convolution cover its input without overlapping."""
+    names = ("stride", "padding", "dilation", "transposed", "groups")
+    settings = [rewriter.known(node.argument(name)) for name in names]
+    if any(operand_values(settings)):
+        return False
+    stride, padding, dilation, transposed, groups = settings
+    return list(stride) == list(sizes) and not any(padding) and set(dilation) == {1} and not transposed and groups == 1
 
 
 def _flattened(weight: torch.Tensor) -> torch.Tensor:
