@@ -222,9 +222,11 @@ class LoadedEngine:
             else:
                 config = self.cuda_engine.create_runtime_config()
                 config.set_runtime_cache(cache)
-                if any(info.shape_value or -1 in info.spec.shape for info in self.inputs):
-                    strategies = trt.DynamicShapesKernelSpecializationStrategy
-                    config.dynamic_shapes_kernel_specialization_strategy = strategies.NONE
+                strategies = trt.DynamicShapesKernelSpecializationStrategy
+                fixed = all(not info.shape_value and -1 not in info.spec.shape for info in self.inputs)
+                # At once: a CUDA graph would keep a fallback kernel for ever.
+                strategy = strategies.EAGER if fixed else strategies.NONE
+                config.dynamic_shapes_kernel_specialization_strategy = strategy
                 context = self.cuda_engine.create_execution_context(config)
             if context is None:
                 messages = self.messages()
