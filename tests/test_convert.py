@@ -325,6 +325,19 @@ def test_profiles_that_do_not_fit(profile, words):
         converted.serialize(profiles=[profile])
 
 
+@pytest.mark.filterwarnings("ignore:results may be wrong")
+def test_chunks_of_a_size_that_gives_fewer_are_an_error():
+    x = torch.randn(10, 2)
+    converted = torch2trt.convert(lambda x: x.chunk(5), x, dynamic_shapes={"x": {0: (0, 10, 20)}})
+    for size in (10, 5, 13, 9, 20, 0):
+        x = torch.randn(size, 2)
+        assert all(map(torch.equal, converted.evaluate(x), x.chunk(5)))
+    for size in (12, 7, 3):
+        with pytest.raises(errors.EvaluationError, match="fewer than 5 chunks"):
+            converted.evaluate(torch.randn(size, 2))
+    assert converted.serialize()
+
+
 @pytest.mark.gpu
 def test_an_engine_of_several_profiles():
     x = torch.randn(2, 4)

@@ -71,8 +71,7 @@ def aten_split_with_sizes(self: Tensor, split_size: Shape = None, split_sizes: S
 def aten_chunk(self: Tensor, chunks: int, dim: int = 0) -> Any:
     """``chunk(Tensor self, int chunks, int dim=0) -> Tensor[]``.
 
-    An axis whose size is known at run time only gives ``chunks`` pieces; PyTorch gives fewer of some sizes, and then
-    fails where they are taken apart.
+    An axis whose size is known at run time only gives ``chunks`` pieces; sizes of which PyTorch gives fewer fail.
     """
     length = emit.size_of(self, dim)
     if isinstance(length, int):
@@ -80,6 +79,9 @@ def aten_chunk(self: Tensor, chunks: int, dim: int = 0) -> Any:
             return emit.split_at(self, dim, [0] * chunks)
         return emit.split_at(self, dim, emit.split_sizes(length, -(-length // chunks)))
     size = emit.dim_floordiv(emit.dim_add(length, chunks - 1), chunks)
+    reached = emit.compare("LESS", emit.as_dim(emit.dim_mul(size, chunks - 1)), emit.as_dim(length))
+    whole = emit.elementwise("OR", reached, emit.compare("EQUAL", emit.as_dim(length), 0))
+    emit.assertion(whole, f"an axis that gives fewer than {chunks} chunks")
     starts = [emit.dim_min(emit.dim_mul(size, index), length) for index in range(chunks)]
     return [emit.slice_axis(self, dim, first, emit.dim_min(size, emit.dim_sub(length, first))) for first in starts]
 
