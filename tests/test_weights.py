@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from torch2trt import errors, weights
+from torch2trt.passes.fold import on_cpu_throughout
 from torch2trt.weights import Origin, WeightMap, derive, origin, set_origin
 
 
@@ -77,3 +78,24 @@ def test_constants_follow_the_state_dict_to_its_device():
     computed = origin(result).compute({"w": torch.ones(3, device="meta")})
     assert computed.device.type == "meta" and computed.shape == (8,)
     assert torch.equal(origin(moved).compute({"w": torch.ones(3)}), torch.tensor([1.0, 2.0, 3.0]))
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor that says that it lies on a GPU."""
+
+    @property
+    def device(self):
+        return torch.device("cuda")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor).clone()
+
+
+def test_what_lies_on_a_gpu_is_copied_once_and_keeps_its_origin():
+    plain, tensor = torch.zeros(3), torch.ones(2).as_subclass(Elsewhere)
+    set_origin(tensor, Origin("w"))
+    found = on_cpu_throughout([tensor, {"again": tensor}, plain, 3], {})
+    assert type(found[0]) is torch.Tensor and found[0] is found[1]["again"]
+    assert origin(found[0]).key == "w" and found[2] is plain and found[3] == 3
+    known = [plain, (1, "text")]
+    assert on_cpu_throughout(known) is known
