@@ -325,6 +325,22 @@ def test_profiles_that_do_not_fit(profile, words):
         converted.serialize(profiles=[profile])
 
 
+def test_a_module_that_keeps_what_its_first_run_makes():
+    class Keeping(nn.Module):
+        table = None
+
+        def forward(self, x):
+            if self.table is None:
+                self.table = torch.arange(x.shape[1]) * 2.0
+            return x + self.table
+
+    x = torch.randn(2, 4)
+    converted = torch2trt.convert(Keeping().eval(), x, dynamic_shapes={"x": {0: (1, 2, 8)}})
+    for size in (2, 5):
+        x = torch.randn(size, 4)
+        assert torch.equal(converted.evaluate(x), x + torch.arange(4) * 2.0)
+
+
 @pytest.mark.filterwarnings("ignore:results may be wrong")
 def test_chunks_of_a_size_that_gives_fewer_are_an_error():
     x = torch.randn(10, 2)

@@ -190,14 +190,18 @@ def trace_graph(
             stacklevel=3,
         )
     traced, graph = _trace_once(flat, leaves, names)
-    graph.argument_names = argument_names(module, args, kwargs)
-    graph.state_shapes = {flat.strip(key): tuple(tensor.shape) for key, tensor in flat.state_dict().items()}
     if alternatives is None:
         return_numbers(graph)
     else:
-        mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
+        try:
+            mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
+        except ShapeError:  # a module may keep what its first run makes: the traces after it agree then
+            traced, graph = _trace_once(flat, leaves, names)
+            mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
         if alternatives.odd is not None:
             _check_odd_sizes(flat, graph, alternatives.odd, names)
+    graph.argument_names = argument_names(module, args, kwargs)
+    graph.state_shapes = {flat.strip(key): tuple(tensor.shape) for key, tensor in flat.state_dict().items()}
     return traced, graph
 
 
