@@ -60,7 +60,9 @@ def bit_axes(mask: int, rank: int) -> tuple[int, ...]:
 
 
 def dims(value: Any) -> tuple[int, ...] | None:
-    """A ``trt.Dims`` as a tuple; None for the invalid Dims by which TensorRT says that none is set."""
+    """A ``trt.Dims`` as a tuple; None for the invalid Dims, or None, by which TensorRT says that none is set."""
+    if value is None:
+        return None
     try:
         return tuple(int(size) for size in value)
     except ValueError:  # __len__ of an invalid Dims returns -1
