@@ -56,6 +56,11 @@ CASES = [
     *(Case(f"{name}-half", function, rand(2, 9, dtype=_H)) for name, function in _FUNCTIONS.items()),
     *(Case(f"{name}-special", function, SPECIAL) for name, function in _FUNCTIONS.items() if name not in _UNLIKE),
     *(Case(f"{name}-finite", _FUNCTIONS[name], SPECIAL[3:]) for name in _UNLIKE),
+    *(
+        Case(f"{name}-tail-{number}", _FUNCTIONS[name], torch.linspace(-9, -1.5, 301).to(dtype), rtol=rtol)
+        for name in ("gelu", "gelu-tanh")
+        for number, (dtype, rtol) in enumerate(((_H, 1e-3), (_G, 8e-3)))
+    ),
     Case("sigmoid-int", lambda x: (x.sigmoid(), x.tanh()), rand(3, 4, dtype=_I)),
     Case("relu-int", torch.relu, rand(3, 4, dtype=_I)),
     Case("relu-uint8", torch.relu, rand(3, 4, dtype=_U, low=0, high=255)),

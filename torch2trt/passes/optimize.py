@@ -12,7 +12,7 @@ from .concatenations import join_parts, parts_of_joined, signs_into_constants
 from .fold import Plan
 from .linears import addmm_to_linear, fold_linear_scale, merge_linears
 from .norms import layer_norm, rms_norm
-from .patches import patches_to_linear
+from .patches import patches_to_linear, space_to_depth
 from .rearranging import merge_views, views_after_linear
 from .simplify import common_subexpressions, dead_nodes, no_ops
 
@@ -24,6 +24,7 @@ PASSES: dict[str, Pass] = {
     "common_subexpressions": common_subexpressions,
     "fold_batch_norm": fold_batch_norm,
     "patches_to_linear": patches_to_linear,
+    "space_to_depth": space_to_depth,
     "gelu": gelu,
     "silu": silu,
     "rms_norm": rms_norm,
