@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from ..errors import InputError
 from .activations import gelu, silu
-from .attentions import attention
+from .attentions import attention, narrow_masks
 from .batch_norm import fold_batch_norm
 from .concatenations import join_parts, parts_of_joined, signs_into_constants
 from .fold import Plan
@@ -30,6 +30,7 @@ PASSES: dict[str, Pass] = {
     "rms_norm": rms_norm,
     "layer_norm": layer_norm,
     "attention": attention,
+    "narrow_masks": narrow_masks,
     "addmm_to_linear": addmm_to_linear,
     "fold_linear_scale": fold_linear_scale,
     "parts_of_joined": parts_of_joined,
