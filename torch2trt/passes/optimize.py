@@ -12,6 +12,7 @@ from .concatenations import join_parts, parts_of_joined, signs_into_constants
 from .fold import Plan
 from .linears import addmm_to_linear, fold_linear_scale, merge_linears
 from .norms import layer_norm, rms_norm
+from .parts import parts_of_linear
 from .patches import patches_to_linear, space_to_depth
 from .rearranging import merge_views, views_after_linear
 from .simplify import common_subexpressions, dead_nodes, no_ops
@@ -38,6 +39,7 @@ PASSES: dict[str, Pass] = {
     "join_parts": join_parts,
     "views_after_linear": views_after_linear,
     "merge_linears": merge_linears,
+    "parts_of_linear": parts_of_linear,
     "merge_views": merge_views,
     "dead_nodes": dead_nodes,
 }
