@@ -124,7 +124,7 @@ def _is_negative(arg: Any) -> bool:
 def _wide_value(value: Value) -> Value:
     if value.dtype not in DTYPES:
         return value
-    return Value(value.name, dtype=torch.int32, shape=value.shape, strides=value.strides)
+    return Value(value.name, dtype=torch.int32, shape=value.shape, strides=value.strides, device=value.device)
 
 
 def _wide(arg: Any, is_index: bool = False) -> Any:

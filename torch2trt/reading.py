@@ -66,6 +66,8 @@ class GraphReader:
             sizes, strides = kind.sizes(), kind.strides()
             value.shape = tuple(sizes) if sizes is not None else None
             value.strides = tuple(strides) if strides is not None else None
+            device = kind.device()
+            value.device = device.type if device is not None else None
         self._operands[value.name] = value
         return value
 
@@ -238,6 +240,7 @@ def _tensor_value(name: str, tensor: torch.Tensor, key: str | None) -> Value:
         dtype=tensor.dtype,
         shape=tuple(tensor.shape),
         strides=tensor.stride() if tensor.layout is torch.strided else None,
+        device=tensor.device.type,
         data=tensor,
         key=key,
     )

@@ -11,6 +11,7 @@ import torch
 from .. import eager
 from ..context import building, has_trt_tensor
 from ..errors import UnsupportedArgumentError
+from ..graph import operand_values
 from ..trt_compat import is_tensor
 from ..weights import derive
 from .dims import (
@@ -135,6 +136,13 @@ def traced_dtype(output: int = 0) -> torch.dtype | None:
     """The dtype that the trace recorded for an output of the node that is being converted."""
     node = building().node
     return None if node is None or output >= len(node.outputs) else node.outputs[output].dtype
+
+
+def traced_device() -> str:
+    """The kind of device that the node which is being converted was traced on; ``cpu`` where that is not known."""
+    node = building().node
+    values = [] if node is None else [*operand_values(node.args), *node.outputs]
+    return next((value.device for value in values if value.device is not None), "cpu")
 
 
 def iota(count: Dim) -> Tensor:

@@ -1,0 +1,100 @@
+"""What a trace on a GPU holds that one on the CPU does not, shown by CPU kernels that give what CUDA's give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+
+import torch2trt
+from torch2trt import reading
+from torch2trt.errors import InternalError, UnsupportedArgumentError
+
+_aten = torch.ops.aten
+
+
+@pytest.fixture
+def kernels() -> Iterator[Callable[..., None]]:
+    """Puts other CPU kernels in place of PyTorch's own, for one test."""
+    library = torch.library.Library("aten", "IMPL")
+    yield lambda name, function: library.impl(name, function, "CPU", allow_override=True)
+    library._destroy()
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is traced seems to have been on a GPU."""
+    define = reading.GraphReader._define
+
+    def define_there(reader, raw):
+        value = define(reader, raw)
+        value.device = "cuda"
+        return value
+
+    monkeypatch.setattr(reading.GraphReader, "_define", define_there)
+
+
+TABLE, INDEX = torch.randn(10, 3), torch.tensor([1, 4, 2, 2, 9, 0, 3, 4])
+
+
+def _embedding_bag(
+    weight, indices, offsets, scaled=False, mode=0, sparse=False, factors=None, last=False, padding_idx=-1
+):
+    """EmbeddingBag.cu: true sizes, no row for sums and means, and -1 as the row of an empty bag's maximum."""
+    result, *_ = _aten._embedding_bag(weight, indices, offsets, scaled, mode, sparse, factors, last, padding_idx)
+    starts = offsets[:-1] if last else offsets
+    ends = torch.cat((starts[1:], torch.tensor([len(indices)])))
+    bags = [indices[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    bags = [bag[bag != padding_idx] for bag in bags]
+    of_row = (torch.arange(len(indices)).unsqueeze(1) >= starts).sum(1) - 1
+    sizes = torch.tensor([len(bag) for bag in bags] + [0] * last)
+    rows = [bag[weight[bag].max(0).indices] if len(bag) else torch.full((3,), -1) for bag in bags]
+    return result, of_row, sizes, torch.stack(rows) if mode == 2 else torch.empty(0, dtype=torch.int64)
+
+
+@pytest.mark.parametrize("mode", range(3))
+def test_embedding_bag(kernels, gpu, mode):
+    kernels("_embedding_bag_forward_only", _embedding_bag)
+    function = torch.embedding_bag
+
+    def everything(table, index, offsets):
+        return function(table, index, offsets, False, mode, False, None, False, 2)
+
+    inputs = (TABLE, INDEX, torch.tensor([0, 3, 3, 5]))
+    actual = torch2trt.convert(everything, inputs).evaluate(*inputs)
+    for found, expected in zip(actual, everything(*inputs), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("mode", range(3))
+def test_embedding_bag_with_a_last_offset(kernels, gpu, mode):
+    kernels("_embedding_bag_forward_only", _embedding_bag)
+    inputs = (TABLE, INDEX, torch.tensor([0, 3, 3, 8]))
+
+    def part(number):
+        return lambda *args: torch.embedding_bag(*args, False, mode, False, None, True)[number]
+
+    expected = part(0)(*inputs)
+    torch.testing.assert_close(torch2trt.convert(part(0), inputs).evaluate(*inputs), expected)
+    with pytest.raises(UnsupportedArgumentError, match="does not compute the sizes of embedding_bag's bags") as caught:
+        torch2trt.convert(part(2), inputs)
+    assert caught.value.location.kind.startswith("aten::embedding_bag")
+
+
+def test_log_sigmoid_forward(kernels, gpu):
+    kernels("log_sigmoid_forward", lambda x: (torch.nn.functional.softplus(-x).neg(), x.new_empty(0)))
+    x = torch.randn(3, 4)
+    result, buffer = torch2trt.convert(_aten.log_sigmoid_forward, x).evaluate(x)
+    torch.testing.assert_close(result, torch.nn.functional.logsigmoid(x))
+    assert buffer.shape == (0,)
+
+
+def test_shapes_that_nobody_reads_are_not_compared(kernels):
+    """The handler gives what the CPU does here, and the trace does not."""
+    kernels("log_sigmoid_forward", lambda x: (torch.nn.functional.softplus(-x).neg(), x.new_empty(0)))
+    x = torch.randn(3, 4)
+    torch2trt.convert(lambda x: _aten.log_sigmoid_forward(x)[0], x)
+    for function in (_aten.log_sigmoid_forward, lambda x: _aten.log_sigmoid_forward(x)[1] + 1):
+        with pytest.raises(InternalError, match=r"gives shape \[3, 4\] where PyTorch gave \(0,\)"):
+            torch2trt.convert(function, x)
