@@ -24,15 +24,21 @@ def kernels() -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is traced seems to have been on a GPU."""
+    """Whatever is traced seems to have been on a GPU; scripted code, as always, does not say."""
     define = reading.GraphReader._define
 
     def define_there(reader, raw):
         value = define(reader, raw)
-        value.device = "cuda"
+        if raw.type().kind() == "TensorType" and raw.type().device() is not None:
+            value.device = "cuda"
         return value
 
     monkeypatch.setattr(reading.GraphReader, "_define", define_there)
+
+
+@torch.jit.script
+def _reduced_in_script(x: torch.Tensor) -> torch.Tensor:
+    return torch.ops.aten._autocast_to_reduced_precision(x * 2, True, True, 5, 15)
 
 
 TABLE, INDEX = torch.randn(10, 3), torch.tensor([1, 4, 2, 2, 9, 0, 3, 4])
@@ -98,3 +104,24 @@ def test_shapes_that_nobody_reads_are_not_compared(kernels):
     for function in (_aten.log_sigmoid_forward, lambda x: _aten.log_sigmoid_forward(x)[1] + 1):
         with pytest.raises(InternalError, match=r"gives shape \[3, 4\] where PyTorch gave \(0,\)"):
             torch2trt.convert(function, x)
+
+
+def test_autocast_by_torchscript(kernels, gpu):
+    def reduced(x, cuda_enabled, cpu_enabled, cuda_dtype, cpu_dtype):
+        return x.to(cuda_dtype) if cuda_enabled and x.dtype == torch.float32 else x.clone()
+
+    def full(x, cuda_enabled, cpu_enabled):
+        return x.float() if cuda_enabled else x.clone()
+
+    kernels("_autocast_to_reduced_precision", reduced)
+    kernels("_autocast_to_full_precision", full)
+
+    def function(x):
+        half = _aten._autocast_to_reduced_precision(x, True, True, torch.float16, torch.bfloat16)
+        same = _aten._autocast_to_reduced_precision(x, False, True, torch.float16, torch.bfloat16)
+        back = _aten._autocast_to_full_precision(half, True, False)
+        return half, same, back, _aten._autocast_to_full_precision(half, False, True), _reduced_in_script(x)
+
+    x = torch.randn(3, 4)
+    for found, expected in zip(torch2trt.convert(function, x).evaluate(x), function(x), strict=True):
+        torch.testing.assert_close(found, expected)

@@ -26,7 +26,8 @@ class Value:
         dtype: the traced dtype; None when it is no tensor or was not traced.
         shape: the traced sizes, None for an axis whose size may change; None as a whole when not known.
         strides: the traced strides, in elements.
-        device: the kind of device that it was traced on, such as ``cuda``; None when that is not known.
+        device: the kind of device that it was traced on, such as ``cuda``; that of the first input in scripted code,
+            which does not say; None when not known at all.
         traced: where sizes are dynamic, the sizes and strides in each of the two traces.
         data: the tensor, for a parameter, a buffer or a tensor constant.
         key: the ``state_dict`` key of ``data``; None for constants.

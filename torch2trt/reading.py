@@ -45,6 +45,7 @@ class GraphReader:
         self._attributes: dict[int, Value] = {}
         self._parameters: dict[str, torch.Tensor] = {}
         self._counter = itertools.count()
+        self._device: str | None = None
 
     def read(self, names: list[str], structure: Structure, output_structure: Structure) -> Graph:
         """The whole graph."""
@@ -52,6 +53,7 @@ class GraphReader:
         owner, *tensors = raw.inputs()
         self._paths[owner.debugName()] = ""
         inputs = [self._define(value) for value in tensors]
+        self._device = next((value.device for value in inputs), None)
         nodes = self._nodes(raw)
         (result,) = raw.outputs()
         outputs = self._operand(result)
@@ -67,7 +69,7 @@ class GraphReader:
             value.shape = tuple(sizes) if sizes is not None else None
             value.strides = tuple(strides) if strides is not None else None
             device = kind.device()
-            value.device = device.type if device is not None else None
+            value.device = device.type if device is not None else self._device
         self._operands[value.name] = value
         return value
 
