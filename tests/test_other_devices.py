@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import torch2trt
-from torch2trt import reading
-from torch2trt.errors import InternalError, UnsupportedArgumentError
+from torch2trt import reading, torch_compat
+from torch2trt.errors import InternalError, TraceError, UnsupportedArgumentError
 
 _aten = torch.ops.aten
 
@@ -125,3 +126,57 @@ def test_autocast_by_torchscript(kernels, gpu):
     x = torch.randn(3, 4)
     for found, expected in zip(torch2trt.convert(function, x).evaluate(x), function(x), strict=True):
         torch.testing.assert_close(found, expected)
+
+
+class _Devices(TorchDispatchMode):
+    """Notes on which devices the tensors of each call lie."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = {}
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        tensors = [value for value in (*args, *(kwargs or {}).values()) if isinstance(value, torch.Tensor)]
+        self.seen[str(function)] = {tensor.device.type for tensor in tensors}
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("mode", "function"),
+    [
+        (torch_compat.BoolsAsNumbers, lambda x: x.clamp(False, True)),
+        (torch_compat.SizesOnDevice, lambda x: x.clamp(max=torch.tensor(3))),
+        (torch_compat.SizesOnDevice, lambda x: torch.clamp(x, torch.tensor(3), max=torch.tensor(4))),
+    ],
+)
+def test_numbers_go_where_the_tensors_are(mode, function):
+    with _Devices() as devices, mode():
+        function(torch.empty(3, 4, device="meta"))
+    assert devices.seen["aten.clamp.Tensor"] == {"meta"}
+
+
+def test_sizes_stay_on_the_cpu_where_numbers_are_taken():
+    with _Devices() as devices, torch_compat.SizesOnDevice():
+        torch.empty(3, 1, device="meta").expand(3, torch.tensor(4))[torch.tensor(1)].sum(torch.tensor(0))
+    assert "aten._to_copy.default" not in devices.seen
+
+
+def test_a_trace_that_fails_over_devices_is_repeated():
+    seen = []
+
+    def function(x):
+        seen.append(torch.overrides._get_current_function_mode())
+        if len(seen) == 1:
+            raise RuntimeError("Expected all tensors to be on the same device, but got index is on cpu")
+        return x + 1
+
+    torch2trt.convert(function, torch.randn(3))
+    assert [type(mode) for mode in seen] == [type(None), torch_compat.SizesOnDevice]
+
+
+def test_a_trace_that_fails_over_devices_again_is_an_error():
+    def function(x):
+        raise RuntimeError("Expected all tensors to be on the same device, but got index is on cpu")
+
+    with pytest.raises(TraceError, match="same device"):
+        torch2trt.convert(function, torch.randn(3))

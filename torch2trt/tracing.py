@@ -278,16 +278,18 @@ def _check_leaves(module: object, leaves: Sequence[Any]) -> None:
 def _run_tracer(
     flat: FlatModule, leaves: Sequence[torch.Tensor], before: torch_compat.MemoryBefore | None = None
 ) -> torch.jit.ScriptModule:
-    try:
+    remedies: list[type[contextlib.AbstractContextManager[Any]]] = []
+    while True:
         try:
-            return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
-        except RuntimeError as error:
-            if not torch_compat.needs_bools_as_numbers(error):
-                raise
-        with torch_compat.BoolsAsNumbers():
-            return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
-    except Exception as error:
-        raise _trace_error(error) from error
+            with contextlib.ExitStack() as modes:
+                for remedy in remedies:
+                    modes.enter_context(remedy())
+                return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
+        except Exception as error:
+            found = torch_compat.remedy_for(error)
+            if found is None or found in remedies:
+                raise _trace_error(error) from error
+            remedies.append(found)
 
 
 def _run_tracer_in(
