@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -434,6 +434,19 @@ def _operator_name(function: Any) -> str:
     return name if schemas_of(f"aten::{name}") else name.strip("_")
 
 
+def call_in_trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """An operator, called in a dispatch mode so that a trace around the mode is as it would be without it.
+
+    The tracer records a convolution where the operator that was called calls another one, and PyTorch keeps it from
+    seeing anything inside a mode.
+    """
+    if torch._C._get_tracing_state() is None:
+        return function(*args, **kwargs)
+    excluded = torch._C._dispatch_tls_local_exclude_set().remove("Tracer")
+    with torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded):
+        return function(*args, **kwargs)
+
+
 class MemoryBefore(TorchDispatchMode):
     """Keeps what every piece of memory held before the first write to it inside a ``with`` block."""
 
@@ -452,7 +465,7 @@ class MemoryBefore(TorchDispatchMode):
                 if isinstance(value, torch.Tensor) and argument.alias_info is not None and argument.alias_info.is_write:
                     memory = value.untyped_storage()
                     self._saved.setdefault(memory._cdata, (memory, memory.clone()))
-        return function(*args, **kwargs)
+        return call_in_trace(function, args, kwargs)
 
     def restore(self, tensor: torch.Tensor) -> bool:
         """Give the tensor's memory its former contents; whether it was written to inside the block."""
