@@ -215,14 +215,15 @@ def split_at(value: Tensor, axis: int, sizes: Sequence[Dim]) -> list[Any]:
     return pieces
 
 
-def band_mask(rows: Dim, columns: Dim, diagonal: int, lower: bool) -> Tensor:
+def band_mask(rows: Dim, columns: Dim, diagonal: Dim, lower: bool) -> Tensor:
     """Booleans of shape ``(rows, columns)``: True on and below (or above) a diagonal; known if the sizes are."""
-    if isinstance(rows, int) and isinstance(columns, int):
+    if isinstance(rows, int) and isinstance(columns, int) and isinstance(diagonal, int):
         ones = torch.ones(rows, columns, dtype=torch.bool)
         return ones.tril(diagonal) if lower else ones.triu(diagonal)
     row, column = unsqueeze(tensor(iota(rows)), 1), unsqueeze(tensor(iota(columns)), 0)
     # column - row <= diagonal, in whole numbers; one comparison layer
-    edge = elementwise("SUM", row, torch.tensor(diagonal + 1 if lower else diagonal - 1))
+    beyond = dim_add(diagonal, 1 if lower else -1)
+    edge = elementwise("SUM", row, torch.tensor(beyond) if isinstance(beyond, int) else as_dim(beyond))
     return elementwise("LESS" if lower else "GREATER", column, edge)
 
 

@@ -28,7 +28,7 @@ from ..errors import UnsupportedArgumentError
 from ..registry import op
 
 
-def _run(
+def run_layers(
     cell: Cell,
     value: Tensor,
     initial: Sequence[Tensor],
@@ -86,7 +86,7 @@ def aten_lstm(
     directions = 2 if bidirectional else 1
     each = len(params) // (num_layers * directions)
     layers = unpack_weights(params, has_biases, has_projection=each in (3, 5))
-    return _run(LSTM, input, hx, layers, directions, batch_first, dropout if train else 0.0)
+    return run_layers(LSTM, input, hx, layers, directions, batch_first, dropout if train else 0.0)
 
 
 def _register_single_state(name: str, cell: Cell) -> None:
@@ -103,7 +103,7 @@ def _register_single_state(name: str, cell: Cell) -> None:
     ) -> Any:
         layers = unpack_weights(params, has_biases, has_projection=False)
         directions = 2 if bidirectional else 1
-        return _run(cell, input, [hx], layers, directions, batch_first, dropout if train else 0.0)
+        return run_layers(cell, input, [hx], layers, directions, batch_first, dropout if train else 0.0)
 
     handler.__doc__ = f"``{name}.input(Tensor input, Tensor hx, Tensor[] params, ...) -> (Tensor, Tensor)``."
     op(f"aten::{name}.input")(handler)
