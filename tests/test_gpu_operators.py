@@ -118,6 +118,29 @@ def test_results_for_a_backward_pass_are_refused():
     assert caught.value.location.kind == "aten::_thnn_fused_lstm_cell" and caught.value.hint
 
 
+class _Workspace(torch.nn.Module):
+    """Gives what an LSTM's cell keeps for a backward pass, as it is or plus one."""
+
+    def __init__(self, read):
+        super().__init__()
+        self.read = read
+
+    def forward(self, gates, state):
+        found = _aten._thnn_fused_lstm_cell(gates, gates, state)[2]
+        return found + 1 if self.read else found
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_results_for_a_backward_pass_are_listed_and_stay_in_pytorch(read):
+    module, inputs = _Workspace(read).eval(), (torch.randn(2, 16), torch.randn(2, 4))
+    report = torch2trt.check(module, inputs)
+    assert ["workspace" in error.message for error in report.refused] == [True]
+    fast = torch2trt.compile(module, inputs, backend="reference")
+    torch.testing.assert_close(fast(*inputs), module(*inputs))
+    assert "aten::_thnn_fused_lstm_cell" in {node.kind for node in fast.segments[0].nodes}
+    assert not fast.segments[0].in_engine
+
+
 _REFUSED = {
     "windows": lambda q, k, v: _aten._flash_attention_forward(
         q, k, v, torch.tensor([0, 8]), torch.tensor([0, 16]), 8, 16, 0.0, False, False

@@ -395,10 +395,11 @@ class Runner:
         context = current()
         outer = context.node if context is not None else None
         for node in nodes:
-            args = [self.resolve(operand) for operand in node.args]
+            args: list[Any] = []
             if context is not None:
                 context.node = node
             try:
+                args = [self.resolve(operand) for operand in node.args]
                 results = self._run_node(node, args)
             except Torch2TRTError as error:
                 error.at(node.location)
