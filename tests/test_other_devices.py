@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from torch.nn.attention.bias import causal_lower_right
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import tests.gpu_operators  # noqa: F401  (gives the CPU those of GPUs)
 import torch2trt
 from torch2trt import reading, torch_compat
 from torch2trt.errors import InternalError, TraceError, UnsupportedArgumentError
@@ -180,3 +182,32 @@ def test_a_trace_that_fails_over_devices_again_is_an_error():
 
     with pytest.raises(TraceError, match="same device"):
         torch2trt.convert(function, torch.randn(3))
+
+
+def test_attention_that_no_trace_can_hold_is_composed():
+    def function(x):
+        if torch.backends.cuda.flash_sdp_enabled():  # as torch.nn.attention.bias asks
+            kernel = torch.ops.aten._scaled_dot_product_flash_attention
+            return kernel(x, x, x)[0]
+        return torch.nn.functional.scaled_dot_product_attention(x, x, x)
+
+    x = torch.randn(1, 2, 4, 8)
+    actual = torch2trt.convert(function, x).evaluate(x)
+    torch.testing.assert_close(actual, torch.nn.functional.scaled_dot_product_attention(x, x, x))
+    assert torch.backends.cuda.flash_sdp_enabled()
+
+
+@pytest.mark.gpu
+def test_a_causal_bias_on_a_gpu():
+    class Attention(torch.nn.Module):
+        def forward(self, q, k):
+            bias = causal_lower_right(q.size(-2), k.size(-2))
+            return torch.nn.functional.scaled_dot_product_attention(q, k, k, attn_mask=bias)
+
+    for dtype in (torch.float16, torch.float32):
+        q, k = (torch.randn(1, 2, length, 8, device="cuda", dtype=dtype) for length in (4, 6))
+        actual = torch2trt.convert(Attention().eval(), (q, k)).evaluate(q.cpu(), k.cpu())
+        expected = torch.nn.functional.scaled_dot_product_attention(
+            q.float(), k.float(), k.float(), attn_mask=torch.ones(4, 6, dtype=torch.bool, device="cuda").tril(2)
+        )
+        torch.testing.assert_close(actual.float(), expected.cpu(), rtol=2e-3, atol=2e-3)

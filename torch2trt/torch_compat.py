@@ -322,16 +322,27 @@ def _hidden(properties: dict[torch.nn.Module, set[str]]) -> Iterator[None]:
             module.__class__ = kind
 
 
-def remedy_for(error: Exception) -> type[TorchFunctionMode] | None:
+def composed_attention() -> contextlib.AbstractContextManager[Any]:
+    """Inside a ``with`` block, attention is computed by plain operators."""
+    return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
+
+
+Remedy = Callable[[], contextlib.AbstractContextManager[Any]]
+
+
+def remedy_for(error: Exception) -> Remedy | None:
     """The mode inside which a trace that failed may succeed; None when the error is the module's own.
 
     The tracer writes the ``True`` of ``mask == True`` or ``torch.full(size, True)`` as a bool, and then finds no
     operator that takes one: the scalars of TorchScript are numbers. And it makes a 0-d tensor on the CPU of every
-    size, which many operators do not take beside tensors on a GPU.
+    size, which many operators do not take beside tensors on a GPU. Nor can it hold the attention kernels that return
+    sizes, which ``torch.nn.attention.bias`` calls by name on a GPU if they are enabled.
     """
     text = str(error)
     if "but it isn't a special case" in text and "bool" in text:
         return BoolsAsNumbers
+    if "unsupported argument type c10::SymInt in the JIT tracer" in text:
+        return composed_attention
     return SizesOnDevice if "Expected all tensors to be on the same device" in text else None
 
 

@@ -297,7 +297,7 @@ def _check_leaves(module: object, leaves: Sequence[Any]) -> None:
 def _run_tracer(
     flat: FlatModule, leaves: Sequence[torch.Tensor], before: torch_compat.MemoryBefore | None = None
 ) -> torch.jit.ScriptModule:
-    remedies: list[type[contextlib.AbstractContextManager[Any]]] = []
+    remedies: list[torch_compat.Remedy] = []
     while True:
         try:
             with contextlib.ExitStack() as modes:
