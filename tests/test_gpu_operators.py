@@ -141,6 +141,23 @@ def test_results_for_a_backward_pass_are_listed_and_stay_in_pytorch(read):
     assert not fast.segments[0].in_engine
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: _aten._scaled_dot_product_efficient_attention(x, x, x, _BIAS[..., :8] * 1e9, False)[0],
+        lambda x: _aten._scaled_dot_product_flash_attention_for_cpu(x, x, x, attn_mask=_BIAS[..., :8] * 1e9)[0],
+        lambda x: _aten.cudnn_convolution(x, _KERNEL[:, :3], *_ONES, 1, *_FLAGS),
+    ],
+)
+def test_half_precision(function):
+    """Products are computed in half, and what is added to scores is not."""
+    x = rand(2, 3, 8, 8)
+    converted = torch2trt.convert(function, x, precision="float16")
+    outputs = [converted.network.get_layer(index).get_output(0) for index in range(converted.network.num_layers)]
+    assert torch2trt.trt.float16 in {output.dtype for output in outputs}
+    harness.assert_same(converted.evaluate(x), function(x), rtol=5e-3)
+
+
 _REFUSED = {
     "windows": lambda q, k, v: _aten._flash_attention_forward(
         q, k, v, torch.tensor([0, 8]), torch.tensor([0, 16]), 8, 16, 0.0, False, False
