@@ -325,6 +325,27 @@ def test_profiles_that_do_not_fit(profile, words):
         converted.serialize(profiles=[profile])
 
 
+class Counted(nn.Module):
+    """Writes to a tensor of its own, which makes the trace run once more, watched."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.cell = nn.Conv1d(3, 3, 3), nn.ConvTranspose1d(3, 3, 3), nn.LSTMCell(3, 3)
+        self.count = torch.zeros(1)
+
+    def forward(self, x):
+        self.count.add_(1.0)
+        return self.second(self.first(x)) * self.count, self.cell(x[..., 0])[0]
+
+
+def test_a_module_that_writes_to_its_constants_is_traced_whole():
+    module, x, other = Counted().eval(), torch.randn(2, 3, 8), torch.randn(2, 3, 8)
+    with pytest.warns(UserWarning, match="writes to count"):
+        converted = torch2trt.convert(module, x)
+    for found, expected in zip(converted.evaluate(other), module(other), strict=True):
+        torch.testing.assert_close(found, expected.detach())
+
+
 def test_a_module_that_keeps_what_its_first_run_makes():
     class Keeping(nn.Module):
         table = None

@@ -17,7 +17,7 @@ from .dynamic import DynamicShapes, parse_profile
 from .emit import cast, tensor
 from .emit.complex import as_last_axis
 from .emit.network import add_layer
-from .errors import InputError, InternalError, Torch2TRTError, UnsupportedOpError
+from .errors import InputError, InternalError, Torch2TRTError, UnsupportedArgumentError, UnsupportedOpError
 from .graph import Graph, Node
 from .narrow import Narrow
 from .pairs import is_complex
@@ -480,8 +480,8 @@ def _dry_run(prepared: core.Prepared, plan: Plan, refused: list[Torch2TRTError])
     tensors = core.network_inputs(context, prepared, plan)
     try:
         core.Runner(prepared.graph, plan.known, on_error=stand_in).run(plan.nodes, tensors, plan.outputs)
-    except InternalError as error:  # a value without a traced type has no stand-in
-        refused.append(error)
+    except (InternalError, UnsupportedArgumentError) as error:
+        refused.append(error)  # a value without a traced type has no stand-in, or an output is not computed
 
 
 def _placeholder(context: Context, node: Node, index: int) -> Any:

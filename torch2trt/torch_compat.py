@@ -7,12 +7,13 @@ import dataclasses
 import functools
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
@@ -321,13 +322,28 @@ def _hidden(properties: dict[torch.nn.Module, set[str]]) -> Iterator[None]:
             module.__class__ = kind
 
 
-def needs_bools_as_numbers(error: Exception) -> bool:
-    """Whether a trace failed over a bool that was given for a number, or over ``torch.fill``.
+def composed_attention() -> contextlib.AbstractContextManager[Any]:
+    """Inside a ``with`` block, attention is computed by plain operators."""
+    return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
+
+
+Remedy = Callable[[], contextlib.AbstractContextManager[Any]]
+
+
+def remedy_for(error: Exception) -> Remedy | None:
+    """The mode inside which a trace that failed may succeed; None when the error is the module's own.
 
     The tracer writes the ``True`` of ``mask == True`` or ``torch.full(size, True)`` as a bool, and then finds no
-    operator that takes one: the scalars of TorchScript are numbers.
+    operator that takes one: the scalars of TorchScript are numbers. And it makes a 0-d tensor on the CPU of every
+    size, which many operators do not take beside tensors on a GPU. Nor can it hold the attention kernels that return
+    sizes, which ``torch.nn.attention.bias`` calls by name on a GPU if they are enabled.
     """
-    return "but it isn't a special case" in str(error) and "bool" in str(error)
+    text = str(error)
+    if "but it isn't a special case" in text and "bool" in text:
+        return BoolsAsNumbers
+    if "unsupported argument type c10::SymInt in the JIT tracer" in text:
+        return composed_attention
+    return SizesOnDevice if "Expected all tensors to be on the same device" in text else None
 
 
 _BOOLS = {value: torch.tensor(value) for value in (False, True)}
@@ -362,12 +378,53 @@ class BoolsAsNumbers(TorchFunctionMode):
             holder, key = (kwargs, argument) if argument in kwargs else (args, index)
             value = holder[key] if holder is kwargs or index < len(args) else None
             if isinstance(value, bool):
-                holder[key] = _BOOLS[value] if takes_tensor else int(value)
+                holder[key] = _BOOLS[value].to(_device_of([*args, *kwargs.values()])) if takes_tensor else int(value)
                 if isinstance(function, torch._ops.OpOverload):  # the overload for a number takes no tensor
                     function = function.overloadpacket
                 if name == "full" and kwargs.get("dtype") is None:
                     kwargs["dtype"] = torch.bool
         return _fill(*args, **kwargs) if function is torch.fill else function(*args, **kwargs)
+
+
+def _device_of(values: Iterable[Any]) -> torch.device:
+    """The device of the first tensor among ``values``, nested or not; the CPU without any."""
+    tensors = (value for value in pytree.tree_leaves(list(values)) if isinstance(value, torch.Tensor))
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+class SizesOnDevice(TorchFunctionMode):
+    """Inside a ``with`` block, brings 0-d integers on the CPU, such as traced sizes, to the device of what is computed.
+
+    That is, those given to an operator whose first tensor lies on another device and that takes a tensor there.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operator."""
+        args, kwargs = list(args), dict(kwargs or {})
+        device = _device_of([*args, *kwargs.values()])
+        if device.type != "cpu":
+            for argument, index in _tensor_arguments(_operator_name(function)):
+                holder, key = (kwargs, argument) if argument in kwargs else (args, index)
+                value = holder[key] if holder is kwargs or index < len(args) else None
+                if isinstance(value, torch.Tensor) and _is_size(value):
+                    holder[key] = value.to(device)
+        return function(*args, **kwargs)
+
+
+@functools.cache
+def _tensor_arguments(name: str) -> frozenset[tuple[str, int]]:
+    """The arguments of the operator ``name`` that are tensors in one overload at least: name and position."""
+    return frozenset(
+        (argument.name, index)
+        for schema in schemas_of(f"aten::{name}")
+        if any("Tensor" in result.type for result in schema.returns)  # no look-up in a dictionary by a tensor
+        for index, argument in enumerate(schema.arguments)
+        if argument.type in ("Tensor", "Optional[Tensor]") and not argument.written
+    )
+
+
+def _is_size(value: torch.Tensor) -> bool:
+    return value.dim() == 0 and value.dtype == torch.int64 and value.device.type == "cpu"
 
 
 def _fill(input: torch.Tensor, value: Any) -> torch.Tensor:
@@ -388,6 +445,19 @@ def _operator_name(function: Any) -> str:
     return name if schemas_of(f"aten::{name}") else name.strip("_")
 
 
+def call_in_trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """An operator, called in a dispatch mode so that a trace around the mode is as it would be without it.
+
+    The tracer records a convolution where the operator that was called calls another one, and PyTorch keeps it from
+    seeing anything inside a mode.
+    """
+    if torch._C._get_tracing_state() is None:
+        return function(*args, **kwargs)
+    excluded = torch._C._dispatch_tls_local_exclude_set().remove("Tracer")
+    with torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded):
+        return function(*args, **kwargs)
+
+
 class MemoryBefore(TorchDispatchMode):
     """Keeps what every piece of memory held before the first write to it inside a ``with`` block."""
 
@@ -406,7 +476,7 @@ class MemoryBefore(TorchDispatchMode):
                 if isinstance(value, torch.Tensor) and argument.alias_info is not None and argument.alias_info.is_write:
                     memory = value.untyped_storage()
                     self._saved.setdefault(memory._cdata, (memory, memory.clone()))
-        return function(*args, **kwargs)
+        return call_in_trace(function, args, kwargs)
 
     def restore(self, tensor: torch.Tensor) -> bool:
         """Give the tensor's memory its former contents; whether it was written to inside the block."""

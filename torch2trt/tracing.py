@@ -7,7 +7,7 @@ import functools
 import inspect
 import itertools
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from . import torch_compat
 from .dynamic import Alternatives
 from .errors import InputError, ShapeError, TraceError
 from .graph import Graph
+from .guard import CheckedIndices
 from .passes.dynamic import check_same, mark_dynamic
 from .passes.numbers import return_numbers
 from .reading import GraphReader
@@ -57,7 +58,7 @@ class FlatModule(torch.nn.Module):
     def __init__(self, target: Callable[..., Any], structure: Structure) -> None:
         super().__init__()
         # Plain attributes: nn.Module would register the target, and torch.jit.trace would try to script the structure.
-        self.__dict__.update(target=target, structure=structure)
+        self.__dict__.update(target=target, structure=structure, mode=contextlib.nullcontext())
         if isinstance(target, torch.nn.Module):
             self.module = target
         else:
@@ -83,8 +84,19 @@ class FlatModule(torch.nn.Module):
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Flat tensors in, flat tensors out."""
         args, kwargs = unflatten(tensors, self.__dict__["structure"])
-        leaves, self.__dict__["output_structure"] = flatten(self.__dict__["target"](*args, **kwargs))
+        with self.__dict__["mode"]:
+            result = self.__dict__["target"](*args, **kwargs)
+        leaves, self.__dict__["output_structure"] = flatten(result)
         return tuple(leaves)
+
+    @contextlib.contextmanager
+    def inside(self, mode: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
+        """Within the block, what is wrapped runs inside ``mode``, and the tracer's own work does not."""
+        self.__dict__["mode"] = mode
+        try:
+            yield
+        finally:
+            self.__dict__["mode"] = contextlib.nullcontext()
 
 
 def _modules_of(function: Callable[..., Any]) -> dict[str, torch.nn.Module]:
@@ -207,7 +219,8 @@ def trace_graph(
 
 def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: list[str]) -> Graph:
     try:
-        return _trace_once(flat, leaves, names)[1]
+        with flat.inside(_guard(leaves)):
+            return _trace_once(flat, leaves, names)[1]
     except TraceError as error:
         shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves, strict=True))
         raise ShapeError(
@@ -219,7 +232,8 @@ def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: li
 def _check_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor], names: list[str]) -> None:
     """Warn of what no trace at sizes like 224 and 512 shows: halves, paddings to a multiple, parities."""
     try:
-        other = _trace_once(flat, leaves, names)[1]
+        with flat.inside(_guard(leaves)):
+            other = _trace_once(flat, leaves, names)[1]
     except TraceError:  # a model may need multiples, which ranges cannot say
         return
     try:
@@ -227,6 +241,11 @@ def _check_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tens
     except ShapeError as error:
         shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves, strict=True))
         warnings.warn(f"results may be wrong at sizes such as {shapes}: {error}", stacklevel=4)
+
+
+def _guard(leaves: Sequence[torch.Tensor]) -> contextlib.AbstractContextManager[Any]:
+    """What keeps a trace at sizes that nobody has tried from stopping the GPU: indices may be out of range there."""
+    return contextlib.nullcontext() if all(leaf.device.type == "cpu" for leaf in leaves) else CheckedIndices()
 
 
 def _trace_once(
@@ -278,16 +297,18 @@ def _check_leaves(module: object, leaves: Sequence[Any]) -> None:
 def _run_tracer(
     flat: FlatModule, leaves: Sequence[torch.Tensor], before: torch_compat.MemoryBefore | None = None
 ) -> torch.jit.ScriptModule:
-    try:
+    remedies: list[torch_compat.Remedy] = []
+    while True:
         try:
-            return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
-        except RuntimeError as error:
-            if not torch_compat.needs_bools_as_numbers(error):
-                raise
-        with torch_compat.BoolsAsNumbers():
-            return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
-    except Exception as error:
-        raise _trace_error(error) from error
+            with contextlib.ExitStack() as modes:
+                for remedy in remedies:
+                    modes.enter_context(remedy())
+                return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
+        except Exception as error:
+            found = torch_compat.remedy_for(error)
+            if found is None or found in remedies:
+                raise _trace_error(error) from error
+            remedies.append(found)
 
 
 def _run_tracer_in(

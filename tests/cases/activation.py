@@ -35,6 +35,11 @@ _FUNCTIONS = {
 }
 
 
+def _log_sigmoid_all(x):
+    result, buffer = _aten.log_sigmoid_forward(x)  # the buffer is empty on a GPU
+    return result, buffer if buffer.numel() else torch.exp(-x.abs())
+
+
 _UNLIKE = ("relu6", "hardtanh", "gelu")
 """Functions of which an engine treats NaN or infinities in another way than eager does: see their docstrings."""
 
@@ -72,6 +77,7 @@ CASES = [
     Case("leaky_relu-slope", lambda x: F.leaky_relu(x, -0.3), rand(3, 4)),
     Case("threshold-int", lambda x: F.threshold(x, 1, 9), rand(3, 4, dtype=_I, low=-5, high=5)),
     Case("log_sigmoid_forward", lambda x: _aten.log_sigmoid_forward(x)[0], rand(3, 4)),
+    Case("log_sigmoid_forward-all", _log_sigmoid_all, rand(3, 4, low=-9.0, high=9.0)),
     Case("prelu", _PReLU(1), rand(2, 3, 4)),
     Case("prelu-channels", _PReLU(3), rand(2, 3, 4)),
     Case("prelu-vector", _PReLU(1), rand(5)),

@@ -265,10 +265,12 @@ def test_calls_are_asynchronous_and_ordered(mlp, graph, own_stream):
     x = features(8)
     stream = torch.cuda.Stream() if own_stream else torch.cuda.default_stream()
     with torch.cuda.stream(stream):
-        for _ in range(3):
-            engine(x)
+        for _ in range(3):  # all that runs below, once: the first call of a kernel loads it, which waits for the GPU
+            late = x * 2
+            engine(late)
+            late.zero_()
         torch.cuda.synchronize()
-        torch.cuda._sleep(200_000_000)
+        torch.cuda._sleep(2_000_000_000)  # about a second, for a machine that is busy
         late = x * 2  # what the engine reads is written after the sleep
         y = engine(late)
         late.zero_()  # and overwritten after the run

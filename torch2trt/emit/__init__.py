@@ -125,6 +125,7 @@ from .moving import (
     padded,
     split_at,
     take,
+    traced_device,
     traced_dtype,
     traced_rank,
     traced_sizes,

@@ -221,9 +221,15 @@ def aten_log_sigmoid(self: Tensor) -> Any:
 
 @op("aten::log_sigmoid_forward")
 def aten_log_sigmoid_forward(self: Tensor) -> tuple[Any, Any]:
-    """``log_sigmoid_forward(Tensor self) -> (Tensor output, Tensor buffer)``; the buffer is for a backward pass."""
-    result = aten_log_sigmoid(self)
-    return result, result
+    """``log_sigmoid_forward(Tensor self) -> (Tensor output, Tensor buffer)``.
+
+    The buffer is ``exp(-|x|)`` for a module on the CPU, and empty on a GPU.
+    """
+    dtype = emit.dtype_of(self)
+    if emit.traced_device() == "cpu":
+        distance = emit.unary("ABS", emit.compute_in_float32(self))
+        return aten_log_sigmoid(self), emit.cast(emit.unary("EXP", emit.unary("NEG", distance)), dtype)
+    return aten_log_sigmoid(self), torch.empty(0, dtype=dtype)
 
 
 @op("aten::glu")
