@@ -438,7 +438,7 @@ def mark_outputs(graph: Graph, names: Sequence[str] | None) -> list[str]:
             held.name = name
             network.mark_output(held)
         result.append(marked[key])
-    if outputs and not network.num_outputs:  # all are known and returned as they are, but a network has an output
+    if not network.num_outputs:  # all is known and returned as it is, but a network has an output
         network.mark_output(_own_tensor(network.get_input(0) if network.num_inputs else torch.zeros(1)))
     return result
 
