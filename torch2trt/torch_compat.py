@@ -321,6 +321,12 @@ def _hidden(properties: dict[torch.nn.Module, set[str]]) -> Iterator[None]:
             module.__class__ = kind
 
 
+def needs_followed_numbers(error: Exception) -> bool:
+    """Whether a trace failed over a 0-d tensor, which a size is while tracing, that was given for a number."""
+    pattern = r"Expected a value of type '[^']*(int|float|number)[^']*' .* found type 'Tensor'"
+    return re.search(pattern, str(error)) is not None
+
+
 def needs_bools_as_numbers(error: Exception) -> bool:
     """Whether a trace failed over a bool that was given for a number, or over ``torch.fill``.
 
@@ -386,6 +392,118 @@ def _operator_name(function: Any) -> str:
     if reflected:
         return f"__{reflected[1]}__"
     return name if schemas_of(f"aten::{name}") else name.strip("_")
+
+
+_SIZES: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten.sym_size.int: torch.Tensor.size,
+    torch.ops.aten.sym_size: torch.Tensor.size,
+    torch.ops.aten.size.int: torch.Tensor.size,
+    torch.ops.aten.size: torch.Tensor.size,
+    torch.ops.aten.sym_numel.default: torch.Tensor.numel,
+    torch.ops.aten.sym_numel: torch.Tensor.numel,
+    torch.ops.aten.numel: torch.Tensor.numel,
+    torch.sym_max: lambda a, b: torch.maximum(torch.as_tensor(a), torch.as_tensor(b)),
+    torch.sym_min: lambda a, b: torch.minimum(torch.as_tensor(a), torch.as_tensor(b)),
+}
+"""What the tracer follows in place of functions that give Python numbers."""
+
+
+class FollowedNumbers(TorchFunctionMode):
+    """Inside a ``with`` block, a trace follows numbers into operators that are called by ``torch.ops``.
+
+    While tracing, a size is a 0-d tensor. PyTorch's own functions write into the trace where a number that they are
+    given comes from; ``torch.ops.aten.roll(x, [x.shape[0]])``, as modules of torch.export do, takes its value alone.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operator."""
+        kwargs = kwargs or {}
+        if function in _SIZES and torch.jit.is_tracing():
+            return _SIZES[function](*args, **kwargs)
+        if not isinstance(function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)) or not torch.jit.is_tracing():
+            return function(*args, **kwargs)
+        given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
+        followed = {key: _items(value) for key, value in given.items() if _takes_numbers(function, key)}
+        followed = {key: items for key, items in followed.items() if any(map(_is_traced_number, _listed(items)))}
+        given |= {key: _values(items) for key, items in followed.items()}
+        positional = [given[index] for index in range(len(args))]
+        result = function(*positional, **{key: given[key] for key in kwargs})
+        if followed:
+            _name_sources(result, followed)
+        return result
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _is_traced_number(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.dim() == 0 and value.dtype != torch.bool
+
+
+def _items(value: Any) -> Any:
+    """A tensor of numbers that stands for a list, as a list."""
+    return list(value.unbind()) if isinstance(value, torch.Tensor) and value.dim() == 1 else value
+
+
+def _values(items: Any) -> Any:
+    if isinstance(items, (list, tuple)):
+        return [_values(item) for item in items]
+    return items.detach().item() if _is_traced_number(items) else items
+
+
+_NUMBERS = re.compile(r"(Optional\[)?(List\[)?(int|float|number|SymInt)\]*")
+
+
+def _takes_numbers(function: Any, key: int | str) -> bool:
+    """Whether an argument, by its position or name, takes a number or a list of some in every overload for tensors."""
+    overloads = [function] if isinstance(function, torch._ops.OpOverload) else _overloads(function)
+    types = set()
+    for overload in overloads:
+        found = [a for index, a in enumerate(overload._schema.arguments) if key in (index, a.name)]
+        types |= {str(argument.type) for argument in found}
+    types -= {"str", "Optional[str]"}  # TorchScript's split, join and slice of text
+    return bool(types) and all(_NUMBERS.fullmatch(each) for each in types)
+
+
+def _overloads(packet: Any) -> list[Any]:
+    return [getattr(packet, name) for name in packet.overloads()]
+
+
+def _name_sources(result: Any, followed: dict[int | str, Any]) -> None:
+    """Put where numbers come from into the node that gave ``result``, in place of their values."""
+    first = next((value for value in _listed(result) if isinstance(value, torch.Tensor)), None)
+    if first is None:
+        return
+    node = _traced(first).node()
+    if node.kind() == "prim::ListUnpack":
+        node = node.input().node()
+    schema = parse_schema(node.schema())
+    if schema is None:
+        return
+    for key, items in followed.items():
+        place = key if isinstance(key, int) else schema.argument_names.index(key)
+        holder, slots = node, [(place, items)]
+        if isinstance(items, (list, tuple)):
+            holder, slots = node.inputsAt(place).node(), list(enumerate(items))
+        for slot, item in slots:
+            if _is_traced_number(item):
+                holder.replaceInput(slot, _as_number(item, holder))
+
+
+def _traced(tensor: torch.Tensor) -> Any:
+    return torch._C._get_value_trace(tensor)  # type: ignore[attr-defined]
+
+
+def _as_number(value: torch.Tensor, reader: Any) -> Any:
+    """A 0-d tensor of the trace as a number, made in front of ``reader``."""
+    graph = torch._C._get_tracing_state().graph()
+    whole = not value.dtype.is_floating_point
+    cast = graph.create("aten::Int" if whole else "aten::Float", [_traced(value)], 1)
+    cast.copyMetadata(reader)
+    cast.insertBefore(reader)
+    cast.output().setType(torch._C.IntType.get() if whole else torch._C.FloatType.get())
+    return cast.output()
 
 
 class MemoryBefore(TorchDispatchMode):

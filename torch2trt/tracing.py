@@ -57,7 +57,7 @@ class FlatModule(torch.nn.Module):
     def __init__(self, target: Callable[..., Any], structure: Structure) -> None:
         super().__init__()
         # Plain attributes: nn.Module would register the target, and torch.jit.trace would try to script the structure.
-        self.__dict__.update(target=target, structure=structure)
+        self.__dict__.update(target=target, structure=structure, follows_numbers=False)
         if isinstance(target, torch.nn.Module):
             self.module = target
         else:
@@ -195,11 +195,14 @@ def trace_graph(
     else:
         try:
             mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
-        except ShapeError:  # a module may keep what its first run makes: the traces after it agree then
+            _check_odd_sizes(flat, graph, alternatives.odd, names)
+        except ShapeError:
+            # A module may keep what its first run makes: the traces after it agree then. It may also give sizes to
+            # operators of torch.ops, which the tracer follows only when asked to.
+            flat.__dict__["follows_numbers"] = True
             traced, graph = _trace_once(flat, leaves, names)
             mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
-        if alternatives.odd is not None:
-            _check_odd_sizes(flat, graph, alternatives.odd, names)
+            _warn_of_odd_sizes(flat, graph, alternatives.odd, names)
     graph.argument_names = argument_names(module, args, kwargs)
     graph.state_shapes = {flat.strip(key): tuple(tensor.shape) for key, tensor in flat.state_dict().items()}
     return traced, graph
@@ -216,16 +219,26 @@ def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: li
         ) from error
 
 
-def _check_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor], names: list[str]) -> None:
-    """Warn of what no trace at sizes like 224 and 512 shows: halves, paddings to a multiple, parities."""
+def _check_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
+    """Find what no trace at sizes like 224 and 512 shows: halves, paddings to a multiple, parities.
+
+    Raises:
+        ShapeError: the trace at these sizes differs in more than the sizes that are dynamic.
+    """
+    if leaves is None:
+        return
     try:
         other = _trace_once(flat, leaves, names)[1]
     except TraceError:  # a model may need multiples, which ranges cannot say
         return
+    check_same(graph, other)
+
+
+def _warn_of_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
     try:
-        check_same(graph, other)
+        _check_odd_sizes(flat, graph, leaves, names)
     except ShapeError as error:
-        shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves, strict=True))
+        shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves or (), strict=True))
         warnings.warn(f"results may be wrong at sizes such as {shapes}: {error}", stacklevel=4)
 
 
@@ -278,26 +291,35 @@ def _check_leaves(module: object, leaves: Sequence[Any]) -> None:
 def _run_tracer(
     flat: FlatModule, leaves: Sequence[torch.Tensor], before: torch_compat.MemoryBefore | None = None
 ) -> torch.jit.ScriptModule:
+    modes: list[contextlib.AbstractContextManager[Any]] = [] if before is None else [before]
+    if flat.__dict__["follows_numbers"]:
+        modes.append(torch_compat.FollowedNumbers())
     try:
         try:
-            return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
+            return _run_tracer_in(flat, leaves, modes)
         except RuntimeError as error:
-            if not torch_compat.needs_bools_as_numbers(error):
+            if torch_compat.needs_bools_as_numbers(error):
+                modes.append(torch_compat.BoolsAsNumbers())
+            elif torch_compat.needs_followed_numbers(error) and not flat.__dict__["follows_numbers"]:
+                flat.__dict__["follows_numbers"] = True
+                modes.append(torch_compat.FollowedNumbers())
+            else:
                 raise
-        with torch_compat.BoolsAsNumbers():
-            return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
+        return _run_tracer_in(flat, leaves, modes)
     except Exception as error:
         raise _trace_error(error) from error
 
 
 def _run_tracer_in(
-    flat: FlatModule, leaves: Sequence[torch.Tensor], mode: contextlib.AbstractContextManager[Any]
+    flat: FlatModule, leaves: Sequence[torch.Tensor], modes: Sequence[contextlib.AbstractContextManager[Any]]
 ) -> torch.jit.ScriptModule:
     kept = [*flat.buffers(), *(tensor for _, tensor in flat.plain_tensors())]
     buffers = [(buffer, buffer.detach().clone()) for buffer in kept]
     examples = tuple(leaf.detach().clone() for leaf in leaves)  # forward may write to its inputs
     try:
-        with torch_compat.tracing_mode() as caught, mode:
+        with torch_compat.tracing_mode() as caught, contextlib.ExitStack() as stack:
+            for mode in modes:
+                stack.enter_context(mode)
             traced = torch_compat.trace(flat, examples)
     finally:
         with torch.no_grad():
