@@ -327,3 +327,23 @@ def test_a_tensor_of_sizes_for_a_list():
 
     converted = torch2trt.convert(function, x, dynamic_shapes={"x": {0: (2, 4, 9)}})
     harness.assert_same(converted.evaluate(harness.rand(7, 3)), torch.full((14, 6), 1.5))
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.uint16, torch.uint32])
+def test_dtypes_of_later_numbers(dtype):
+    graph = trace(lambda x: x.to(dtype), torch.ones(3))
+    assert graph.nodes[0].args[1] == dtype
+    x = harness.rand(5, low=0)
+    assert torch.equal(torch2trt.convert(lambda x: x.to(dtype), x).evaluate(x).float(), x.to(dtype).float())
+
+
+def test_state_that_is_no_tensor():
+    class Counted(nn.Linear):
+        def get_extra_state(self):
+            return {"calls": 3}
+
+        def set_extra_state(self, state):
+            pass
+
+    graph = trace(Counted(3, 2).eval(), torch.ones(1, 3))
+    assert graph.state_shapes == {"weight": (2, 3), "bias": (2,)}

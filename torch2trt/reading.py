@@ -89,7 +89,7 @@ class GraphReader:
             kind = schema.name
             for index, argument in enumerate(schema.arguments[: len(args)]):
                 if argument.is_dtype and type(args[index]) is int:
-                    args[index] = torch_compat.dtype_of_code(args[index])
+                    args[index] = torch_compat.dtype_of_code(args[index]) or args[index]
         blocks = [self._block(block) for block in raw.blocks()]
         outputs = [self._define(value) for value in raw.outputs()]
         return Node(
@@ -119,12 +119,12 @@ class GraphReader:
         path = f"{owner}.{raw.s('name')}" if owner else raw.s("name")
         output = raw.output()
         name = output.debugName()
-        if output.type().kind() == "ClassType":
-            self._paths[name] = path
-            return True
         found = self._traced
         for part in path.split("."):
             found = getattr(found, part)
+        if output.type().kind() == "ClassType" and isinstance(found, torch.nn.Module):
+            self._paths[name] = path
+            return True
         self._operands[name] = self._tensor(path, found) if isinstance(found, torch.Tensor) else found
         return True
 

@@ -221,11 +221,31 @@ _DTYPES: tuple[torch.dtype, ...] = (
     torch.qint32,
     torch.bfloat16,
 )
+_LATER_DTYPES = {
+    16: "quint4x2",
+    17: "quint2x4",
+    18: "bits1x8",
+    19: "bits2x4",
+    20: "bits4x2",
+    21: "bits8",
+    22: "bits16",
+    23: "float8_e5m2",
+    24: "float8_e4m3fn",
+    25: "float8_e5m2fnuz",
+    26: "float8_e4m3fnuz",
+    27: "uint16",
+    28: "uint32",
+    29: "uint64",
+    44: "float8_e8m0fnu",
+    45: "float4_e2m1fn_x2",
+}
 
 
-def dtype_of_code(code: int) -> torch.dtype:
-    """The dtype that TorchScript writes as the integer ``code`` (c10/core/ScalarType.h)."""
-    return _DTYPES[code]
+def dtype_of_code(code: int) -> torch.dtype | None:
+    """The dtype that TorchScript writes as the integer ``code`` (c10/core/ScalarType.h); None where it has no name."""
+    if code < len(_DTYPES):
+        return _DTYPES[code]
+    return getattr(torch, _LATER_DTYPES.get(code, ""), None)
 
 
 _NARROWER = {torch.float64: torch.float32, torch.int64: torch.int32, torch.complex128: torch.complex64}

@@ -204,7 +204,8 @@ def trace_graph(
             mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
             _warn_of_odd_sizes(flat, graph, alternatives.odd, names)
     graph.argument_names = argument_names(module, args, kwargs)
-    graph.state_shapes = {flat.strip(key): tuple(tensor.shape) for key, tensor in flat.state_dict().items()}
+    state = flat.state_dict().items()  # which may hold more than tensors: a module's extra state
+    graph.state_shapes = {flat.strip(key): tuple(held.shape) for key, held in state if isinstance(held, torch.Tensor)}
     return traced, graph
 
 
