@@ -89,7 +89,7 @@ class GraphReader:
             kind = schema.name
             for index, argument in enumerate(schema.arguments[: len(args)]):
                 if argument.is_dtype and type(args[index]) is int:
-                    args[index] = torch_compat.dtype_of_code(args[index]) or args[index]
+                    args[index] = torch_compat.dtype_of_code(args[index])
         blocks = [self._block(block) for block in raw.blocks()]
         outputs = [self._define(value) for value in raw.outputs()]
         return Node(

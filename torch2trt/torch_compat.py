@@ -15,6 +15,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from .errors import DtypeError
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -241,11 +243,16 @@ _LATER_DTYPES = {
 }
 
 
-def dtype_of_code(code: int) -> torch.dtype | None:
-    """The dtype that TorchScript writes as the integer ``code`` (c10/core/ScalarType.h); None where it has no name."""
-    if code < len(_DTYPES):
-        return _DTYPES[code]
-    return getattr(torch, _LATER_DTYPES.get(code, ""), None)
+def dtype_of_code(code: int) -> torch.dtype:
+    """The dtype that TorchScript writes as the integer ``code`` (c10/core/ScalarType.h).
+
+    Raises:
+        DtypeError: this version of torch has no name for it.
+    """
+    found = _DTYPES[code] if code < len(_DTYPES) else getattr(torch, _LATER_DTYPES.get(code, ""), None)
+    if not isinstance(found, torch.dtype):
+        raise DtypeError(f"the trace holds a dtype of number {code}, which torch {torch.__version__} has no name for")
+    return found
 
 
 _NARROWER = {torch.float64: torch.float32, torch.int64: torch.int32, torch.complex128: torch.complex64}
