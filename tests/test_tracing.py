@@ -347,3 +347,52 @@ def test_state_that_is_no_tensor():
 
     graph = trace(Counted(3, 2).eval(), torch.ones(1, 3))
     assert graph.state_shapes == {"weight": (2, 3), "bias": (2,)}
+
+
+class _Data(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("last", torch.zeros(4))
+
+    def forward(self, x):
+        y = x * 2
+        read = y.data + 1
+        y.data[0] = 5.0
+        y.data.mul_(3)
+        self.last.data.copy_(x[1])
+        return read, y, x + self.last
+
+
+@pytest.mark.filterwarnings("ignore:the module writes to last")
+def test_data_is_the_tensor_itself():
+    """For torch.jit.trace ``tensor.data`` is a constant."""
+    x, other = harness.rand(3, 4), harness.rand(3, 4)
+    converted = torch2trt.convert(_Data().eval(), x)
+    harness.assert_same(converted.evaluate(other), _Data().eval()(other))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: (x * 2).resize_(3) + 1,
+        lambda x: (x * 2).resize_as_(x[:1]) + 1,
+        lambda x: torch.ops.aten.resize_(x * 2, [2, 2]),
+    ],
+)
+def test_sizes_that_change_in_place_are_refused(function):
+    with pytest.raises(
+        errors.TraceError, match=r"resize_.* from \[3, 4\] to \[(.|\n)*test_tracing.py:\d+(.|\n)*reshape"
+    ):
+        torch2trt.convert(function, harness.rand(3, 4))
+    x = harness.rand(3, 4)
+    harness.assert_same(torch2trt.convert(lambda x: (x * 2).resize_(3, 4) + 1, x).evaluate(x), x * 2 + 1)
+
+
+def test_numbers_of_a_tensor_are_followed():
+    """Without dynamic axes too: the sizes of the result are values of an input."""
+
+    def function(sizes):
+        return torch.ops.aten.full.default(sizes, 1.5)
+
+    converted = torch2trt.convert(function, torch.tensor([3, 7]))
+    harness.assert_same(converted.evaluate(torch.tensor([2, 5])), torch.full((2, 5), 1.5))

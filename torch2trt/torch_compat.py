@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .errors import DtypeError
+from .errors import DtypeError, TraceError
 
 
 @dataclass(frozen=True)
@@ -293,8 +294,10 @@ def tracing_mode() -> Iterator[list[warnings.WarningMessage]]:
     torch.backends.mha.set_fastpath_enabled(False)
     caught: list[warnings.WarningMessage] = []
     try:
-        with torch.random.fork_rng(), torch.no_grad(), warnings.catch_warnings(record=True) as raised:
+        with torch.random.fork_rng(), torch.no_grad(), warnings.catch_warnings():
+            raised: list[warnings.WarningMessage] = []
             warnings.simplefilter("always")
+            warnings.showwarning = functools.partial(_record, raised)
             try:
                 yield caught
             finally:
@@ -306,6 +309,24 @@ def tracing_mode() -> Iterator[list[warnings.WarningMessage]]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
         torch.set_autocast_cache_enabled(cached)
+
+
+def _record(
+    raised: list[warnings.WarningMessage],
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Keep a warning; one that was raised by a call that a mode of this module passed on is the caller's."""
+    if filename == __file__:
+        frame = sys._getframe()
+        while frame.f_back is not None and frame.f_globals.get("__name__") in (__name__, "warnings", "_py_warnings"):
+            frame = frame.f_back
+        filename, lineno = frame.f_code.co_filename, frame.f_lineno
+    raised.append(warnings.WarningMessage(message, category, filename, lineno, file, line))
 
 
 def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
@@ -346,12 +367,6 @@ def _hidden(properties: dict[torch.nn.Module, set[str]]) -> Iterator[None]:
     finally:
         for module, kind in before.items():
             module.__class__ = kind
-
-
-def needs_followed_numbers(error: Exception) -> bool:
-    """Whether a trace failed over a 0-d tensor, which a size is while tracing, that was given for a number."""
-    pattern = r"Expected a value of type '[^']*(int|float|number)[^']*' .* found type 'Tensor'"
-    return re.search(pattern, str(error)) is not None
 
 
 def needs_bools_as_numbers(error: Exception) -> bool:
@@ -421,7 +436,8 @@ def _operator_name(function: Any) -> str:
     return name if schemas_of(f"aten::{name}") else name.strip("_")
 
 
-_SIZES: dict[Any, Callable[..., Any]] = {
+_FOLLOWED: dict[Any, Callable[..., Any]] = {
+    torch.Tensor.data.__get__: torch.Tensor.detach,  # type: ignore[attr-defined]
     torch.ops.aten.sym_size.int: torch.Tensor.size,
     torch.ops.aten.sym_size: torch.Tensor.size,
     torch.ops.aten.size.int: torch.Tensor.size,
@@ -432,32 +448,61 @@ _SIZES: dict[Any, Callable[..., Any]] = {
     torch.sym_max: lambda a, b: torch.maximum(torch.as_tensor(a), torch.as_tensor(b)),
     torch.sym_min: lambda a, b: torch.minimum(torch.as_tensor(a), torch.as_tensor(b)),
 }
-"""What the tracer follows in place of functions that give Python numbers."""
+"""What the tracer follows in place of what it does not: another tensor of the same memory, sizes as Python numbers."""
+
+_RESIZES = frozenset(
+    {
+        torch.Tensor.resize_,
+        torch.Tensor.resize_as_,
+        *(torch.ops.aten.resize_, torch.ops.aten.resize_.default),
+        *(torch.ops.aten.resize_as_, torch.ops.aten.resize_as_.default),
+    }
+)
 
 
-class FollowedNumbers(TorchFunctionMode):
-    """Inside a ``with`` block, a trace follows numbers into operators that are called by ``torch.ops``.
+class FollowedValues(TorchFunctionMode):
+    """Inside a ``with`` block, a trace follows what torch.jit.trace takes for constants.
 
-    While tracing, a size is a 0-d tensor. PyTorch's own functions write into the trace where a number that they are
-    given comes from; ``torch.ops.aten.roll(x, [x.shape[0]])``, as modules of torch.export do, takes its value alone.
+    That is ``tensor.data``, and numbers that operators are given by ``torch.ops``. While tracing, a size is a 0-d
+    tensor. PyTorch's own functions write into the trace where a number that they are given comes from;
+    ``torch.ops.aten.roll(x, [x.shape[0]])``, as modules of torch.export do, takes its value alone.
     """
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one operator."""
+        """Run one operator.
+
+        Raises:
+            TraceError: it changes the size of a tensor in place, after which the tracer knows the tensor no more.
+        """
         kwargs = kwargs or {}
-        if function in _SIZES and torch.jit.is_tracing():
-            return _SIZES[function](*args, **kwargs)
-        if not isinstance(function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)) or not torch.jit.is_tracing():
+        if not torch.jit.is_tracing():
+            return function(*args, **kwargs)
+        if function in _FOLLOWED:
+            return _FOLLOWED[function](*args, **kwargs)
+        if function in _RESIZES:
+            return _resized(function, args, kwargs)
+        if not isinstance(function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
             return function(*args, **kwargs)
         given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
-        followed = {key: _items(value) for key, value in given.items() if _takes_numbers(function, key)}
-        followed = {key: items for key, items in followed.items() if any(map(_is_traced_number, _listed(items)))}
+        holders = [key for key, value in given.items() if _holds_numbers(value) and _takes_numbers(function, key)]
+        followed = {key: _items(given[key]) for key in holders}
         given |= {key: _values(items) for key, items in followed.items()}
         positional = [given[index] for index in range(len(args))]
         result = function(*positional, **{key: given[key] for key in kwargs})
         if followed:
             _name_sources(result, followed)
         return result
+
+
+def _resized(function: Any, args: Any, kwargs: Any) -> Any:
+    before = _values(list(args[0].shape))
+    after = _values(list(function(torch.empty(before, device="meta"), *args[1:], **kwargs).shape))
+    if before != after:
+        raise TraceError(
+            f"{_operator_name(function)} changes a size in place, from {before} to {after}, which no trace can hold",
+            hint="make a new tensor of the size that you need: reshape, slice, or torch.nn.functional.pad",
+        )
+    return args[0]
 
 
 def _listed(value: Any) -> list[Any]:
@@ -468,20 +513,31 @@ def _is_traced_number(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.dim() == 0 and value.dtype != torch.bool
 
 
+def _holds_numbers(value: Any) -> bool:
+    """Whether an argument is a tensor of numbers that may stand for one or several, or lists such."""
+    if isinstance(value, torch.Tensor):
+        return value.dim() < 2 and value.dtype != torch.bool
+    return isinstance(value, (list, tuple)) and any(map(_is_traced_number, value))
+
+
 def _items(value: Any) -> Any:
     """A tensor of numbers that stands for a list, as a list."""
     return list(value.unbind()) if isinstance(value, torch.Tensor) and value.dim() == 1 else value
 
 
 def _values(items: Any) -> Any:
-    if isinstance(items, (list, tuple)):
-        return [_values(item) for item in items]
-    return items.detach().item() if _is_traced_number(items) else items
+    """Numbers of the trace as Python numbers; the tracer's warning says what is mended right after."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        if isinstance(items, (list, tuple)):
+            return [item.item() if _is_traced_number(item) else item for item in items]
+        return items.item() if _is_traced_number(items) else items
 
 
 _NUMBERS = re.compile(r"(Optional\[)?(List\[)?(int|float|number|SymInt)\]*")
 
 
+@functools.cache
 def _takes_numbers(function: Any, key: int | str) -> bool:
     """Whether an argument, by its position or name, takes a number or a list of some in every overload for tensors."""
     overloads = [function] if isinstance(function, torch._ops.OpOverload) else _overloads(function)

@@ -6,16 +6,18 @@ import contextlib
 import functools
 import inspect
 import itertools
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from . import torch_compat
 from .dynamic import Alternatives
-from .errors import InputError, ShapeError, TraceError
+from .errors import InputError, Location, ShapeError, TraceError
 from .graph import Graph
 from .passes.dynamic import check_same, mark_dynamic
 from .passes.numbers import return_numbers
@@ -57,7 +59,7 @@ class FlatModule(torch.nn.Module):
     def __init__(self, target: Callable[..., Any], structure: Structure) -> None:
         super().__init__()
         # Plain attributes: nn.Module would register the target, and torch.jit.trace would try to script the structure.
-        self.__dict__.update(target=target, structure=structure, follows_numbers=False)
+        self.__dict__.update(target=target, structure=structure)
         if isinstance(target, torch.nn.Module):
             self.module = target
         else:
@@ -197,9 +199,7 @@ def trace_graph(
             mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
             _check_odd_sizes(flat, graph, alternatives.odd, names)
         except ShapeError:
-            # A module may keep what its first run makes: the traces after it agree then. It may also give sizes to
-            # operators of torch.ops, which the tracer follows only when asked to.
-            flat.__dict__["follows_numbers"] = True
+            # A module may keep what its first run makes: the traces after it agree then.
             traced, graph = _trace_once(flat, leaves, names)
             mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
             _warn_of_odd_sizes(flat, graph, alternatives.odd, names)
@@ -292,23 +292,27 @@ def _check_leaves(module: object, leaves: Sequence[Any]) -> None:
 def _run_tracer(
     flat: FlatModule, leaves: Sequence[torch.Tensor], before: torch_compat.MemoryBefore | None = None
 ) -> torch.jit.ScriptModule:
-    modes: list[contextlib.AbstractContextManager[Any]] = [] if before is None else [before]
-    if flat.__dict__["follows_numbers"]:
-        modes.append(torch_compat.FollowedNumbers())
+    modes: list[contextlib.AbstractContextManager[Any]] = [torch_compat.FollowedValues()]
+    if before is not None:
+        modes.append(before)
     try:
         try:
             return _run_tracer_in(flat, leaves, modes)
         except RuntimeError as error:
-            if torch_compat.needs_bools_as_numbers(error):
-                modes.append(torch_compat.BoolsAsNumbers())
-            elif torch_compat.needs_followed_numbers(error) and not flat.__dict__["follows_numbers"]:
-                flat.__dict__["follows_numbers"] = True
-                modes.append(torch_compat.FollowedNumbers())
-            else:
+            if not torch_compat.needs_bools_as_numbers(error):
                 raise
-        return _run_tracer_in(flat, leaves, modes)
+        return _run_tracer_in(flat, leaves, [*modes, torch_compat.BoolsAsNumbers()])
+    except TraceError as error:
+        raise error.at(Location(source=_line_of(error)))  # noqa: B904
     except Exception as error:
         raise _trace_error(error) from error
+
+
+def _line_of(error: Exception) -> str:
+    """The last line of code outside of torch and torch2trt that an error went through."""
+    packages = tuple(str(Path(package.__file__ or "").parent) for package in (torch, torch_compat))
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((f"{f.filename}:{f.lineno}" for f in reversed(frames) if not f.filename.startswith(packages)), "")
 
 
 def _run_tracer_in(
