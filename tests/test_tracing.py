@@ -396,3 +396,24 @@ def test_numbers_of_a_tensor_are_followed():
 
     converted = torch2trt.convert(function, torch.tensor([3, 7]))
     harness.assert_same(converted.evaluate(torch.tensor([2, 5])), torch.full((2, 5), 1.5))
+
+
+_CONSTANT = torch.arange(4)
+
+
+class _Returned(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 3)
+        self.anchors = torch.arange(3)
+        self.register_buffer("last", torch.ones(2))
+
+    def forward(self, x):
+        return super().forward(x), self.anchors, self.last, self.weight, self.anchors
+
+
+@pytest.mark.parametrize("function", [_Returned().eval(), lambda x: (x + 1, _CONSTANT), lambda x: _CONSTANT])
+def test_returned_tensors_that_nothing_computes(function):
+    """The tracer knows no tensor that is neither an argument, nor a parameter, nor the result of an operator."""
+    x = harness.rand(2, 4)
+    with torch.no_grad():
+        harness.assert_same(torch2trt.convert(function, x).evaluate(x), function(x))

@@ -578,6 +578,12 @@ def _traced(tensor: torch.Tensor) -> Any:
     return torch._C._get_value_trace(tensor)  # type: ignore[attr-defined]
 
 
+def hold_in_trace(value: Any) -> None:
+    """Make a tensor that no recorded operator gave a constant of the trace, which then may return it."""
+    if isinstance(value, torch.Tensor) and torch.jit.is_tracing():
+        _traced(value)
+
+
 def _as_number(value: torch.Tensor, reader: Any) -> Any:
     """A 0-d tensor of the trace as a number, made in front of ``reader``."""
     graph = torch._C._get_tracing_state().graph()

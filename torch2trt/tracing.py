@@ -86,6 +86,8 @@ class FlatModule(torch.nn.Module):
         """Flat tensors in, flat tensors out."""
         args, kwargs = unflatten(tensors, self.__dict__["structure"])
         leaves, self.__dict__["output_structure"] = flatten(self.__dict__["target"](*args, **kwargs))
+        for leaf in leaves:
+            torch_compat.hold_in_trace(leaf)
         return tuple(leaves)
 
 
