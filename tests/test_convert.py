@@ -122,6 +122,22 @@ def test_input_descriptions(net):
     torch.testing.assert_close(converted.evaluate(x), net(x).detach())
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.shape[0],
+        lambda x: (x.numel() - 1, "text", None),
+        lambda x: torch.ops.aten.sym_size.int(x, 1),
+        lambda x: {},
+    ],
+)
+def test_modules_that_return_no_tensor(function):
+    x = torch.ones(3, 2)
+    converted = torch2trt.convert(function, x)
+    harness.assert_same(converted.evaluate(x), function(x))
+    assert converted.serialize(optimization_level=0)
+
+
 def test_axes_that_share_a_name():
     shapes = {"x": {0: ("batch", 1, 2, 8)}, "y": {0: "batch"}}
     x, y = torch.randn(2, 3), torch.randn(2, 3)
@@ -146,7 +162,7 @@ def test_baked_sizes_are_found(function, text):
 @pytest.mark.parametrize(
     ("function", "high", "text"),
     [
-        (lambda x: torch.ops.aten.roll(x, [x.shape[0] // 2], [0]), 5, "baked into the trace: 2 at one size is 1"),
+        (lambda x: torch.roll(x, int(x.shape[0]) // 2, 0), 5, "baked into the trace: 2 at one size is 1"),
         (lambda x: x + 1 if int(x.shape[0]) % 2 else torch.exp(x), 8, "branches on a dynamic size"),
     ],
 )

@@ -173,7 +173,7 @@ def test_a_trace_that_fails_over_devices_is_repeated():
         return x + 1
 
     torch2trt.convert(function, torch.randn(3))
-    assert [type(mode) for mode in seen] == [type(None), torch_compat.SizesOnDevice]
+    assert [type(mode) for mode in seen] == [torch_compat.FollowedValues, torch_compat.SizesOnDevice]
 
 
 def test_a_trace_that_fails_over_devices_again_is_an_error():

@@ -438,7 +438,7 @@ def mark_outputs(graph: Graph, names: Sequence[str] | None) -> list[str]:
             held.name = name
             network.mark_output(held)
         result.append(marked[key])
-    if outputs and not network.num_outputs:  # all are known and returned as they are, but a network has an output
+    if not network.num_outputs:  # all is known and returned as it is, but a network has an output
         network.mark_output(_own_tensor(network.get_input(0) if network.num_inputs else torch.zeros(1)))
     return result
 
@@ -491,7 +491,9 @@ def _placeholder(context: Context, node: Node, index: int) -> Any:
             node.location
         )
     shape = tuple(-1 if size is None else size for size in value.shape)
-    dtype = torch.float32 if value.dtype == torch.float64 else value.dtype
+    dtype = value.dtype
+    if dtype not in trt_compat.TORCH_TO_TRT:
+        dtype = torch.float32 if dtype.is_floating_point or dtype.is_complex else torch.int32
     context.recorder.clear()
     return context.network.add_input(f"{node.name}:{index}", trt_compat.to_trt_dtype(dtype), shape)
 

@@ -40,7 +40,7 @@ class Narrow(NamedTuple):
 
 Handler = Callable[[Node, Sequence[Any]], list[Any]]
 
-_QUANTIZED = re.compile(r"quantize|^quantized::")
+_QUANTIZED = re.compile(r"^(?!quantized_decomposed::).*quantize|^quantized::")
 _CASTS = frozenset({"aten::to", "aten::_to_copy", "aten::type_as"})
 _WRAPS_INSIDE = re.compile(r"loss|distance|similarity|dist$|norm|trap|upsample.*(linear|bicubic)")
 

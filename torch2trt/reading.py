@@ -123,12 +123,12 @@ class GraphReader:
         path = f"{owner}.{raw.s('name')}" if owner else raw.s("name")
         output = raw.output()
         name = output.debugName()
-        if output.type().kind() == "ClassType":
-            self._paths[name] = path
-            return True
         found = self._traced
         for part in path.split("."):
             found = getattr(found, part)
+        if output.type().kind() == "ClassType" and isinstance(found, torch.nn.Module):
+            self._paths[name] = path
+            return True
         self._operands[name] = self._tensor(path, found) if isinstance(found, torch.Tensor) else found
         return True
 

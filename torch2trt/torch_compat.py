@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from .errors import DtypeError, TraceError
 
 
 @dataclass(frozen=True)
@@ -222,11 +225,36 @@ _DTYPES: tuple[torch.dtype, ...] = (
     torch.qint32,
     torch.bfloat16,
 )
+_LATER_DTYPES = {
+    16: "quint4x2",
+    17: "quint2x4",
+    18: "bits1x8",
+    19: "bits2x4",
+    20: "bits4x2",
+    21: "bits8",
+    22: "bits16",
+    23: "float8_e5m2",
+    24: "float8_e4m3fn",
+    25: "float8_e5m2fnuz",
+    26: "float8_e4m3fnuz",
+    27: "uint16",
+    28: "uint32",
+    29: "uint64",
+    44: "float8_e8m0fnu",
+    45: "float4_e2m1fn_x2",
+}
 
 
 def dtype_of_code(code: int) -> torch.dtype:
-    """The dtype that TorchScript writes as the integer ``code`` (c10/core/ScalarType.h)."""
-    return _DTYPES[code]
+    """The dtype that TorchScript writes as the integer ``code`` (c10/core/ScalarType.h).
+
+    Raises:
+        DtypeError: this version of torch has no name for it.
+    """
+    found = _DTYPES[code] if code < len(_DTYPES) else getattr(torch, _LATER_DTYPES.get(code, ""), None)
+    if not isinstance(found, torch.dtype):
+        raise DtypeError(f"the trace holds a dtype of number {code}, which torch {torch.__version__} has no name for")
+    return found
 
 
 _NARROWER = {torch.float64: torch.float32, torch.int64: torch.int32, torch.complex128: torch.complex64}
@@ -267,8 +295,10 @@ def tracing_mode() -> Iterator[list[warnings.WarningMessage]]:
     torch.backends.mha.set_fastpath_enabled(False)
     caught: list[warnings.WarningMessage] = []
     try:
-        with torch.random.fork_rng(), torch.no_grad(), warnings.catch_warnings(record=True) as raised:
+        with torch.random.fork_rng(), torch.no_grad(), warnings.catch_warnings():
+            raised: list[warnings.WarningMessage] = []
             warnings.simplefilter("always")
+            warnings.showwarning = functools.partial(_record, raised)
             try:
                 yield caught
             finally:
@@ -280,6 +310,24 @@ def tracing_mode() -> Iterator[list[warnings.WarningMessage]]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
         torch.set_autocast_cache_enabled(cached)
+
+
+def _record(
+    raised: list[warnings.WarningMessage],
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Keep a warning; one that was raised by a call that a mode of this module passed on is the caller's."""
+    if filename == __file__:
+        frame = sys._getframe()
+        while frame.f_back is not None and frame.f_globals.get("__name__") in (__name__, "warnings", "_py_warnings"):
+            frame = frame.f_back
+        filename, lineno = frame.f_code.co_filename, frame.f_lineno
+    raised.append(warnings.WarningMessage(message, category, filename, lineno, file, line))
 
 
 def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
@@ -456,6 +504,165 @@ def call_in_trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any])
     excluded = torch._C._dispatch_tls_local_exclude_set().remove("Tracer")
     with torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded):
         return function(*args, **kwargs)
+
+
+_FOLLOWED: dict[Any, Callable[..., Any]] = {
+    torch.Tensor.data.__get__: torch.Tensor.detach,  # type: ignore[attr-defined]
+    torch.ops.aten.sym_size.int: torch.Tensor.size,
+    torch.ops.aten.sym_size: torch.Tensor.size,
+    torch.ops.aten.size.int: torch.Tensor.size,
+    torch.ops.aten.size: torch.Tensor.size,
+    torch.ops.aten.sym_numel.default: torch.Tensor.numel,
+    torch.ops.aten.sym_numel: torch.Tensor.numel,
+    torch.ops.aten.numel: torch.Tensor.numel,
+    torch.sym_max: lambda a, b: torch.maximum(torch.as_tensor(a), torch.as_tensor(b)),
+    torch.sym_min: lambda a, b: torch.minimum(torch.as_tensor(a), torch.as_tensor(b)),
+}
+"""What the tracer follows in place of what it does not: another tensor of the same memory, sizes as Python numbers."""
+
+_RESIZES = frozenset(
+    {
+        torch.Tensor.resize_,
+        torch.Tensor.resize_as_,
+        *(torch.ops.aten.resize_, torch.ops.aten.resize_.default),
+        *(torch.ops.aten.resize_as_, torch.ops.aten.resize_as_.default),
+    }
+)
+
+
+class FollowedValues(TorchFunctionMode):
+    """Inside a ``with`` block, a trace follows what torch.jit.trace takes for constants.
+
+    That is ``tensor.data``, and numbers that operators are given by ``torch.ops``. While tracing, a size is a 0-d
+    tensor. PyTorch's own functions write into the trace where a number that they are given comes from;
+    ``torch.ops.aten.roll(x, [x.shape[0]])``, as modules of torch.export do, takes its value alone.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operator.
+
+        Raises:
+            TraceError: it changes the size of a tensor in place, after which the tracer knows the tensor no more.
+        """
+        kwargs = kwargs or {}
+        if not torch.jit.is_tracing():
+            return function(*args, **kwargs)
+        if function in _FOLLOWED:
+            return _FOLLOWED[function](*args, **kwargs)
+        if function in _RESIZES:
+            return _resized(function, args, kwargs)
+        if not isinstance(function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
+            return function(*args, **kwargs)
+        given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
+        holders = [key for key, value in given.items() if _holds_numbers(value) and _takes_numbers(function, key)]
+        followed = {key: _items(given[key]) for key in holders}
+        given |= {key: _values(items) for key, items in followed.items()}
+        positional = [given[index] for index in range(len(args))]
+        result = function(*positional, **{key: given[key] for key in kwargs})
+        if followed:
+            _name_sources(result, followed)
+        return result
+
+
+def _resized(function: Any, args: Any, kwargs: Any) -> Any:
+    before = _values(list(args[0].shape))
+    after = _values(list(function(torch.empty(before, device="meta"), *args[1:], **kwargs).shape))
+    if before != after:
+        raise TraceError(
+            f"{_operator_name(function)} changes a size in place, from {before} to {after}, which no trace can hold",
+            hint="make a new tensor of the size that you need: reshape, slice, or torch.nn.functional.pad",
+        )
+    return args[0]
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _is_traced_number(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.dim() == 0 and value.dtype != torch.bool
+
+
+def _holds_numbers(value: Any) -> bool:
+    """Whether an argument is a tensor of numbers that may stand for one or several, or lists such."""
+    if isinstance(value, torch.Tensor):
+        return value.dim() < 2 and value.dtype != torch.bool
+    return isinstance(value, (list, tuple)) and any(map(_is_traced_number, value))
+
+
+def _items(value: Any) -> Any:
+    """A tensor of numbers that stands for a list, as a list."""
+    return list(value.unbind()) if isinstance(value, torch.Tensor) and value.dim() == 1 else value
+
+
+def _values(items: Any) -> Any:
+    """Numbers of the trace as Python numbers; the tracer's warning says what is mended right after."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        if isinstance(items, (list, tuple)):
+            return [item.item() if _is_traced_number(item) else item for item in items]
+        return items.item() if _is_traced_number(items) else items
+
+
+_NUMBERS = re.compile(r"(Optional\[)?(List\[)?(int|float|number|SymInt)\]*")
+
+
+@functools.cache
+def _takes_numbers(function: Any, key: int | str) -> bool:
+    """Whether an argument, by its position or name, takes a number or a list of some in every overload for tensors."""
+    overloads = [function] if isinstance(function, torch._ops.OpOverload) else _overloads(function)
+    types = set()
+    for overload in overloads:
+        found = [a for index, a in enumerate(overload._schema.arguments) if key in (index, a.name)]
+        types |= {str(argument.type) for argument in found}
+    types -= {"str", "Optional[str]"}  # TorchScript's split, join and slice of text
+    return bool(types) and all(_NUMBERS.fullmatch(each) for each in types)
+
+
+def _overloads(packet: Any) -> list[Any]:
+    return [getattr(packet, name) for name in packet.overloads()]
+
+
+def _name_sources(result: Any, followed: dict[int | str, Any]) -> None:
+    """Put where numbers come from into the node that gave ``result``, in place of their values."""
+    first = next((value for value in _listed(result) if isinstance(value, torch.Tensor)), None)
+    if first is None:
+        return
+    node = _traced(first).node()
+    if node.kind() == "prim::ListUnpack":
+        node = node.input().node()
+    schema = parse_schema(node.schema())
+    if schema is None:
+        return
+    for key, items in followed.items():
+        place = key if isinstance(key, int) else schema.argument_names.index(key)
+        holder, slots = node, [(place, items)]
+        if isinstance(items, (list, tuple)):
+            holder, slots = node.inputsAt(place).node(), list(enumerate(items))
+        for slot, item in slots:
+            if _is_traced_number(item):
+                holder.replaceInput(slot, _as_number(item, holder))
+
+
+def _traced(tensor: torch.Tensor) -> Any:
+    return torch._C._get_value_trace(tensor)  # type: ignore[attr-defined]
+
+
+def hold_in_trace(value: Any) -> None:
+    """Make a tensor that no recorded operator gave a constant of the trace, which then may return it."""
+    if isinstance(value, torch.Tensor) and torch.jit.is_tracing():
+        _traced(value)
+
+
+def _as_number(value: torch.Tensor, reader: Any) -> Any:
+    """A 0-d tensor of the trace as a number, made in front of ``reader``."""
+    graph = torch._C._get_tracing_state().graph()
+    whole = not value.dtype.is_floating_point
+    cast = graph.create("aten::Int" if whole else "aten::Float", [_traced(value)], 1)
+    cast.copyMetadata(reader)
+    cast.insertBefore(reader)
+    cast.output().setType(torch._C.IntType.get() if whole else torch._C.FloatType.get())
+    return cast.output()
 
 
 class MemoryBefore(TorchDispatchMode):

@@ -6,16 +6,18 @@ import contextlib
 import functools
 import inspect
 import itertools
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from . import torch_compat
 from .dynamic import Alternatives
-from .errors import InputError, ShapeError, TraceError
+from .errors import InputError, Location, ShapeError, TraceError
 from .graph import Graph
 from .guard import CheckedIndices
 from .passes.dynamic import check_same, mark_dynamic
@@ -87,6 +89,8 @@ class FlatModule(torch.nn.Module):
         with self.__dict__["mode"]:
             result = self.__dict__["target"](*args, **kwargs)
         leaves, self.__dict__["output_structure"] = flatten(result)
+        for leaf in leaves:
+            torch_compat.hold_in_trace(leaf)
         return tuple(leaves)
 
     @contextlib.contextmanager
@@ -207,13 +211,15 @@ def trace_graph(
     else:
         try:
             mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
-        except ShapeError:  # a module may keep what its first run makes: the traces after it agree then
+            _check_odd_sizes(flat, graph, alternatives.odd, names)
+        except ShapeError:
+            # A module may keep what its first run makes: the traces after it agree then.
             traced, graph = _trace_once(flat, leaves, names)
             mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
-        if alternatives.odd is not None:
-            _check_odd_sizes(flat, graph, alternatives.odd, names)
+            _warn_of_odd_sizes(flat, graph, alternatives.odd, names)
     graph.argument_names = argument_names(module, args, kwargs)
-    graph.state_shapes = {flat.strip(key): tuple(tensor.shape) for key, tensor in flat.state_dict().items()}
+    state = flat.state_dict().items()  # which may hold more than tensors: a module's extra state
+    graph.state_shapes = {flat.strip(key): tuple(held.shape) for key, held in state if isinstance(held, torch.Tensor)}
     return traced, graph
 
 
@@ -229,17 +235,27 @@ def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: li
         ) from error
 
 
-def _check_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor], names: list[str]) -> None:
-    """Warn of what no trace at sizes like 224 and 512 shows: halves, paddings to a multiple, parities."""
+def _check_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
+    """Find what no trace at sizes like 224 and 512 shows: halves, paddings to a multiple, parities.
+
+    Raises:
+        ShapeError: the trace at these sizes differs in more than the sizes that are dynamic.
+    """
+    if leaves is None:
+        return
     try:
         with flat.inside(_guard(leaves)):
             other = _trace_once(flat, leaves, names)[1]
     except TraceError:  # a model may need multiples, which ranges cannot say
         return
+    check_same(graph, other)
+
+
+def _warn_of_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
     try:
-        check_same(graph, other)
+        _check_odd_sizes(flat, graph, leaves, names)
     except ShapeError as error:
-        shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves, strict=True))
+        shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves or (), strict=True))
         warnings.warn(f"results may be wrong at sizes such as {shapes}: {error}", stacklevel=4)
 
 
@@ -299,11 +315,13 @@ def _run_tracer(
 ) -> torch.jit.ScriptModule:
     remedies: list[torch_compat.Remedy] = []
     while True:
+        modes: list[contextlib.AbstractContextManager[Any]] = [torch_compat.FollowedValues()]
+        if before is not None:
+            modes.append(before)
         try:
-            with contextlib.ExitStack() as modes:
-                for remedy in remedies:
-                    modes.enter_context(remedy())
-                return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
+            return _run_tracer_in(flat, leaves, [*modes, *(remedy() for remedy in remedies)])
+        except TraceError as error:
+            raise error.at(Location(source=_line_of(error)))  # noqa: B904
         except Exception as error:
             found = torch_compat.remedy_for(error)
             if found is None or found in remedies:
@@ -311,14 +329,23 @@ def _run_tracer(
             remedies.append(found)
 
 
+def _line_of(error: Exception) -> str:
+    """The last line of code outside of torch and torch2trt that an error went through."""
+    packages = tuple(str(Path(package.__file__ or "").parent) for package in (torch, torch_compat))
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((f"{f.filename}:{f.lineno}" for f in reversed(frames) if not f.filename.startswith(packages)), "")
+
+
 def _run_tracer_in(
-    flat: FlatModule, leaves: Sequence[torch.Tensor], mode: contextlib.AbstractContextManager[Any]
+    flat: FlatModule, leaves: Sequence[torch.Tensor], modes: Sequence[contextlib.AbstractContextManager[Any]]
 ) -> torch.jit.ScriptModule:
     kept = [*flat.buffers(), *(tensor for _, tensor in flat.plain_tensors())]
     buffers = [(buffer, buffer.detach().clone()) for buffer in kept]
     examples = tuple(leaf.detach().clone() for leaf in leaves)  # forward may write to its inputs
     try:
-        with torch_compat.tracing_mode() as caught, mode:
+        with torch_compat.tracing_mode() as caught, contextlib.ExitStack() as stack:
+            for mode in modes:
+                stack.enter_context(mode)
             traced = torch_compat.trace(flat, examples)
     finally:
         with torch.no_grad():

@@ -1,5 +1,7 @@
 """Distances and similarities."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -48,4 +50,11 @@ CASES = [
     _dynamic("cdist-dynamic", lambda x, y: (torch.cdist(x, y), torch.cdist(x, y, 1.0))),
     Case("pdist", lambda x: tuple(F.pdist(x, p) for p in _ORDERS), rand(5, 4)),
     Case("_pdist_forward", lambda x: _aten._pdist_forward(x, 1.0), rand(5, 4)),
+    Case(
+        "pdist-dynamic",
+        lambda x: (F.pdist(x), F.pdist(x, 1.0), _aten._pdist_forward(x, math.inf)),
+        rand(5, 3),
+        {"x": {0: (2, 5, 700)}},
+        [rand(rows, 3) for rows in (2, 64, 601)],
+    ),
 ]

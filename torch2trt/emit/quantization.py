@@ -40,6 +40,20 @@ def fake_quantize(value: Tensor, scale: Tensor, zero_point: Tensor, lowest: int,
     return cast(elementwise("PROD", elementwise("SUB", held, zero), step), dtype)
 
 
+def quantize(value: Tensor, scale: Tensor, zero_point: Tensor, lowest: int, highest: int, axis: int | None) -> Any:
+    """The steps themselves, as int32; arguments as for :func:`fake_quantize`."""
+    return cast(_rounded(value, scale, zero_point, lowest, highest, axis)[3], torch.int32)
+
+
+def dequantize(steps: Tensor, scale: Tensor, zero_point: Tensor, axis: int | None, dtype: torch.dtype) -> Any:
+    """What steps of a scale stand for: the inverse of :func:`quantize`."""
+    shape = [1] * rank_of(steps)
+    if axis is not None:
+        shape[axis] = -1
+    step, zero = (cast(shaped(_as_tensor(part), shape), torch.float32) for part in (scale, zero_point))
+    return cast(elementwise("PROD", elementwise("SUB", cast(steps, torch.float32), zero), step), dtype)
+
+
 def in_range(value: Tensor, scale: Tensor, zero_point: Tensor, lowest: int, highest: int, axis: int | None) -> Any:
     """Which elements of ``value`` fake quantisation only rounds, because they are between its limits."""
     _, _, rounded, held = _rounded(value, scale, zero_point, lowest, highest, axis)

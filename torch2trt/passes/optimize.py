@@ -14,6 +14,7 @@ from .linears import addmm_to_linear, fold_linear_scale, merge_linears
 from .norms import layer_norm, rms_norm
 from .parts import parts_of_linear
 from .patches import patches_to_linear, space_to_depth
+from .quantisations import fake_quantize
 from .rearranging import merge_views, views_after_linear
 from .simplify import common_subexpressions, dead_nodes, no_ops
 
@@ -23,6 +24,7 @@ Pass = Callable[[Plan], int]
 PASSES: dict[str, Pass] = {
     "no_ops": no_ops,
     "common_subexpressions": common_subexpressions,
+    "fake_quantize": fake_quantize,
     "fold_batch_norm": fold_batch_norm,
     "patches_to_linear": patches_to_linear,
     "space_to_depth": space_to_depth,
