@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import tests.gpu_operators  # noqa: F401  (gives the CPU those of GPUs)
 import torch2trt
-from torch2trt import reading, torch_compat
+from torch2trt import reading, trace_modes
 from torch2trt.errors import InternalError, TraceError, UnsupportedArgumentError
 
 _aten = torch.ops.aten
@@ -146,9 +146,9 @@ class _Devices(TorchDispatchMode):
 @pytest.mark.parametrize(
     ("mode", "function"),
     [
-        (torch_compat.BoolsAsNumbers, lambda x: x.clamp(False, True)),
-        (torch_compat.SizesOnDevice, lambda x: x.clamp(max=torch.tensor(3))),
-        (torch_compat.SizesOnDevice, lambda x: torch.clamp(x, torch.tensor(3), max=torch.tensor(4))),
+        (trace_modes.BoolsAsNumbers, lambda x: x.clamp(False, True)),
+        (trace_modes.SizesOnDevice, lambda x: x.clamp(max=torch.tensor(3))),
+        (trace_modes.SizesOnDevice, lambda x: torch.clamp(x, torch.tensor(3), max=torch.tensor(4))),
     ],
 )
 def test_numbers_go_where_the_tensors_are(mode, function):
@@ -158,7 +158,7 @@ def test_numbers_go_where_the_tensors_are(mode, function):
 
 
 def test_sizes_stay_on_the_cpu_where_numbers_are_taken():
-    with _Devices() as devices, torch_compat.SizesOnDevice():
+    with _Devices() as devices, trace_modes.SizesOnDevice():
         torch.empty(3, 1, device="meta").expand(3, torch.tensor(4))[torch.tensor(1)].sum(torch.tensor(0))
     assert "aten._to_copy.default" not in devices.seen
 
@@ -173,7 +173,7 @@ def test_a_trace_that_fails_over_devices_is_repeated():
         return x + 1
 
     torch2trt.convert(function, torch.randn(3))
-    assert [type(mode) for mode in seen] == [torch_compat.FollowedValues, torch_compat.SizesOnDevice]
+    assert [type(mode) for mode in seen] == [trace_modes.FollowedValues, trace_modes.SizesOnDevice]
 
 
 def test_a_trace_that_fails_over_devices_again_is_an_error():

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from .torch_compat import TorchDispatchMode, call_in_trace
+from .trace_modes import call_in_trace
 
 
 class CheckedIndices(TorchDispatchMode):

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from . import torch_compat
+from . import torch_compat, trace_modes
 from .dynamic import Alternatives
 from .errors import InputError, Location, ShapeError, TraceError
 from .graph import Graph
@@ -90,7 +90,7 @@ class FlatModule(torch.nn.Module):
             result = self.__dict__["target"](*args, **kwargs)
         leaves, self.__dict__["output_structure"] = flatten(result)
         for leaf in leaves:
-            torch_compat.hold_in_trace(leaf)
+            trace_modes.hold_in_trace(leaf)
         return tuple(leaves)
 
     @contextlib.contextmanager
@@ -270,7 +270,7 @@ def _trace_once(
     traced = _run_tracer(flat, leaves)
     graph, constants = _read(flat, traced, names)
     if any(constant._version for constant in constants):
-        before = torch_compat.MemoryBefore()
+        before = trace_modes.MemoryBefore()
         traced = _run_tracer(flat, leaves, before)
         graph, constants = _read(flat, traced, names)
         _restore_constants(flat, constants, before)
@@ -283,7 +283,7 @@ def _read(flat: FlatModule, traced: torch.jit.ScriptModule, names: list[str]) ->
     return reader.read(names, flat.__dict__["structure"], flat.__dict__["output_structure"]), reader.constants
 
 
-def _restore_constants(flat: FlatModule, constants: Sequence[torch.Tensor], before: torch_compat.MemoryBefore) -> None:
+def _restore_constants(flat: FlatModule, constants: Sequence[torch.Tensor], before: trace_modes.MemoryBefore) -> None:
     """Undo what the trace wrote to its own constants: it holds their memory, and would start from the results."""
     memory = {constant.untyped_storage().data_ptr() for constant in constants if before.restore(constant)}
     names = [path for path, tensor in flat.plain_tensors() if tensor.untyped_storage().data_ptr() in memory]
@@ -311,11 +311,11 @@ def _check_leaves(module: object, leaves: Sequence[Any]) -> None:
 
 
 def _run_tracer(
-    flat: FlatModule, leaves: Sequence[torch.Tensor], before: torch_compat.MemoryBefore | None = None
+    flat: FlatModule, leaves: Sequence[torch.Tensor], before: trace_modes.MemoryBefore | None = None
 ) -> torch.jit.ScriptModule:
-    remedies: list[torch_compat.Remedy] = []
+    remedies: list[trace_modes.Remedy] = []
     while True:
-        modes: list[contextlib.AbstractContextManager[Any]] = [torch_compat.FollowedValues()]
+        modes: list[contextlib.AbstractContextManager[Any]] = [trace_modes.FollowedValues()]
         if before is not None:
             modes.append(before)
         try:
@@ -323,7 +323,7 @@ def _run_tracer(
         except TraceError as error:
             raise error.at(Location(source=_line_of(error)))  # noqa: B904
         except Exception as error:
-            found = torch_compat.remedy_for(error)
+            found = trace_modes.remedy_for(error)
             if found is None or found in remedies:
                 raise _trace_error(error) from error
             remedies.append(found)
