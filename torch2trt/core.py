@@ -15,6 +15,7 @@ from . import handlers as _handlers  # noqa: F401  (registers torch2trt's own ha
 from .context import Context, current, current_network, has_trt_tensor, torch_network, trt_network
 from .dynamic import DynamicShapes, Input, alternative_inputs, parse_dynamic_shapes
 from .emit import cast, identity
+from .emit.sizes import Sizes
 from .errors import (
     HandlerError,
     InputError,
@@ -359,6 +360,7 @@ class Runner:
         """The conditions of the ifs around the node that is run, and whether they hold there."""
         self.loop_depth = 0
         """How many loops of an unknown number of iterations the node that is run is in."""
+        self._sizes: Sizes | None = None
 
     def run(self, nodes: Sequence[Node], inputs: Sequence[Any], outputs: Sequence[Operand]) -> list[Any]:
         """Run ``nodes`` on ``inputs`` and return what the operands ``outputs`` are."""
@@ -375,6 +377,12 @@ class Runner:
         self.values.update(zip(block.inputs, inputs, strict=True))
         self._run_nodes(block.nodes)
         return [narrow.plain(self.resolve(output)) for output in block.outputs]
+
+    def always(self, condition: Any) -> bool | None:
+        """What a boolean ITensor is at every call, where its sizes tell; else None."""
+        if self._sizes is None:
+            self._sizes = Sizes(current_network())
+        return self._sizes.truth(condition)
 
     def resolve(self, operand: Operand) -> Any:
         """What an operand is by now."""
