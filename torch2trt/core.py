@@ -16,6 +16,7 @@ from .absent import present
 from .context import Context, current, current_network, has_trt_tensor, torch_network, trt_network
 from .dynamic import DynamicShapes, Input, alternative_inputs, parse_dynamic_shapes
 from .emit import cast, identity
+from .emit.sizes import Sizes
 from .errors import (
     HandlerError,
     InputError,
@@ -361,6 +362,7 @@ class Runner:
         self.loop_depth = 0
         """How many loops of an unknown number of iterations the node that is run is in."""
         self._unread: set[Value] = set()
+        self._sizes: Sizes | None = None
 
     def run(self, nodes: Sequence[Node], inputs: Sequence[Any], outputs: Sequence[Operand]) -> list[Any]:
         """Run ``nodes`` on ``inputs`` and return what the operands ``outputs`` are."""
@@ -379,6 +381,12 @@ class Runner:
         self.values.update(zip(block.inputs, inputs, strict=True))
         self._run_nodes(block.nodes)
         return [narrow.plain(self.resolve(output)) for output in block.outputs]
+
+    def always(self, condition: Any) -> bool | None:
+        """What a boolean ITensor is at every call, where its sizes tell; else None."""
+        if self._sizes is None:
+            self._sizes = Sizes(current_network())
+        return self._sizes.truth(condition)
 
     def resolve(self, operand: Operand) -> Any:
         """What an operand is by now."""

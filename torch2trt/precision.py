@@ -55,10 +55,10 @@ MASKS = {
 FLOAT32 = _kinds("""
     pow square exp exp2 expm1 log log2 log10 log1p rsqrt reciprocal cosh sinh tan acos asin erfinv lgamma digamma
     sum mean var std var_mean std_mean prod norm linalg_vector_norm linalg_norm linalg_matrix_norm logsumexp
-    cumsum cumprod logcumsumexp dist cdist renorm cosine_similarity nll_loss cross_entropy_loss kl_div
-    binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss smooth_l1_loss huber_loss ctc_loss
-    fft_fft fft_rfft fft_irfft stft istft linalg_inv_ex linalg_solve_ex linalg_det grid_sampler cudnn_grid_sampler
-    arange
+    cumsum cumprod logcumsumexp dist cdist pairwise_distance renorm cosine_similarity nll_loss cross_entropy_loss
+    kl_div binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss smooth_l1_loss huber_loss ctc_loss
+    fft_fft fft_rfft fft_irfft stft istft linalg_inv_ex linalg_solve_ex linalg_det grid_sampler
+    cudnn_grid_sampler arange
 """)
 
 

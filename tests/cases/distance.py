@@ -25,6 +25,12 @@ CASES = [
     Case("pairwise_distance-vector", lambda x, y: F.pairwise_distance(x, y, keepdim=True), (rand(4), rand(4))),
     Case("pairwise_distance-half", F.pairwise_distance, (rand(3, 4, dtype=_H), rand(4, dtype=_H))),
     Case(
+        "pairwise_distance-rounded",
+        lambda x, y: F.pairwise_distance(x, y).float() - F.pairwise_distance(x.float(), y.float()),
+        (rand(9, 4, dtype=torch.bfloat16), rand(9, 4, dtype=torch.bfloat16)),
+        rtol=1e-4,
+    ),
+    Case(
         "cosine_similarity",
         lambda x, y: (F.cosine_similarity(x, y), F.cosine_similarity(x, y, -1)),
         (rand(2, 3, 4), rand(3, 4)),

@@ -26,7 +26,8 @@ def aten_scaled_dot_product_attention(
 ) -> Any:
     """``scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask, ...) -> Tensor``.
 
-    A query that the mask leaves no key gives zeros, as in PyTorch. Dropout is random.
+    A query that the mask leaves no key gives zeros, as in PyTorch. Dropout is random. Where TensorRT does not fuse half
+    precision, scores are rounded to it, as by PyTorch's ``allow_fp16_bf16_reduction_math_sdp``.
     """
     masks = [attn_mask, causal_mask(query, key) if is_causal else None]
     return attend(query, key, value, masks, scale, enable_gqa, dropout_p)[0]

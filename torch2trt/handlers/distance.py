@@ -24,10 +24,13 @@ def _float_dtype(*values: Tensor) -> torch.dtype:
 
 @op("aten::pairwise_distance")
 def aten_pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
-    """``pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=1e-6, bool keepdim=False) -> Tensor``."""
-    left, right = _float32(x1, x2)
-    result = emit.pairwise_distance(left, right, p, eps, keepdim)
-    return emit.cast(result, _float_dtype(x1, x2))
+    """``pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=1e-6, bool keepdim=False) -> Tensor``.
+
+    The difference is rounded to the dtype of the inputs, as in eager.
+    """
+    gap = emit.cast(emit.arithmetic("SUM", emit.arithmetic("SUB", x1, x2), eps), torch.float32)
+    axes = [emit.rank_of(gap) - 1] if emit.rank_of(gap) else []
+    return emit.cast(emit.vector_norm(gap, p, axes, keepdim), _float_dtype(x1, x2))
 
 
 @op("aten::cosine_similarity")
