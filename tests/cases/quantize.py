@@ -123,6 +123,7 @@ CASES = [
             (0, -1000, 1000, torch.int32),
         )
     ),
+    Case("decomposed-ties", _numbers(0.03, 0, -128, 127, torch.int8), torch.arange(-16, 17) / 8),
     Case("decomposed-half", _numbers(0.03, 3, -128, 127, torch.int8), rand(3, 40, dtype=torch.float16)),
     Case("decomposed-there-and-back", _there_and_back, rand(2, 5, 4)),
     Case(
