@@ -96,6 +96,7 @@ class _Model(torch.nn.Module):
     def forward(self, index):
         x = self.recurrent(self.conv(self.table(index).mT).mT)[0]
         x = self.attention(x, x, x)[0] + self.cell(x[:, 0])[0][:, None]
+        x = x * torch.tensor(0.5) + torch.ops.aten.lift_fresh(x)
         return x.index_select(1, index[0] % 2), x.repeat_interleave(index.shape[1], 0)
 
 
