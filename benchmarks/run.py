@@ -157,18 +157,23 @@ class Job:
             command, stdin=pipe, stdout=pipe, stderr=self._errors, text=True, env=environment, cwd=ROOT
         )
         self._watch()
+        self._ready = threading.Thread(target=self._await_ready, daemon=True)
+        self._ready.start()
 
     def _watch(self) -> None:
         self._late = threading.Timer(self._timeout, self._process.kill)
         self._late.start()
 
-    def wait_until_ready(self) -> None:
-        """Wait until it waits to be timed, or has failed."""
+    def _await_ready(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.strip() == READY:
                 break
-        self._late.cancel()
+        self._late.cancel()  # however long the others that are made ready beside it take
+
+    def wait_until_ready(self) -> None:
+        """Wait until it waits to be timed, or has failed."""
+        self._ready.join()
 
     def finish(self) -> dict[str, Any]:
         """Let it time its calls; its row, or why it has ``failed``."""

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def four_are_many(monkeypatch):
+def four_is_long(monkeypatch):
     monkeypatch.setattr(emission, "_LONG", 4)
 
 
@@ -34,9 +34,7 @@ def products(converted):
     return layer_types(converted)["SOFTMAX"]
 
 
-@pytest.mark.parametrize(
-    ("batch", "heads", "pieces"), [(1, 8, 1), (1, 12, 2), (2, 8, 2), (3, 5, 3), (8, 2, 2), (9, 2, 1)]
-)
+@pytest.mark.parametrize(("batch", "heads", "pieces"), [(1, 8, 1), (1, 10, 3), (2, 8, 4), (3, 5, 5), (5, 2, 1)])
 @pytest.mark.parametrize("mask", [None, (1, 1, 1, 5), (6, 5), (1, 6, 5), "heads"])
 def test_heads_in_pieces(batch, heads, pieces, mask):
     q, k, v = operands(batch, heads)

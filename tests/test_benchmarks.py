@@ -14,7 +14,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from benchmarks import report  # noqa: E402
+from benchmarks import report, run  # noqa: E402
 from benchmarks.models import sensible  # noqa: E402
 from benchmarks.unet import UNet  # noqa: E402
 
@@ -42,21 +42,17 @@ def test_without_a_gpu_the_stages_are_measured(tmp_path):
 def test_a_road_that_fails_says_why(tmp_path):
     from argparse import Namespace
 
-    from benchmarks.run import describe, run
-
     tasks = [("smoke", "float32", "eager"), ("smoke", "float64", "ours"), ("smoke", "float32", "ours")]
-    rows = dict(run(tasks, Namespace(runs=1, cpu=True, timeout=120, jobs=2)))
+    rows = dict(run.run(tasks, Namespace(runs=1, cpu=True, timeout=120, jobs=2)))
     assert list(rows) == tasks and "failed" not in rows[tasks[0]] and rows[tasks[2]]["layers"]
     row = rows[tasks[1]]
-    assert "float64" in row["failed"] and describe(row).startswith("failed: ")
+    assert "float64" in row["failed"] and run.describe(row).startswith("failed: ")
 
 
 def test_a_road_that_takes_too_long_is_ended():
     from argparse import Namespace
 
-    from benchmarks.run import run
-
-    ((_, row),) = run([("smoke", "float32", "ours")], Namespace(runs=1, cpu=True, timeout=0.5, jobs=1))
+    ((_, row),) = run.run([("smoke", "float32", "ours")], Namespace(runs=1, cpu=True, timeout=0.5, jobs=1))
     assert row == {"failed": "took longer than 0.5 s"}
 
 
@@ -94,3 +90,21 @@ def test_unet_halves_and_doubles():
         first, second = (model(x, torch.tensor([step]), context) for step in (10.0, 500.0))
     assert first.shape == x.shape and 0.05 < first.std() < 20
     assert not torch.allclose(first, second)
+
+
+def test_a_model_that_is_late_makes_no_other_late(tmp_path, monkeypatch):
+    script = tmp_path / "model.py"
+    script.write_text(
+        "import subprocess, sys, time\n"
+        "if sys.argv[1] == 'slow':\n"
+        "    subprocess.Popen(['sleep', '3'])  # the pipe stays open for a while, as that of a process on a GPU\n"
+        "    time.sleep(60)\n"
+        f"print({run.READY!r}, flush=True)\n"
+        "sys.stdin.readline()\n"
+        "print('{\"plain_ms\": 1}')\n"
+    )
+    monkeypatch.setattr(run, "__file__", str(script))
+    options = run.parse(["--timeout", "2", "--jobs", "2"])
+    rows = dict(run.run([(name, "float16", "ours") for name in ("slow", "fast")], options))
+    assert "longer than 2 s" in rows["slow", "float16", "ours"]["failed"]
+    assert rows["fast", "float16", "ours"] == {"plain_ms": 1}
