@@ -71,7 +71,9 @@ def test_kernel(harness, emulated, operators, name, dtype, tmp_path):
         check(harness, emulated, operators, tmp_path, one, dtype)
 
 
-# Of a single processor's blocks, 112 places split the warps in two, 216 not at all. Wider images are read in strips.
+# Of a single processor's blocks, 112 places split the warps in two, 216 not at all; of many processors' the warpgroups'
+# share their steps in clusters. Wider images are read in strips.
+@pytest.mark.parametrize("warpgroups", [False, True], ids=["warps", "warpgroups"])
 @pytest.mark.parametrize(
     ("height", "width", "processors"), [(5, 6, 132), (7, 8, 1), (9, 12, 1), (5, 39, 1), (4, 40, 132)]
 )
@@ -91,10 +93,12 @@ def test_deform_conv2d_tiles(
     height,
     width,
     processors,
+    warpgroups,
     tmp_path,
     monkeypatch,
 ):
     monkeypatch.setenv("EMULATED_PROCESSORS", str(processors))
+    monkeypatch.setenv("EMULATED_WARPGROUPS", str(int(warpgroups)))
     made = draw("deform_conv2d", 0)
     weight = torch.randn(maps, channels // groups, 2, 3) / (channels // groups * 6) ** 0.5
     offset = torch.randn(2, 12 * offset_groups, height, width) * 2

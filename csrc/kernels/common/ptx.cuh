@@ -45,6 +45,23 @@ __device__ __forceinline__ P load_if(bool wanted, void const* from) {
     return pack;
 }
 
+// 16 bytes from one place where `wanted`, from another elsewhere: other than load_if's, they can be on their way long
+// before they are needed, for there is nothing to put in their place.
+__device__ __forceinline__ Words load_either(bool wanted, Words const* from, Words const* other) {
+    Words words;
+    asm volatile(
+        "{\n"
+        ".reg .pred wanted;\n"
+        ".reg .b64 from;\n"
+        "setp.ne.b32 wanted, %6, 0;\n"
+        "selp.b64 from, %4, %5, wanted;\n"
+        "ld.global.v4.b32 {%0, %1, %2, %3}, [from];\n"
+        "}\n"
+        : "=r"(words.at[0]), "=r"(words.at[1]), "=r"(words.at[2]), "=r"(words.at[3])
+        : "l"(from), "l"(other), "r"(int(wanted)));
+    return words;
+}
+
 // V numbers that no one reads again: what others do need stays in the cache.
 template <class T, int V>
 __device__ __forceinline__ Pack<T, V> load_once(T const* from) {

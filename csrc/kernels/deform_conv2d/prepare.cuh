@@ -1,6 +1,8 @@
 // What the tensor core kernel reads: channels brought last, and weights in the order of its walk.
 #pragma once
 
+#include "../common/async.cuh"
+#include "../common/ptx.cuh"
 #include "../common/transpose.cuh"
 #include "walk.h"
 
@@ -54,12 +56,19 @@ __device__ __forceinline__ void arrange_pack(Arrange<T> const& job, int64_t numb
     *reinterpret_cast<Pack<T, 8>*>(job.to + (line_at * job.tile + out - tile * job.tile) * 8) = result;
 }
 
+constexpr int kZeros = 8;  // packs: a line of the cache
+
 // The first blocks transpose, the others arrange.
 template <class T, int R>
-__global__ void __launch_bounds__(kThreads) prepare_kernel(Transpose<T> input, Arrange<T> weight, unsigned tiles) {
+__global__ void __launch_bounds__(kThreads) prepare_kernel(Transpose<T> input, Arrange<T> weight, unsigned tiles,
+                                                           Words* zeros) {
+    let_begin();
     if (blockIdx.x < tiles) {
         transpose_tile<T, R, kPack<T>>(input, blockIdx.x);
         return;
+    }
+    if (blockIdx.x == tiles && threadIdx.x < kZeros) {
+        zeros[threadIdx.x] = Words{};
     }
     for (int64_t number = int64_t(blockIdx.x - tiles) * kThreads + threadIdx.x; number < weight.packs();
          number += int64_t(gridDim.x - tiles) * kThreads) {
@@ -69,10 +78,11 @@ __global__ void __launch_bounds__(kThreads) prepare_kernel(Transpose<T> input, A
 
 // `tiles`: of the input's; 0 where it needs no transposition.
 template <class T>
-void prepare(Transpose<T> const& input, Arrange<T> const& weight, unsigned tiles, Stream stream) {
+void prepare(Transpose<T> const& input, Arrange<T> const& weight, unsigned tiles, Words* zeros,
+             Stream stream) {
     auto const kernel = input.reads_packs() ? prepare_kernel<T, kPack<T>> : prepare_kernel<T, 1>;
     unsigned const others = unsigned(std::min<int64_t>(blocks_for(weight.packs()), 1 << 16));
-    kernel<<<tiles + others, kThreads, 0, stream>>>(input, weight, tiles);
+    kernel<<<tiles + others, kThreads, 0, stream>>>(input, weight, tiles, zeros);
 }
 
 }  // namespace t2t

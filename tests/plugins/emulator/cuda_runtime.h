@@ -1,5 +1,5 @@
-// As much of CUDA as the kernels of csrc use, on the host: a block's threads are coroutines that take turns, blocks run
-// one after another. It shows whether a kernel's indices, synchronisation and arithmetic are right, and nothing about
+// As much of CUDA as the kernels of csrc use, on the host: the threads of a block, or of a cluster of blocks, are
+// coroutines that take turns; blocks and clusters run one after another. It shows whether a kernel's indices, synchronisation and arithmetic are right, and nothing about
 // its speed.
 #pragma once
 
@@ -42,17 +42,30 @@ struct Barrier {
 };
 
 inline std::vector<unsigned char> memory;
-inline std::vector<Coroutine> threads;
-inline std::vector<Barrier> warps;
-inline Barrier block;
+inline std::vector<Coroutine> threads;  // block by block
+inline std::vector<Barrier> warps, blocks;
+inline Barrier cluster;
 inline ucontext_t scheduler;
-inline unsigned current, alive;
+inline unsigned current, alive, size;  // size: threads of a block
+inline size_t shared_bytes;            // of a block
 inline std::function<void()> body;
+
+// The number of this thread's block in its cluster, and how many there are.
+inline unsigned rank() { return current / size; }
+inline unsigned ranks() { return unsigned(blocks.size()); }
 
 // The dynamic shared memory, aligned as the device's is.
 inline unsigned char* shared() {
     auto const at = reinterpret_cast<uintptr_t>(memory.data());
-    return memory.data() + (1024 - at % 1024);
+    return memory.data() + (1024 - at % 1024) + rank() * shared_bytes;
+}
+
+// Lets the other threads go on.
+inline void yield() {
+    dim3 const mine = threadIdx, place = blockIdx;
+    swapcontext(&threads[current].context, &scheduler);
+    threadIdx = mine;
+    blockIdx = place;
 }
 
 inline void wait(Barrier& barrier, unsigned count) {
@@ -63,27 +76,29 @@ inline void wait(Barrier& barrier, unsigned count) {
         return;
     }
     while (barrier.passed == seen) {
-        dim3 const mine = threadIdx;
-        swapcontext(&threads[current].context, &scheduler);
-        threadIdx = mine;
+        yield();
     }
 }
 
-// The number of this thread in the block, and a meeting of its warp's threads.
-inline unsigned thread() { return (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x; }
+// The number of this thread in the cluster, and a meeting of its warp's threads.
+inline unsigned thread() { return current; }
 inline void meet_warp() { wait(warps[thread() / 32], std::min(32u, unsigned(threads.size()) - thread() / 32 * 32)); }
 
 inline void enter() {
-    unsigned const number = current;
+    unsigned const number = current % size;
+    blockIdx.x += rank();
     threadIdx = {number % blockDim.x, number / blockDim.x % blockDim.y, number / blockDim.x / blockDim.y};
     body();
-    threads[number].done = true;
+    threads[current].done = true;
     --alive;
 }
 
-inline void run_block(unsigned count) {
+// The blocks of a cluster, of which `first` is the first one.
+inline void run_blocks(dim3 first) {
+    unsigned const count = unsigned(threads.size());
     warps.assign((count + 31) / 32, {});
-    block = {};
+    blocks.assign(count / size, {});
+    cluster = {};
     alive = count;
     for (Coroutine& thread : threads) {
         thread.done = false;
@@ -96,32 +111,39 @@ inline void run_block(unsigned count) {
     while (alive > 0) {
         for (current = 0; current < count; ++current) {
             if (!threads[current].done) {
+                blockIdx = first;
                 swapcontext(&scheduler, &threads[current].context);
             }
         }
     }
 }
 
-template <class... Parameters, class... Arguments>
-void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t bytes, Arguments... arguments) {
-    unsigned const count = block.x * block.y * block.z;
-    memory.assign(bytes + 2048, 0xCD);  // what is read before it is written shows
+// Clusters of `together` blocks, side by side in x.
+template <class Kernel, class... Arguments>
+void launch_clusters(Kernel kernel, dim3 grid, dim3 block, size_t bytes, unsigned together, Arguments... arguments) {
+    size = block.x * block.y * block.z;
+    shared_bytes = (bytes + 1023) / 1024 * 1024;
+    memory.assign(together * shared_bytes + 2048, 0xCD);  // what is read before it is written shows
     gridDim = grid;
     blockDim = block;
-    threads.resize(count);
+    threads.resize(together * size);
     for (Coroutine& thread : threads) {
         thread.stack.resize(1 << 16);
     }
     body = [=] { kernel(arguments...); };
-    for (unsigned at = 0; at < grid.x * grid.y * grid.z; ++at) {
-        blockIdx = {at % grid.x, at / grid.x % grid.y, at / grid.x / grid.y};
-        run_block(count);
+    for (unsigned at = 0; at < grid.x * grid.y * grid.z; at += together) {
+        run_blocks({at % grid.x, at / grid.x % grid.y, at / grid.x / grid.y});
     }
+}
+
+template <class Kernel, class... Arguments>
+void launch(Kernel kernel, dim3 grid, dim3 block, size_t bytes, Arguments... arguments) {
+    launch_clusters(kernel, grid, block, bytes, 1, arguments...);
 }
 
 }  // namespace emulator
 
-inline void __syncthreads() { emulator::wait(emulator::block, unsigned(emulator::threads.size())); }
+inline void __syncthreads() { emulator::wait(emulator::blocks[emulator::rank()], emulator::size); }
 
 inline void __syncwarp() { emulator::meet_warp(); }
 
@@ -172,7 +194,7 @@ inline unsigned __float_as_uint(float value) {
 using cudaError_t = int;
 constexpr cudaError_t cudaSuccess = 0;
 using cudaDeviceAttr = int;
-constexpr int cudaFuncAttributeMaxDynamicSharedMemorySize = 0;
+constexpr int cudaFuncAttributeMaxDynamicSharedMemorySize = 0, cudaFuncAttributePreferredSharedMemoryCarveout = 1;
 constexpr cudaDeviceAttr cudaDevAttrMultiProcessorCount = 0, cudaDevAttrMaxSharedMemoryPerBlockOptin = 1;
 
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
@@ -187,5 +209,16 @@ inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int)
 }
 template <class Kernel>
 cudaError_t cudaFuncSetAttribute(Kernel, int, int) {
+    return cudaSuccess;
+}
+
+struct cudaFuncAttributes {
+    int maxThreadsPerBlock;
+};
+// Where EMULATED_WARPGROUPS is 0, what needs warpgroups cannot run.
+template <class Kernel>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel) {
+    char const* given = std::getenv("EMULATED_WARPGROUPS");
+    attributes->maxThreadsPerBlock = given != nullptr && std::atoi(given) == 0 ? 0 : 1024;
     return cudaSuccess;
 }

@@ -15,6 +15,10 @@ P load_if(bool wanted, void const* from) {
     return wanted ? *static_cast<P const*>(from) : P{};
 }
 
+inline Words load_either(bool wanted, Words const* from, Words const* other) {
+    return load_if<Words>(true, wanted ? from : other);
+}
+
 template <class T, int V>
 Pack<T, V> load_once(T const* from) {
     if (reinterpret_cast<uintptr_t>(from) % std::min<size_t>(sizeof(T) * V, 16) != 0) {
