@@ -1,6 +1,8 @@
-"""Markers: gpu tests are skipped, and counted, without a GPU; slow ones without --slow."""
+"""Markers: gpu tests are skipped, and counted, without a GPU; slow ones without --slow. What a stopped GPU means."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -18,6 +20,41 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip_gpu)
         if "slow" in item.keywords and not config.getoption("--slow"):
             item.add_marker(skip_slow)
+
+
+_stopped_by: list[str] = []
+"""The test after which this process can use its GPU no more, such as one that failed an assertion on the device."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if _stopped_by:
+        pytest.skip(f"not run: {_stopped_by[0]} stopped the GPU of this process")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    message = "this test stopped the GPU: nothing else can run in this process"
+    try:
+        yield
+    except pytest.skip.Exception:  # over an error of the module's that was more than that
+        if _stops_gpu(item):
+            pytest.fail(message, pytrace=False)
+        raise
+    except BaseException:
+        _stops_gpu(item)
+        raise
+    if _stops_gpu(item):
+        pytest.fail(message, pytrace=False)
+
+
+def _stops_gpu(item: pytest.Item) -> bool:
+    if "gpu" not in item.keywords:
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        _stopped_by.append(item.nodeid)
+    return bool(_stopped_by)
 
 
 # Eager PyTorch on a GPU is what engines are held against: in full float32.

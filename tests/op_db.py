@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch.testing._internal.common_methods_invocations import op_db
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import torch2trt
 from tests import harness
@@ -31,6 +32,11 @@ UNDEFINED = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empt
 
 TIES = {"topk": 1, "kthvalue": 1, "mode": 0, "median": 0, "nanmedian": 0, "sort": 0, "argsort": 0}
 """Ops that PyTorch lets choose among equal elements, and the place of the axis among their arguments."""
+
+RESTS = {"fmod", "remainder", "__rmod__"}
+"""Ops whose vectorised kernels give NaN past quotients of 1e38, where their scalar ones give the exact rest."""
+
+ATTENTION = "nn.functional.scaled_dot_product_attention"
 
 
 def samples(op: Any, dtype: torch.dtype, most: int) -> Iterator[Any]:
@@ -74,9 +80,11 @@ def convert_sample(op: Any, sample: Any) -> tuple[str, str, torch2trt.Converted 
         return UNUSABLE, "its result is whatever lies in memory", None
     converted = None
     try:
-        converted = torch2trt.convert(function, harness.clone(inputs))
+        converted = torch2trt.convert(function, harness.clone(inputs), mutated_inputs="output")
+        if len(converted.output_names) > len(structure.flatten(expected)[0]):
+            expected = (*(expected if type(expected) is tuple else (expected,)), *_written(function, inputs))
         actual = converted.evaluate(*inputs)
-        _compare(op, sample, actual, expected, lambda: harness.call(function, _in_float32(inputs)))
+        _compare(op, sample, actual, expected, function, inputs)
     except (torch2trt.errors.InternalError, torch2trt.errors.EvaluationError) as error:
         return WRONG, _line(error), converted
     except torch2trt.errors.Torch2TRTError as error:
@@ -86,21 +94,52 @@ def convert_sample(op: Any, sample: Any) -> tuple[str, str, torch2trt.Converted 
     return RIGHT, "", converted
 
 
+class _Written(TorchDispatchMode):
+    """The memory that operators write to whose schemas say so; batch norm's running statistics are not among it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.storages: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for argument, value in zip(func._schema.arguments, args, strict=False):
+            if argument.alias_info is not None and argument.alias_info.is_write and isinstance(value, torch.Tensor):
+                self.storages.add(value.untyped_storage().data_ptr())
+        return func(*args, **(kwargs or {}))
+
+
+def _written(function: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """What the inputs hold afterwards that an operator writes to."""
+    after = harness.clone(inputs)
+    with torch.no_grad(), _Written() as found:
+        function(*after)
+    return [value for value in after if value.numel() and value.untyped_storage().data_ptr() in found.storages]
+
+
 def _line(error: Exception) -> str:
     name = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
     return f"{name}{error}".replace("\n", " ")[:300]
 
 
-def _compare(op: Any, sample: Any, actual: Any, expected: Any, precise: Callable[[], Any]) -> None:
+def _compare(
+    op: Any, sample: Any, actual: Any, expected: Any, function: Callable[..., Any], inputs: Sequence[torch.Tensor]
+) -> None:
     """Equal, or, of ops that may choose among equal elements, indices of the same elements.
 
     Half precision that eager computes in half precision throughout, as it samples grids on a CPU, may also be nearer to
-    ``precise``, the same in float32, than eager is.
+    the same in float64 than eager is.
     """
     try:
         harness.assert_same(actual, expected, rtol=1e-4, atol=1e-5)
     except AssertionError:
-        if _is_nearer(actual, expected, precise):
+        if op.name in RESTS:
+            precise = _in_float64(function, inputs)
+            harness.assert_same(actual, _without_nan(expected, precise), rtol=1e-4, atol=1e-5)
+            return
+        if op.name == ATTENTION and expected.dtype in _HALF:
+            harness.assert_same(actual, _rounded_attention(sample.input, *sample.args, **sample.kwargs))
+            return
+        if _is_nearer(actual, expected, lambda: _in_float64(function, inputs)):
             return
         place = TIES.get(op.name)
         if place is None or sample.kwargs.get("stable"):
@@ -114,8 +153,35 @@ def _compare(op: Any, sample: Any, actual: Any, expected: Any, precise: Callable
 _HALF = (torch.float16, torch.bfloat16)
 
 
-def _in_float32(inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-    return tuple(value.float() if value.dtype in _HALF else value for value in inputs)
+def _in_float64(function: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> Any:
+    return harness.call(function, tuple(value.double() if value.is_floating_point() else value for value in inputs))
+
+
+def _without_nan(expected: torch.Tensor, precise: torch.Tensor) -> torch.Tensor:
+    """What eager gives, what float64 does in place of each NaN."""
+    return torch.where(expected.isnan(), precise.to(expected.dtype), expected)
+
+
+def _rounded_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    """Attention whose scores are rounded to half precision, which eager keeps in float32, and an unfused engine not."""
+    if enable_gqa:
+        key, value = (x.repeat_interleave(query.shape[-3] // x.shape[-3], -3) for x in (key, value))
+    scores = (query @ key.mT).float() * (query.shape[-1] ** -0.5 if scale is None else scale)
+    if is_causal:
+        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+    if attn_mask is not None:
+        added = attn_mask.dtype != torch.bool
+        scores = scores + attn_mask if added else scores.masked_fill(~attn_mask, float("-inf"))
+    return scores.softmax(-1).nan_to_num().to(query.dtype) @ value
 
 
 def _is_nearer(actual: Any, expected: Any, precise: Callable[[], Any]) -> bool:
@@ -127,7 +193,7 @@ def _is_nearer(actual: Any, expected: Any, precise: Callable[[], Any]) -> bool:
     return all(
         left.shape == right.shape
         and left.dtype == right.dtype
-        and bool((left.float() - truth).abs().max() <= (right.float() - truth).abs().max())
+        and bool((left.double() - truth).abs().max() <= (right.double() - truth).abs().max())
         for left, right, truth in zip(found, wanted, exact, strict=True)
     )
 

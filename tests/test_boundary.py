@@ -56,6 +56,13 @@ def test_known_outputs_of_other_dtypes():
     check(lambda x: torch.zeros(2, 3, dtype=torch.float64), X)
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.uint16, torch.float64])
+def test_known_bytes_that_are_cast_last(dtype):
+    x = torch.ones(3, dtype=torch.uint8)
+    result = torch2trt.convert(lambda x: (torch.full_like(x, 200).to(dtype), x + 1), x).evaluate(x)[0]
+    assert result.dtype == dtype and torch.equal(result.double(), torch.full_like(x, 200).to(dtype).double())
+
+
 def test_a_weight_is_no_constant():
     class Module(torch.nn.Module):
         def __init__(self):

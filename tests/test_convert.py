@@ -122,6 +122,22 @@ def test_input_descriptions(net):
     torch.testing.assert_close(converted.evaluate(x), net(x).detach())
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.shape[0],
+        lambda x: (x.numel() - 1, "text", None),
+        lambda x: torch.ops.aten.sym_size.int(x, 1),
+        lambda x: {},
+    ],
+)
+def test_modules_that_return_no_tensor(function):
+    x = torch.ones(3, 2)
+    converted = torch2trt.convert(function, x)
+    harness.assert_same(converted.evaluate(x), function(x))
+    assert converted.serialize(optimization_level=0)
+
+
 def test_axes_that_share_a_name():
     shapes = {"x": {0: ("batch", 1, 2, 8)}, "y": {0: "batch"}}
     x, y = torch.randn(2, 3), torch.randn(2, 3)
@@ -146,7 +162,7 @@ def test_baked_sizes_are_found(function, text):
 @pytest.mark.parametrize(
     ("function", "high", "text"),
     [
-        (lambda x: torch.ops.aten.roll(x, [x.shape[0] // 2], [0]), 5, "baked into the trace: 2 at one size is 1"),
+        (lambda x: torch.roll(x, int(x.shape[0]) // 2, 0), 5, "baked into the trace: 2 at one size is 1"),
         (lambda x: x + 1 if int(x.shape[0]) % 2 else torch.exp(x), 8, "branches on a dynamic size"),
     ],
 )
@@ -323,6 +339,27 @@ def test_profiles_that_do_not_fit(profile, words):
     converted = torch2trt.convert(Pair(), (x, x.clone()), dynamic_shapes={"x": {0: (1, 8, 64)}, "y": {0: (1, 8, 64)}})
     with pytest.raises(errors.InputError, match=words):
         converted.serialize(profiles=[profile])
+
+
+class Counted(nn.Module):
+    """Writes to a tensor of its own, which makes the trace run once more, watched."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.cell = nn.Conv1d(3, 3, 3), nn.ConvTranspose1d(3, 3, 3), nn.LSTMCell(3, 3)
+        self.count = torch.zeros(1)
+
+    def forward(self, x):
+        self.count.add_(1.0)
+        return self.second(self.first(x)) * self.count, self.cell(x[..., 0])[0]
+
+
+def test_a_module_that_writes_to_its_constants_is_traced_whole():
+    module, x, other = Counted().eval(), torch.randn(2, 3, 8), torch.randn(2, 3, 8)
+    with pytest.warns(UserWarning, match="writes to count"):
+        converted = torch2trt.convert(module, x)
+    for found, expected in zip(converted.evaluate(other), module(other), strict=True):
+        torch.testing.assert_close(found, expected.detach())
 
 
 def test_a_module_that_keeps_what_its_first_run_makes():

@@ -50,6 +50,18 @@ def test_matrix_exp_of_half_precision_is_refused() -> None:
         _convert(torch.linalg.matrix_exp, torch.rand(3, 3).half())
 
 
+def test_bins_of_an_unknown_number_are_refused() -> None:
+    dynamic = {"e": {0: (2, 4, 9)}}
+    call = lambda x, e: torch.histogram(x, e)  # noqa: E731
+    assert "bin edges" in _refused(call, torch.rand(5), torch.arange(4.0), dynamic=dynamic).message
+
+
+def test_powers_of_integers_spaced_at_run_time_are_refused() -> None:
+    """float32 gives 99999997952 for 10 to the 11th."""
+    with pytest.raises(DtypeError, match=r"logspace in torch.int64(.|\n)*float32"):
+        torch2trt.convert(lambda x: torch.logspace(x, 11, 12, dtype=torch.int64), torch.tensor(0))
+
+
 def test_too_many_comparisons_are_refused() -> None:
     index, source = torch.zeros(40_000, dtype=torch.int64), torch.rand(40_000)
     assert str(40_000**2) in _refused(lambda x, i, s: x.scatter_add(0, i, s), torch.rand(40_000), index, source).message

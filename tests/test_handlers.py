@@ -65,6 +65,7 @@ def test_module_on_a_gpu(case: Case) -> None:
     inputs = torch2trt.structure.unflatten([leaf.cuda() for leaf in leaves], nesting)
     try:
         harness.call(function, inputs)
+        torch.cuda.synchronize()
     except Exception as error:  # constants of the function's own lie on the CPU, or CUDA lacks the op
         pytest.skip(f"eager does not run on the GPU: {error}")
     converted = harness.convert(dataclasses.replace(case, function=function, inputs=inputs))

@@ -35,7 +35,7 @@ def test_some_operators(part: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.bool, torch.float16], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.bool, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("part", range(8))
 def test_all_operators(part: int, dtype: torch.dtype) -> None:
     _check(_OPS[part::8], dtype, most=8)

@@ -276,3 +276,17 @@ def test_notes_go_with_their_tensors():
     del result
     gc.collect()
     assert key not in quantized._steps_of
+
+
+def test_modules_of_quantised_numbers_are_refused_by_the_names_of_their_ops():
+    """torch.ao's eager mode: a packed weight is an object, not a tensor."""
+    from torch.ao import quantization as ao
+
+    module = nn.Sequential(ao.QuantStub(), nn.Linear(16, 4), ao.DeQuantStub()).eval()
+    module.qconfig = ao.default_qconfig
+    ao.prepare(module, inplace=True)
+    module(torch.randn(2, 16))
+    ao.convert(module, inplace=True)
+    with pytest.raises(torch2trt.errors.UnsupportedOpError, match="quantized::linear .*module '1'"):
+        torch2trt.convert(module, torch.randn(2, 16))
+    assert "quantized::linear" in str(torch2trt.check(module, torch.randn(2, 16)))

@@ -52,7 +52,6 @@ _MOMENTS = {
     "bernoulli_p": lambda x: _aten.bernoulli(x, 0.8),
     "dropout": lambda x: F.dropout(x, 0.3),
     "dropout_half": lambda x: F.dropout(x.half(), 0.3),
-    "dropout_all": lambda x: F.dropout(x, 1.0),
     "alpha_dropout": lambda x: F.alpha_dropout(x * 0.5, 0.3, training=True),
     "rrelu": lambda x: F.rrelu(-x, 0.1, 0.7, training=True),
     "native_dropout": lambda x: _aten.native_dropout(x, 0.4, True)[0],

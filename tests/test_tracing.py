@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+import torch2trt
+from tests import harness
 from torch2trt import errors, structure, tracing
 
 
@@ -239,3 +241,179 @@ def test_properties_that_raise_do_not_keep_a_module_from_being_traced():
     module = nn.Sequential(Part(), nn.ReLU())
     assert [node.kind for node in trace(module, torch.randn(3)).nodes] == ["aten::add", "aten::relu"]
     assert type(module[0]) is Part and "broken" in dir(module[0])
+
+
+def _by_operators(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    aten = torch.ops.aten
+    rows, columns = aten.sym_size.int(x, 0), x.shape[1]
+    return (
+        aten.roll.default(x, [rows // 2, columns // 2], [0, 1]),
+        aten.view(x, (rows * columns, 2)),
+        aten.slice(x, 0, -(rows // 2), None, 1),
+        aten.full.default([rows, 3], columns * 2),
+        aten.add.Tensor(x, x, alpha=rows),
+        aten.sub(y, y, alpha=columns),
+        aten.arange.start_step(0, torch.sym_max(rows, columns), 2),
+        aten.mul.Scalar(x, aten.sym_numel(x)),
+    )
+
+
+def test_sizes_are_followed_into_operators():
+    """``torch.ops`` takes the value of a traced size; PyTorch's own functions record where it comes from."""
+    x, y = harness.rand(4, 5, 2), harness.rand(3, dtype=torch.int32, high=9)
+    shapes = {"x": {0: (3, 4, 9), 1: (2, 5, 9)}}
+    converted = torch2trt.convert(_by_operators, (x, y), dynamic_shapes=shapes)
+    for sizes in ((4, 5), (3, 2), (7, 9)):
+        other = harness.rand(*sizes, 2)
+        harness.assert_same(converted.evaluate(other, y), _by_operators(other, y), what=str(sizes))
+
+
+def test_sizes_that_agree_by_chance_are_followed():
+    """Halves of 3 and of 2 are one number; at the odd sizes of the third trace they are not."""
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.aten.roll.default(x, [x.shape[0] // 2], [0])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        converted = torch2trt.convert(function, harness.rand(3, 4), dynamic_shapes={"x": {0: (2, 3, 9)}})
+    x = harness.rand(7, 4)
+    harness.assert_same(converted.evaluate(x), function(x))
+
+
+def test_a_size_that_an_operator_takes_for_a_number():
+    """Without dynamic axes too: the overload for numbers refuses the tensor that a size is while tracing."""
+    x = harness.rand(3, 4)
+    function = lambda x: torch.ops.aten.div.Scalar(x, x.shape[0])  # noqa: E731
+    harness.assert_same(torch2trt.convert(function, x).evaluate(x), function(x))
+
+
+class _Exported(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Linear(8, 4)
+        self.attention = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        rows = self.conv(x).relu().flatten(2).transpose(1, 2)
+        rows = rows + self.attention(rows, rows, rows, need_weights=False)[0]
+        batch, count, _ = rows.shape
+        return (
+            self.linear(rows.mean(1)) * count,
+            torch.arange(count),
+            x.new_zeros(batch, count),
+            x.expand(batch, -1, -1, -1),
+        )
+
+
+@pytest.mark.parametrize("decomposed", [False, True])
+def test_modules_of_torch_export(decomposed):
+    model, x = _Exported().eval(), harness.rand(2, 3, 4, 6)
+    sizes = {0: torch.export.Dim("batch", min=2, max=8), 2: torch.export.Dim("height", min=2, max=16)}
+    program = torch.export.export(model, (x,), dynamic_shapes={"x": sizes})
+    module = (program.run_decompositions() if decomposed else program).module()
+    converted = torch2trt.convert(module, x, dynamic_shapes={"x": {0: (2, 2, 8), 2: (2, 4, 16)}})
+    for shape in ((2, 3, 4, 6), (5, 3, 7, 6), (8, 3, 16, 6)):
+        other = harness.rand(*shape)
+        with torch.no_grad():
+            harness.assert_same(converted.evaluate(other), model(other), rtol=1e-4)
+
+
+def test_a_tensor_of_sizes_for_a_list():
+    x = harness.rand(4, 3)
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.aten.full(torch._shape_as_tensor(x) * 2, 1.5)
+
+    converted = torch2trt.convert(function, x, dynamic_shapes={"x": {0: (2, 4, 9)}})
+    harness.assert_same(converted.evaluate(harness.rand(7, 3)), torch.full((14, 6), 1.5))
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.uint16, torch.uint32])
+def test_dtypes_of_later_numbers(dtype):
+    graph = trace(lambda x: x.to(dtype), torch.ones(3))
+    assert graph.nodes[0].args[1] == dtype
+    x = harness.rand(5, low=0)
+    assert torch.equal(torch2trt.convert(lambda x: x.to(dtype), x).evaluate(x).float(), x.to(dtype).float())
+
+
+def test_state_that_is_no_tensor():
+    class Counted(nn.Linear):
+        def get_extra_state(self):
+            return {"calls": 3}
+
+        def set_extra_state(self, state):
+            pass
+
+    graph = trace(Counted(3, 2).eval(), torch.ones(1, 3))
+    assert graph.state_shapes == {"weight": (2, 3), "bias": (2,)}
+
+
+class _Data(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("last", torch.zeros(4))
+
+    def forward(self, x):
+        y = x * 2
+        read = y.data + 1
+        y.data[0] = 5.0
+        y.data.mul_(3)
+        self.last.data.copy_(x[1])
+        return read, y, x + self.last
+
+
+@pytest.mark.filterwarnings("ignore:the module writes to last")
+def test_data_is_the_tensor_itself():
+    """For torch.jit.trace ``tensor.data`` is a constant."""
+    x, other = harness.rand(3, 4), harness.rand(3, 4)
+    converted = torch2trt.convert(_Data().eval(), x)
+    harness.assert_same(converted.evaluate(other), _Data().eval()(other))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: (x * 2).resize_(3) + 1,
+        lambda x: (x * 2).resize_as_(x[:1]) + 1,
+        lambda x: torch.ops.aten.resize_(x * 2, [2, 2]),
+    ],
+)
+def test_sizes_that_change_in_place_are_refused(function):
+    with pytest.raises(
+        errors.TraceError, match=r"resize_.* from \[3, 4\] to \[(.|\n)*test_tracing.py:\d+(.|\n)*reshape"
+    ):
+        torch2trt.convert(function, harness.rand(3, 4))
+    x = harness.rand(3, 4)
+    harness.assert_same(torch2trt.convert(lambda x: (x * 2).resize_(3, 4) + 1, x).evaluate(x), x * 2 + 1)
+
+
+def test_numbers_of_a_tensor_are_followed():
+    """Without dynamic axes too: the sizes of the result are values of an input."""
+
+    def function(sizes):
+        return torch.ops.aten.full.default(sizes, 1.5)
+
+    converted = torch2trt.convert(function, torch.tensor([3, 7]))
+    harness.assert_same(converted.evaluate(torch.tensor([2, 5])), torch.full((2, 5), 1.5))
+
+
+_CONSTANT = torch.arange(4)
+
+
+class _Returned(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 3)
+        self.anchors = torch.arange(3)
+        self.register_buffer("last", torch.ones(2))
+
+    def forward(self, x):
+        return super().forward(x), self.anchors, self.last, self.weight, self.anchors
+
+
+@pytest.mark.parametrize("function", [_Returned().eval(), lambda x: (x + 1, _CONSTANT), lambda x: _CONSTANT])
+def test_returned_tensors_that_nothing_computes(function):
+    """The tracer knows no tensor that is neither an argument, nor a parameter, nor the result of an operator."""
+    x = harness.rand(2, 4)
+    with torch.no_grad():
+        harness.assert_same(torch2trt.convert(function, x).evaluate(x), function(x))

@@ -114,7 +114,8 @@ def returned_dtype(value: Operand, result: Any) -> torch.dtype | None:
         result: what it is in the network.
     """
     if isinstance(result, (Narrow, torch.Tensor)) and result.dtype in DTYPES:
-        return None if result.dtype == torch.uint8 else result.dtype
+        wanted = value.dtype if isinstance(value, Value) and value.dtype is not None else result.dtype
+        return None if wanted == result.dtype == torch.uint8 else wanted
     if not isinstance(value, Value) or value.dtype is None:
         return None
     if trt_compat.is_tensor(result):

@@ -30,9 +30,8 @@ def run_control(runner: Runner, node: Node, args: list[Any]) -> list[Any]:
     if node.kind == "prim::Loop":
         return loops.run_loop(runner, node, args)
     condition = args[0]
-    if not has_trt_tensor(condition):
-        return runner.run_block(node.blocks[0 if condition else 1], [])
-    return _run_both(runner, node, condition)
+    holds = runner.always(condition) if has_trt_tensor(condition) else bool(condition)
+    return _run_both(runner, node, condition) if holds is None else runner.run_block(node.blocks[0 if holds else 1], [])
 
 
 def _run_both(runner: Runner, node: Node, condition: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from .dynamic import DynamicShapes, parse_profile
 from .emit import cast, tensor
 from .emit.complex import as_last_axis
 from .emit.network import add_layer
-from .errors import InputError, InternalError, Torch2TRTError, UnsupportedOpError
+from .errors import InputError, InternalError, Torch2TRTError, UnsupportedArgumentError, UnsupportedOpError
 from .graph import Graph, Node
 from .narrow import Narrow
 from .pairs import is_complex
@@ -438,7 +438,7 @@ def mark_outputs(graph: Graph, names: Sequence[str] | None) -> list[str]:
             held.name = name
             network.mark_output(held)
         result.append(marked[key])
-    if outputs and not network.num_outputs:  # all are known and returned as they are, but a network has an output
+    if not network.num_outputs:  # all is known and returned as it is, but a network has an output
         network.mark_output(_own_tensor(network.get_input(0) if network.num_inputs else torch.zeros(1)))
     return result
 
@@ -480,8 +480,8 @@ def _dry_run(prepared: core.Prepared, plan: Plan, refused: list[Torch2TRTError])
     tensors = core.network_inputs(context, prepared, plan)
     try:
         core.Runner(prepared.graph, plan.known, on_error=stand_in).run(plan.nodes, tensors, plan.outputs)
-    except InternalError as error:  # a value without a traced type has no stand-in
-        refused.append(error)
+    except (InternalError, UnsupportedArgumentError) as error:
+        refused.append(error)  # a value without a traced type has no stand-in, or an output is not computed
 
 
 def _placeholder(context: Context, node: Node, index: int) -> Any:
@@ -491,7 +491,9 @@ def _placeholder(context: Context, node: Node, index: int) -> Any:
             node.location
         )
     shape = tuple(-1 if size is None else size for size in value.shape)
-    dtype = torch.float32 if value.dtype == torch.float64 else value.dtype
+    dtype = value.dtype
+    if dtype not in trt_compat.TORCH_TO_TRT:
+        dtype = torch.float32 if dtype.is_floating_point or dtype.is_complex else torch.int32
     context.recorder.clear()
     return context.network.add_input(f"{node.name}:{index}", trt_compat.to_trt_dtype(dtype), shape)
 

@@ -216,10 +216,13 @@ def _at_odd_sizes(example: torch.Tensor, other: torch.Tensor, axes: Mapping[int,
 
 
 def _resized(example: torch.Tensor, sizes: Mapping[int, int]) -> torch.Tensor:
-    """The example at other sizes, of its own values, so that indices stay in range."""
+    """The example at other sizes, of its own values in their order: indices stay in range, and offsets sorted."""
     for axis, size in sizes.items():
-        if size != example.shape[axis]:
-            places = torch.arange(size, device=example.device) % max(example.shape[axis], 1)
+        before = example.shape[axis]
+        if size != before:
+            places = torch.arange(size, device=example.device)
+            if size > before:
+                places = places * before // size
             example = example.index_select(axis, places)
     return example
 

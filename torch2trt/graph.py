@@ -26,12 +26,14 @@ class Value:
         dtype: the traced dtype; None when it is no tensor or was not traced.
         shape: the traced sizes, None for an axis whose size may change; None as a whole when not known.
         strides: the traced strides, in elements.
+        device: the kind of device that it was traced on, such as ``cuda``; that of the first input in scripted code,
+            which does not say; None when not known at all.
         traced: where sizes are dynamic, the sizes and strides in each of the two traces.
         data: the tensor, for a parameter, a buffer or a tensor constant.
         key: the ``state_dict`` key of ``data``; None for constants.
     """
 
-    __slots__ = ("data", "dtype", "key", "name", "node", "shape", "strides", "traced")
+    __slots__ = ("data", "device", "dtype", "key", "name", "node", "shape", "strides", "traced")
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Value:
         dtype: torch.dtype | None = None,
         shape: tuple[int | None, ...] | None = None,
         strides: tuple[int, ...] | None = None,
+        device: str | None = None,
         data: torch.Tensor | None = None,
         key: str | None = None,
     ) -> None:
@@ -47,6 +50,7 @@ class Value:
         self.dtype = dtype
         self.shape = shape
         self.strides = strides
+        self.device = device
         self.data = data
         self.key = key
         self.node: Node | None = None

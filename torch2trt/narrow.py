@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 
 from . import trt_compat
+from .absent import Absent
 from .context import building
 from .emit import cast, convert, dtype_of, elementwise, rank_of
 from .errors import UnsupportedArgumentError
@@ -39,7 +40,7 @@ class Narrow(NamedTuple):
 
 Handler = Callable[[Node, Sequence[Any]], list[Any]]
 
-_QUANTIZED = re.compile(r"quantize|^quantized::")
+_QUANTIZED = re.compile(r"^(?!quantized_decomposed::).*quantize|^quantized::")
 _CASTS = frozenset({"aten::to", "aten::_to_copy", "aten::type_as"})
 _WRAPS_INSIDE = re.compile(r"loss|distance|similarity|dist$|norm|trap|upsample.*(linear|bicubic)")
 
@@ -124,7 +125,7 @@ def _is_negative(arg: Any) -> bool:
 def _wide_value(value: Value) -> Value:
     if value.dtype not in DTYPES:
         return value
-    return Value(value.name, dtype=torch.int32, shape=value.shape, strides=value.strides)
+    return Value(value.name, dtype=torch.int32, shape=value.shape, strides=value.strides, device=value.device)
 
 
 def _wide(arg: Any, is_index: bool = False) -> Any:
@@ -149,7 +150,7 @@ def _narrowed(result: Any, dtype: torch.dtype | None, of_items: torch.dtype | No
         raise UnsupportedArgumentError(
             f"{of_items} values in scripted code, which does not say where they wrap", hint="cast to int32 before it"
         )
-    if dtype not in DTYPES:
+    if dtype not in DTYPES or isinstance(result, Absent):
         return result
     return Narrow(wrapped(result, dtype), dtype) if trt_compat.is_tensor(result) else cast(result, dtype)
 

@@ -57,8 +57,9 @@ class OpRow:
 
 def rows() -> list[OpRow]:
     """Every op that has a handler of torch2trt's or of the user's, and those that are refused on purpose."""
-    with contextlib.suppress(ImportError):
-        importlib.import_module("torchvision")  # which registers its ops
+    for module in ("torchvision", "torch.ao.quantization.fx._decomposed"):  # which register ops
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
     seen = json.loads(resources.files(__package__).joinpath("ops.json").read_text())
     handlers = registry.handlers()
     found = []

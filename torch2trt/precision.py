@@ -36,17 +36,29 @@ PRODUCTS = _kinds("""
     _convolution _convolution_mode convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
     linear matmul mm bmm addmm addbmm baddbmm mv einsum bilinear embedding prelu
     scaled_dot_product_attention _native_multi_head_attention lstm gru rnn_tanh rnn_relu
+    _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu _flash_attention_forward
+    _scaled_dot_product_efficient_attention _efficient_attention_forward _scaled_dot_product_cudnn_attention
+    cudnn_convolution cudnn_convolution_transpose cudnn_convolution_relu cudnn_convolution_add_relu
+    _conv_depthwise2d conv_depthwise3d _cudnn_rnn
 """) | {"torch2trt::attention"}
 
-MASKS = {"aten::scaled_dot_product_attention": 3, "torch2trt::attention": 3}
+MASKS = {
+    "aten::scaled_dot_product_attention": 3,
+    "aten::_scaled_dot_product_efficient_attention": 3,
+    "aten::_scaled_dot_product_cudnn_attention": 3,
+    "aten::_scaled_dot_product_flash_attention_for_cpu": 5,
+    "aten::_efficient_attention_forward": 3,
+    "torch2trt::attention": 3,
+}
 """Which argument is added to scores that are float32 anyway; in half, a very low number would be minus infinity."""
 
 FLOAT32 = _kinds("""
     pow square exp exp2 expm1 log log2 log10 log1p rsqrt reciprocal cosh sinh tan acos asin erfinv lgamma digamma
     sum mean var std var_mean std_mean prod norm linalg_vector_norm linalg_norm linalg_matrix_norm logsumexp
-    cumsum cumprod logcumsumexp dist cdist renorm cosine_similarity nll_loss cross_entropy_loss kl_div
-    binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss smooth_l1_loss huber_loss ctc_loss
-    fft_fft fft_rfft fft_irfft stft istft linalg_inv_ex linalg_solve_ex linalg_det grid_sampler arange
+    cumsum cumprod logcumsumexp dist cdist pairwise_distance renorm cosine_similarity nll_loss cross_entropy_loss
+    kl_div binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss smooth_l1_loss huber_loss ctc_loss
+    fft_fft fft_rfft fft_irfft stft istft linalg_inv_ex linalg_solve_ex linalg_det grid_sampler
+    cudnn_grid_sampler arange
 """)
 
 

@@ -205,4 +205,8 @@ _READERS: dict[str, Callable[[Sequence[Any]], Steps | None]] = {
     "aten::fake_quantize_per_channel_affine_cachemask": lambda args: _affine(*args[1:6]),
     "aten::fused_moving_avg_obs_fake_quant": _moving_average,
     "torch2trt::fake_quantize": _greatest,
+    "quantized_decomposed::dequantize_per_tensor": lambda args: _affine(args[1], args[2], None, *args[3:5]),
+    "quantized_decomposed::dequantize_per_channel": lambda args: _affine(
+        args[1], 0 if args[2] is None else args[2], *args[3:6]
+    ),
 }

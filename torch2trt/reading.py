@@ -45,6 +45,7 @@ class GraphReader:
         self._attributes: dict[int, Value] = {}
         self._parameters: dict[str, torch.Tensor] = {}
         self._counter = itertools.count()
+        self._device: str | None = None
 
     def read(self, names: list[str], structure: Structure, output_structure: Structure) -> Graph:
         """The whole graph."""
@@ -52,6 +53,7 @@ class GraphReader:
         owner, *tensors = raw.inputs()
         self._paths[owner.debugName()] = ""
         inputs = [self._define(value) for value in tensors]
+        self._device = next((value.device for value in inputs), None)
         nodes = self._nodes(raw)
         (result,) = raw.outputs()
         outputs = self._operand(result)
@@ -66,6 +68,8 @@ class GraphReader:
             sizes, strides = kind.sizes(), kind.strides()
             value.shape = tuple(sizes) if sizes is not None else None
             value.strides = tuple(strides) if strides is not None else None
+            device = kind.device()
+            value.device = device.type if device is not None else self._device
         self._operands[value.name] = value
         return value
 
@@ -119,12 +123,12 @@ class GraphReader:
         path = f"{owner}.{raw.s('name')}" if owner else raw.s("name")
         output = raw.output()
         name = output.debugName()
-        if output.type().kind() == "ClassType":
-            self._paths[name] = path
-            return True
         found = self._traced
         for part in path.split("."):
             found = getattr(found, part)
+        if output.type().kind() == "ClassType" and isinstance(found, torch.nn.Module):
+            self._paths[name] = path
+            return True
         self._operands[name] = self._tensor(path, found) if isinstance(found, torch.Tensor) else found
         return True
 
@@ -238,6 +242,7 @@ def _tensor_value(name: str, tensor: torch.Tensor, key: str | None) -> Value:
         dtype=tensor.dtype,
         shape=tuple(tensor.shape),
         strides=tensor.stride() if tensor.layout is torch.strided else None,
+        device=tensor.device.type,
         data=tensor,
         key=key,
     )

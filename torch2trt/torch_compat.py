@@ -6,14 +6,16 @@ import contextlib
 import dataclasses
 import functools
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from .errors import DtypeError
 
 
 @dataclass(frozen=True)
@@ -221,11 +223,36 @@ _DTYPES: tuple[torch.dtype, ...] = (
     torch.qint32,
     torch.bfloat16,
 )
+_LATER_DTYPES = {
+    16: "quint4x2",
+    17: "quint2x4",
+    18: "bits1x8",
+    19: "bits2x4",
+    20: "bits4x2",
+    21: "bits8",
+    22: "bits16",
+    23: "float8_e5m2",
+    24: "float8_e4m3fn",
+    25: "float8_e5m2fnuz",
+    26: "float8_e4m3fnuz",
+    27: "uint16",
+    28: "uint32",
+    29: "uint64",
+    44: "float8_e8m0fnu",
+    45: "float4_e2m1fn_x2",
+}
 
 
 def dtype_of_code(code: int) -> torch.dtype:
-    """The dtype that TorchScript writes as the integer ``code`` (c10/core/ScalarType.h)."""
-    return _DTYPES[code]
+    """The dtype that TorchScript writes as the integer ``code`` (c10/core/ScalarType.h).
+
+    Raises:
+        DtypeError: this version of torch has no name for it.
+    """
+    found = _DTYPES[code] if code < len(_DTYPES) else getattr(torch, _LATER_DTYPES.get(code, ""), None)
+    if not isinstance(found, torch.dtype):
+        raise DtypeError(f"the trace holds a dtype of number {code}, which torch {torch.__version__} has no name for")
+    return found
 
 
 _NARROWER = {torch.float64: torch.float32, torch.int64: torch.int32, torch.complex128: torch.complex64}
@@ -266,8 +293,10 @@ def tracing_mode() -> Iterator[list[warnings.WarningMessage]]:
     torch.backends.mha.set_fastpath_enabled(False)
     caught: list[warnings.WarningMessage] = []
     try:
-        with torch.random.fork_rng(), torch.no_grad(), warnings.catch_warnings(record=True) as raised:
+        with torch.random.fork_rng(), torch.no_grad(), warnings.catch_warnings():
+            raised: list[warnings.WarningMessage] = []
             warnings.simplefilter("always")
+            warnings.showwarning = functools.partial(_record, raised)
             try:
                 yield caught
             finally:
@@ -279,6 +308,28 @@ def tracing_mode() -> Iterator[list[warnings.WarningMessage]]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
         torch.set_autocast_cache_enabled(cached)
+
+
+def _record(
+    raised: list[warnings.WarningMessage],
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Keep a warning; one that was raised by a call that a mode of ours passed on is the caller's."""
+    package = str(Path(__file__).parent)
+    if filename.startswith(package):
+        frame = sys._getframe()
+        while frame.f_back is not None and (
+            frame.f_code.co_filename.startswith(package)
+            or frame.f_globals.get("__name__") in ("warnings", "_py_warnings")
+        ):
+            frame = frame.f_back
+        filename, lineno = frame.f_code.co_filename, frame.f_lineno
+    raised.append(warnings.WarningMessage(message, category, filename, lineno, file, line))
 
 
 def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
@@ -319,102 +370,6 @@ def _hidden(properties: dict[torch.nn.Module, set[str]]) -> Iterator[None]:
     finally:
         for module, kind in before.items():
             module.__class__ = kind
-
-
-def needs_bools_as_numbers(error: Exception) -> bool:
-    """Whether a trace failed over a bool that was given for a number, or over ``torch.fill``.
-
-    The tracer writes the ``True`` of ``mask == True`` or ``torch.full(size, True)`` as a bool, and then finds no
-    operator that takes one: the scalars of TorchScript are numbers.
-    """
-    return "but it isn't a special case" in str(error) and "bool" in str(error)
-
-
-_BOOLS = {value: torch.tensor(value) for value in (False, True)}
-
-
-@functools.cache
-def _number_arguments(name: str) -> dict[str, tuple[int, bool]]:
-    """The arguments of the operator ``name`` that take numbers and no bools: position, and whether tensors fit too."""
-    types: dict[tuple[str, int], set[str]] = {}
-    for schema in schemas_of(f"aten::{name}"):
-        if any("Tensor" in result.type for result in schema.returns):
-            for index, argument in enumerate(schema.arguments):
-                types.setdefault((argument.name, index), set()).add(argument.type.removeprefix("Optional[").rstrip("]"))
-    return {
-        argument: (index, "Tensor" in kinds)
-        for (argument, index), kinds in types.items()
-        if "number" in kinds and "bool" not in kinds
-    }
-
-
-class BoolsAsNumbers(TorchFunctionMode):
-    """Inside a ``with`` block, gives operators what means the same in place of bools that stand for numbers.
-
-    That is a 0-d bool tensor where the operator takes one, which promotes as the scalar does, and an integer elsewhere.
-    """
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one operator."""
-        args, kwargs = list(args), dict(kwargs or {})
-        name = _operator_name(function)
-        for argument, (index, takes_tensor) in _number_arguments(name).items():
-            holder, key = (kwargs, argument) if argument in kwargs else (args, index)
-            value = holder[key] if holder is kwargs or index < len(args) else None
-            if isinstance(value, bool):
-                holder[key] = _BOOLS[value] if takes_tensor else int(value)
-                if isinstance(function, torch._ops.OpOverload):  # the overload for a number takes no tensor
-                    function = function.overloadpacket
-                if name == "full" and kwargs.get("dtype") is None:
-                    kwargs["dtype"] = torch.bool
-        return _fill(*args, **kwargs) if function is torch.fill else function(*args, **kwargs)
-
-
-def _fill(input: torch.Tensor, value: Any) -> torch.Tensor:
-    """``torch.fill``, which calls ``full_like`` in a way that no trace can hold."""
-    if isinstance(value, torch.Tensor):
-        return value.to(input.dtype).expand_as(input).clone()
-    return torch.full_like(input, value)
-
-
-def _operator_name(function: Any) -> str:
-    """The name under which the dispatcher may know a function; ``eq`` for ``__eq__``."""
-    if isinstance(function, torch._ops.OpOverload):
-        return str(function._schema.name).partition("::")[2]
-    name = str(getattr(function, "__name__", ""))
-    reflected = re.fullmatch(r"__r(and|or|xor|lshift|rshift)__", name)
-    if reflected:
-        return f"__{reflected[1]}__"
-    return name if schemas_of(f"aten::{name}") else name.strip("_")
-
-
-class MemoryBefore(TorchDispatchMode):
-    """Keeps what every piece of memory held before the first write to it inside a ``with`` block."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._saved: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one operator."""
-        kwargs = kwargs or {}
-        schema = function._schema
-        if schema.is_mutable:
-            named = {argument.name: argument for argument in schema.arguments}
-            given = [*zip(schema.arguments, args, strict=False), *((named[key], kwargs[key]) for key in kwargs)]
-            for argument, value in given:
-                if isinstance(value, torch.Tensor) and argument.alias_info is not None and argument.alias_info.is_write:
-                    memory = value.untyped_storage()
-                    self._saved.setdefault(memory._cdata, (memory, memory.clone()))
-        return function(*args, **kwargs)
-
-    def restore(self, tensor: torch.Tensor) -> bool:
-        """Give the tensor's memory its former contents; whether it was written to inside the block."""
-        memory, before = self._saved.get(tensor.untyped_storage()._cdata, (None, None))
-        if memory is None or before is None:
-            return False
-        memory.copy_(before)
-        return True
 
 
 def has_kernel(name: str, key: str) -> bool:

@@ -6,17 +6,20 @@ import contextlib
 import functools
 import inspect
 import itertools
+import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from . import torch_compat
+from . import torch_compat, trace_modes
 from .dynamic import Alternatives
-from .errors import InputError, ShapeError, TraceError
+from .errors import InputError, Location, ShapeError, TraceError
 from .graph import Graph
+from .guard import CheckedIndices
 from .passes.dynamic import check_same, mark_dynamic
 from .passes.numbers import return_numbers
 from .reading import GraphReader
@@ -57,7 +60,7 @@ class FlatModule(torch.nn.Module):
     def __init__(self, target: Callable[..., Any], structure: Structure) -> None:
         super().__init__()
         # Plain attributes: nn.Module would register the target, and torch.jit.trace would try to script the structure.
-        self.__dict__.update(target=target, structure=structure)
+        self.__dict__.update(target=target, structure=structure, mode=contextlib.nullcontext())
         if isinstance(target, torch.nn.Module):
             self.module = target
         else:
@@ -83,8 +86,21 @@ class FlatModule(torch.nn.Module):
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Flat tensors in, flat tensors out."""
         args, kwargs = unflatten(tensors, self.__dict__["structure"])
-        leaves, self.__dict__["output_structure"] = flatten(self.__dict__["target"](*args, **kwargs))
+        with self.__dict__["mode"]:
+            result = self.__dict__["target"](*args, **kwargs)
+        leaves, self.__dict__["output_structure"] = flatten(result)
+        for leaf in leaves:
+            trace_modes.hold_in_trace(leaf)
         return tuple(leaves)
+
+    @contextlib.contextmanager
+    def inside(self, mode: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
+        """Within the block, what is wrapped runs inside ``mode``, and the tracer's own work does not."""
+        self.__dict__["mode"] = mode
+        try:
+            yield
+        finally:
+            self.__dict__["mode"] = contextlib.nullcontext()
 
 
 def _modules_of(function: Callable[..., Any]) -> dict[str, torch.nn.Module]:
@@ -195,19 +211,22 @@ def trace_graph(
     else:
         try:
             mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
-        except ShapeError:  # a module may keep what its first run makes: the traces after it agree then
+            _check_odd_sizes(flat, graph, alternatives.odd, names)
+        except ShapeError:
+            # A module may keep what its first run makes: the traces after it agree then.
             traced, graph = _trace_once(flat, leaves, names)
             mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
-        if alternatives.odd is not None:
-            _check_odd_sizes(flat, graph, alternatives.odd, names)
+            _warn_of_odd_sizes(flat, graph, alternatives.odd, names)
     graph.argument_names = argument_names(module, args, kwargs)
-    graph.state_shapes = {flat.strip(key): tuple(tensor.shape) for key, tensor in flat.state_dict().items()}
+    state = flat.state_dict().items()  # which may hold more than tensors: a module's extra state
+    graph.state_shapes = {flat.strip(key): tuple(held.shape) for key, held in state if isinstance(held, torch.Tensor)}
     return traced, graph
 
 
 def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: list[str]) -> Graph:
     try:
-        return _trace_once(flat, leaves, names)[1]
+        with flat.inside(_guard(leaves)):
+            return _trace_once(flat, leaves, names)[1]
     except TraceError as error:
         shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves, strict=True))
         raise ShapeError(
@@ -216,17 +235,33 @@ def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: li
         ) from error
 
 
-def _check_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor], names: list[str]) -> None:
-    """Warn of what no trace at sizes like 224 and 512 shows: halves, paddings to a multiple, parities."""
-    try:
-        other = _trace_once(flat, leaves, names)[1]
-    except TraceError:  # a model may need multiples, which ranges cannot say
+def _check_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
+    """Find what no trace at sizes like 224 and 512 shows: halves, paddings to a multiple, parities.
+
+    Raises:
+        ShapeError: the trace at these sizes differs in more than the sizes that are dynamic.
+    """
+    if leaves is None:
         return
     try:
-        check_same(graph, other)
+        with flat.inside(_guard(leaves)):
+            other = _trace_once(flat, leaves, names)[1]
+    except TraceError:  # a model may need multiples, which ranges cannot say
+        return
+    check_same(graph, other)
+
+
+def _warn_of_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
+    try:
+        _check_odd_sizes(flat, graph, leaves, names)
     except ShapeError as error:
-        shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves, strict=True))
+        shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves or (), strict=True))
         warnings.warn(f"results may be wrong at sizes such as {shapes}: {error}", stacklevel=4)
+
+
+def _guard(leaves: Sequence[torch.Tensor]) -> contextlib.AbstractContextManager[Any]:
+    """What keeps a trace at sizes that nobody has tried from stopping the GPU: indices may be out of range there."""
+    return contextlib.nullcontext() if all(leaf.device.type == "cpu" for leaf in leaves) else CheckedIndices()
 
 
 def _trace_once(
@@ -235,7 +270,7 @@ def _trace_once(
     traced = _run_tracer(flat, leaves)
     graph, constants = _read(flat, traced, names)
     if any(constant._version for constant in constants):
-        before = torch_compat.MemoryBefore()
+        before = trace_modes.MemoryBefore()
         traced = _run_tracer(flat, leaves, before)
         graph, constants = _read(flat, traced, names)
         _restore_constants(flat, constants, before)
@@ -248,7 +283,7 @@ def _read(flat: FlatModule, traced: torch.jit.ScriptModule, names: list[str]) ->
     return reader.read(names, flat.__dict__["structure"], flat.__dict__["output_structure"]), reader.constants
 
 
-def _restore_constants(flat: FlatModule, constants: Sequence[torch.Tensor], before: torch_compat.MemoryBefore) -> None:
+def _restore_constants(flat: FlatModule, constants: Sequence[torch.Tensor], before: trace_modes.MemoryBefore) -> None:
     """Undo what the trace wrote to its own constants: it holds their memory, and would start from the results."""
     memory = {constant.untyped_storage().data_ptr() for constant in constants if before.restore(constant)}
     names = [path for path, tensor in flat.plain_tensors() if tensor.untyped_storage().data_ptr() in memory]
@@ -276,28 +311,41 @@ def _check_leaves(module: object, leaves: Sequence[Any]) -> None:
 
 
 def _run_tracer(
-    flat: FlatModule, leaves: Sequence[torch.Tensor], before: torch_compat.MemoryBefore | None = None
+    flat: FlatModule, leaves: Sequence[torch.Tensor], before: trace_modes.MemoryBefore | None = None
 ) -> torch.jit.ScriptModule:
-    try:
+    remedies: list[trace_modes.Remedy] = []
+    while True:
+        modes: list[contextlib.AbstractContextManager[Any]] = [trace_modes.FollowedValues()]
+        if before is not None:
+            modes.append(before)
         try:
-            return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
-        except RuntimeError as error:
-            if not torch_compat.needs_bools_as_numbers(error):
-                raise
-        with torch_compat.BoolsAsNumbers():
-            return _run_tracer_in(flat, leaves, before or contextlib.nullcontext())
-    except Exception as error:
-        raise _trace_error(error) from error
+            return _run_tracer_in(flat, leaves, [*modes, *(remedy() for remedy in remedies)])
+        except TraceError as error:
+            raise error.at(Location(source=_line_of(error)))  # noqa: B904
+        except Exception as error:
+            found = trace_modes.remedy_for(error)
+            if found is None or found in remedies:
+                raise _trace_error(error) from error
+            remedies.append(found)
+
+
+def _line_of(error: Exception) -> str:
+    """The last line of code outside of torch and torch2trt that an error went through."""
+    packages = tuple(str(Path(package.__file__ or "").parent) for package in (torch, torch_compat))
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((f"{f.filename}:{f.lineno}" for f in reversed(frames) if not f.filename.startswith(packages)), "")
 
 
 def _run_tracer_in(
-    flat: FlatModule, leaves: Sequence[torch.Tensor], mode: contextlib.AbstractContextManager[Any]
+    flat: FlatModule, leaves: Sequence[torch.Tensor], modes: Sequence[contextlib.AbstractContextManager[Any]]
 ) -> torch.jit.ScriptModule:
     kept = [*flat.buffers(), *(tensor for _, tensor in flat.plain_tensors())]
     buffers = [(buffer, buffer.detach().clone()) for buffer in kept]
     examples = tuple(leaf.detach().clone() for leaf in leaves)  # forward may write to its inputs
     try:
-        with torch_compat.tracing_mode() as caught, mode:
+        with torch_compat.tracing_mode() as caught, contextlib.ExitStack() as stack:
+            for mode in modes:
+                stack.enter_context(mode)
             traced = torch_compat.trace(flat, examples)
     finally:
         with torch.no_grad():

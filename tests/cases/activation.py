@@ -35,6 +35,11 @@ _FUNCTIONS = {
 }
 
 
+def _log_sigmoid_all(x):
+    result, buffer = _aten.log_sigmoid_forward(x)  # the buffer is empty on a GPU
+    return result, buffer if buffer.numel() else torch.exp(-x.abs())
+
+
 _UNLIKE = ("relu6", "hardtanh", "gelu")
 """Functions of which an engine treats NaN or infinities in another way than eager does: see their docstrings."""
 
@@ -56,6 +61,11 @@ CASES = [
     *(Case(f"{name}-half", function, rand(2, 9, dtype=_H)) for name, function in _FUNCTIONS.items()),
     *(Case(f"{name}-special", function, SPECIAL) for name, function in _FUNCTIONS.items() if name not in _UNLIKE),
     *(Case(f"{name}-finite", _FUNCTIONS[name], SPECIAL[3:]) for name in _UNLIKE),
+    *(
+        Case(f"{name}-tail-{number}", _FUNCTIONS[name], torch.linspace(-9, -1.5, 301).to(dtype), rtol=rtol)
+        for name in ("gelu", "gelu-tanh")
+        for number, (dtype, rtol) in enumerate(((_H, 1e-3), (_G, 8e-3)))
+    ),
     Case("sigmoid-int", lambda x: (x.sigmoid(), x.tanh()), rand(3, 4, dtype=_I)),
     Case("relu-int", torch.relu, rand(3, 4, dtype=_I)),
     Case("relu-uint8", torch.relu, rand(3, 4, dtype=_U, low=0, high=255)),
@@ -67,6 +77,7 @@ CASES = [
     Case("leaky_relu-slope", lambda x: F.leaky_relu(x, -0.3), rand(3, 4)),
     Case("threshold-int", lambda x: F.threshold(x, 1, 9), rand(3, 4, dtype=_I, low=-5, high=5)),
     Case("log_sigmoid_forward", lambda x: _aten.log_sigmoid_forward(x)[0], rand(3, 4)),
+    Case("log_sigmoid_forward-all", _log_sigmoid_all, rand(3, 4, low=-9.0, high=9.0)),
     Case("prelu", _PReLU(1), rand(2, 3, 4)),
     Case("prelu-channels", _PReLU(3), rand(2, 3, 4)),
     Case("prelu-vector", _PReLU(1), rand(5)),

@@ -45,12 +45,16 @@ def _autocast(x: torch.Tensor):
 
 
 def _autocast_by_torchscript(x: torch.Tensor):
-    half = _aten._autocast_to_reduced_precision(x, False, True, _H, _G)
-    same = _aten._autocast_to_reduced_precision(x, False, False, _H, _G)
+    cuda, cpu = x.is_cuda, not x.is_cuda
+    dtypes = (_G, _H) if cuda else (_H, _G)
+    half = _aten._autocast_to_reduced_precision(x, cuda, cpu, *dtypes)
     return (
         half,
-        same,
-        _aten._autocast_to_full_precision(half, False, True),
+        _aten._autocast_to_reduced_precision(x, True, True, *dtypes),
+        _aten._autocast_to_reduced_precision(x, False, False, *dtypes),
+        _aten._autocast_to_reduced_precision(x, cpu, cuda, *dtypes),
+        _aten._autocast_to_full_precision(half, cuda, cpu),
+        _aten._autocast_to_full_precision(half, cpu, cuda),
         _aten._autocast_to_full_precision(x, True, True),
     )
 

@@ -106,4 +106,9 @@ CASES = [
     Case("ctc_loss-row", _ctc([12, 9, 12], [4, 2, 3], blank=5), (_STEPS, rand(9, dtype=_I, low=0, high=5))),
     Case("ctc_loss-single", _ctc([12], [4]), (_STEPS[:, 0], _TARGETS[0])),
     Case("ctc_loss-tensors", _ctc_of_tensors, (_STEPS, _TARGETS, torch.tensor([12, 9, 12]), torch.tensor([4, 2, 3]))),
+    Case(
+        "nll-total-weight",
+        lambda x, y: tuple(_aten.nll_loss_forward(x, y, None, reduction, 2)[1] for reduction in (0, 1, 2)),
+        (rand(6, 3), rand(6, dtype=torch.int64, low=0, high=3)),
+    ),
 ]

@@ -107,6 +107,16 @@ CASES = [
         (rand(low=1.0), rand(low=5.0, high=9.0)),
     ),
     Case(
+        "linspace-whole",
+        lambda x, y: tuple(torch.linspace(x, y, count, dtype=torch.int64) for count in (1, 2, 8, 15, 29, 50)),
+        (torch.tensor(4), torch.tensor(-3)),
+    ),
+    Case(
+        "linspace-long",
+        lambda x, y: (torch.linspace(x, y, 5, dtype=torch.int64), torch.linspace(y, x, 4, dtype=torch.int64)),
+        (torch.tensor(2**40 + 3), torch.tensor(-7)),
+    ),
+    Case(
         "logspace",
         lambda x: (torch.logspace(x, 3.0, 7), torch.logspace(-1.0, x, 4), torch.logspace(x, x + 1, 3, 2.0)),
         rand(),

@@ -1,5 +1,7 @@
 """Distances and similarities."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -22,6 +24,12 @@ CASES = [
     ),
     Case("pairwise_distance-vector", lambda x, y: F.pairwise_distance(x, y, keepdim=True), (rand(4), rand(4))),
     Case("pairwise_distance-half", F.pairwise_distance, (rand(3, 4, dtype=_H), rand(4, dtype=_H))),
+    Case(
+        "pairwise_distance-rounded",
+        lambda x, y: F.pairwise_distance(x, y).float() - F.pairwise_distance(x.float(), y.float()),
+        (rand(9, 4, dtype=torch.bfloat16), rand(9, 4, dtype=torch.bfloat16)),
+        rtol=1e-4,
+    ),
     Case(
         "cosine_similarity",
         lambda x, y: (F.cosine_similarity(x, y), F.cosine_similarity(x, y, -1)),
@@ -48,4 +56,11 @@ CASES = [
     _dynamic("cdist-dynamic", lambda x, y: (torch.cdist(x, y), torch.cdist(x, y, 1.0))),
     Case("pdist", lambda x: tuple(F.pdist(x, p) for p in _ORDERS), rand(5, 4)),
     Case("_pdist_forward", lambda x: _aten._pdist_forward(x, 1.0), rand(5, 4)),
+    Case(
+        "pdist-dynamic",
+        lambda x: (F.pdist(x), F.pdist(x, 1.0), _aten._pdist_forward(x, math.inf)),
+        rand(5, 3),
+        {"x": {0: (2, 5, 700)}},
+        [rand(rows, 3) for rows in (2, 64, 601)],
+    ),
 ]

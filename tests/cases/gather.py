@@ -55,6 +55,11 @@ CASES = [
         lambda x, i, j: (x.take_along_dim(i, 1), x.take_along_dim(j), x.take_along_dim(i[:1], -2)),
         (rand(4, 5, 6), _indices(5, 4, 3, 1), _indices(100, 2, 3)),
     ),
+    Case(
+        "take_along_dim-modulo",
+        lambda x, i: (x.take_along_dim(i - 20, 1), x.take_along_dim(torch.tensor([[7], [-1], [-9]]), 0)),
+        (rand(3, 4), _indices(40, 3, 9)),
+    ),
     Case("take_along_dim-uint8", lambda x, i: x.take_along_dim(i, 0), (_of(_U, 4, 5), _indices(4, 3, 1))),
     _dynamic(
         "take_along_dim-dynamic",

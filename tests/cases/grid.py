@@ -42,6 +42,8 @@ def _operator3d(x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
 
 
 def _fallback(x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    if x.is_cuda:
+        raise NotImplementedError("PyTorch takes a GPU's memory for the CPU's here, and crashes")
     result: torch.Tensor = torch.ops.aten._grid_sampler_2d_cpu_fallback(x, grid, 1, 0, False)
     return result
 

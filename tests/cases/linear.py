@@ -196,4 +196,17 @@ CASES = [
         dynamic={"x": {0: ("n", 1, 7, 16)}, "group": {0: "n"}},
         others=[{"x": rand(n, 4), "w": rand(3, 4, 8), "group": rand(n, dtype=_I, low=0, high=3)} for n in (1, 12)],
     ),
+    Case(
+        "_int_mm",
+        lambda x, y: torch._int_mm(x, y),
+        {
+            "x": rand(20, 16, dtype=torch.int8, low=-128, high=127),
+            "y": rand(16, 24, dtype=torch.int8, low=-128, high=127),
+        },
+        {"x": {0: (18, 20, 40)}},
+        [
+            {"x": rand(rows, 16, dtype=torch.int8, low=-128, high=127), "y": rand(16, 24, dtype=torch.int8, high=9)}
+            for rows in (18, 37)
+        ],
+    ),
 ]

@@ -39,6 +39,10 @@ def _no_training(x: torch.Tensor, m: torch.Tensor, v: torch.Tensor) -> Any:
     return aten._native_batch_norm_legit_no_training(x, None, None, m, v, 0.1, 1e-3)
 
 
+def _legit(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor, m: torch.Tensor, v: torch.Tensor) -> Any:
+    return aten._native_batch_norm_legit(x, w, b, m, v, False, 0.1, 1e-3)
+
+
 def _functional(training: bool) -> Any:
     def run(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor, m: torch.Tensor, v: torch.Tensor) -> Any:
         return aten._native_batch_norm_legit_functional(x, w, b, m, v, training, 0.1, 1e-5)
@@ -154,6 +158,7 @@ CASES = [
     Case("native_batch-training", _native_batch(True), _FIVE),
     Case("native_batch-no-statistics", _no_statistics, rand(2, 3, 4, 5)),
     Case("native_batch-no-training", _no_training, (_FIVE[0], *_FIVE[3:])),
+    Case("native_batch-legit", _legit, _FIVE),
     Case("native_batch-functional", _functional(True), _FIVE),
     Case("native_batch-functional-eval", _functional(False), _FIVE),
     Case("native_batch-with-update", _with_update, _FIVE),

@@ -220,5 +220,10 @@ CASES = [
     Case("backward", _backward(2, 1, 1), (rand(2, 3, 9, 8), rand(2, 3, 5, 4))),
     Case("backward-dilation", _backward(1, 1, 2), (rand(2, 3, 9, 8), rand(2, 3, 7, 6))),
     Case("fractional2d", _fractional2d, (_tied(2, 60, 9, 11), rand(2, 60, 2, low=0, high=1))),
+    Case(
+        "fractional-rounded",
+        lambda x, n: aten.fractional_max_pool2d(x, [2, 2], [9, 11], n),
+        (_tied(2, 9, 29, 31).bfloat16(), rand(2, 9, 2, low=0, high=1, dtype=torch.bfloat16)),
+    ),
     Case("fractional3d", _fractional3d, (_tied(2, 3, 5, 6, 7), rand(2, 3, 3, low=0, high=1))),
 ]

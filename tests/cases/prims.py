@@ -20,4 +20,17 @@ CASES = [
         dynamic={"x": {0: (1, 2, 8)}},
         others=[{"x": rand(5, 3)}, {"x": rand(8, 3)}],
     ),
+    Case("prod", lambda x: (prims.prod(x, [0, 2]), prims.prod(x, [1])), rand(2, 3, 4)),
+    Case("convert_element_type", lambda x: prims.convert_element_type(x, torch.int32), rand(2, 3)),
+    Case("view_of", lambda x: prims.view_of(x) + 1, rand(2, 3)),
+    Case("collapse", lambda x: (prims.collapse(x, 1, 2), prims.collapse_view(x, 0, 3)), rand(2, 3, 4, 5)),
+    Case("squeeze", lambda x: (prims.squeeze(x, [0, 2]), prims.squeeze(x, [])), rand(1, 3, 1, 5)),
+    Case("split_dim", lambda x: prims.split_dim(x, 1, 3), rand(2, 6, 4)),
+    Case(
+        "views-dynamic",
+        lambda x: (prims.split_dim(x, 0, 2), prims.collapse(x, 0, 1)),
+        {"x": rand(4, 3, 2)},
+        dynamic={"x": {0: (2, 4, 8)}},
+        others=[{"x": rand(2, 3, 2)}, {"x": rand(8, 3, 2)}],
+    ),
 ]

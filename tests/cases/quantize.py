@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.ao.quantization.fx import _decomposed  # noqa: F401  (registers its operators)
 
 from tests.harness import Case, rand
 from torch2trt import quantized as _quantized  # noqa: F401  (registers the operator)
 
 fake_quantize = torch.ops.torch2trt.fake_quantize
 aten = torch.ops.aten
+decomposed = torch.ops.quantized_decomposed
 
 _NO_GPU = "" if torch.cuda.is_available() else "TensorRT for RTX builds int8 quantisation where there is a GPU"
 
@@ -66,6 +68,28 @@ def _greatest(
 _SIZES = {"x": {0: (1, 2, 8)}}
 _OTHERS = [rand(1, 3, 5), rand(8, 3, 5)]
 
+
+def _numbers(scale: float, zero: int, low: int, high: int, dtype: torch.dtype) -> Callable[..., torch.Tensor]:
+    def run(x: torch.Tensor) -> torch.Tensor:
+        number: torch.Tensor = decomposed.quantize_per_tensor(x, scale, zero, low, high, dtype)
+        return number
+
+    return run
+
+
+def _there_and_back(x: torch.Tensor) -> Any:
+    parameters = (0.05, 3, 0, 255, torch.uint8)
+    steps = decomposed.quantize_per_tensor(x, *parameters)
+    moved = decomposed.dequantize_per_tensor(steps.reshape(-1), *parameters)
+    return moved, decomposed.dequantize_per_tensor(steps, *parameters, out_dtype=torch.float16)
+
+
+def _channels(x: torch.Tensor) -> Any:
+    scales, zeros = torch.tensor([0.1, 0.2, 0.05]), torch.tensor([1, 0, -3])
+    steps = decomposed.quantize_per_channel(x, scales, zeros, 1, -128, 127, torch.int8)
+    return steps, decomposed.dequantize_per_channel(steps, scales, None, 1, -128, 127, torch.int8)
+
+
 CASES = [
     Case("tensor", _per_tensor(0.013, 0, -128, 127), rand(2, 3, 5), unbuilt=_NO_GPU),
     Case("tensor-half", _per_tensor(0.013, 0, -128, 127), rand(2, 3, 5, dtype=torch.float16), unbuilt=_NO_GPU),
@@ -90,4 +114,29 @@ CASES = [
     Case("greatest-float8-scalar", _greatest(1.3, 8, 4), torch.tensor(0.77), unbuilt=_NO_GPU),
     Case("tensor-mask", _mask, rand(2, 3, 5)),
     Case("channel-mask", _channel_mask, rand(2, 3, 5)),
+    *(
+        Case(f"decomposed-{dtype}".replace("torch.", ""), _numbers(0.03, zero, low, high, dtype), rand(3, 40))
+        for zero, low, high, dtype in (
+            (0, -128, 127, torch.int8),
+            (7, 0, 255, torch.uint8),
+            (-100, -(2**15), 2**15 - 1, torch.int16),
+            (0, -1000, 1000, torch.int32),
+        )
+    ),
+    Case("decomposed-ties", _numbers(0.03, 0, -128, 127, torch.int8), torch.arange(-16, 17) / 8),
+    Case("decomposed-half", _numbers(0.03, 3, -128, 127, torch.int8), rand(3, 40, dtype=torch.float16)),
+    Case("decomposed-there-and-back", _there_and_back, rand(2, 5, 4)),
+    Case(
+        "decomposed-dynamic",
+        _there_and_back,
+        rand(2, 5, 4),
+        {"x": {0: (1, 2, 8)}},
+        [rand(1, 5, 4), rand(8, 5, 4)],
+    ),
+    Case("decomposed-channels", _channels, rand(2, 3, 4)),
+    Case(
+        "decomposed-input",
+        lambda x: decomposed.dequantize_per_tensor(x, 0.1, 2, -128, 127, torch.int8),
+        rand(3, 4, dtype=torch.int8, low=-128, high=127),
+    ),
 ]

@@ -47,6 +47,15 @@ _NONE = rand(0, 3)
 CASES = [
     *(Case(name, lambda x, f=function: f(x) + 1, rand(2, 3, 4, 5)) for name, function in _DROPPED.items()),
     Case("dropout-nothing", lambda x: F.dropout(x, 0.0, training=True) + 1, rand(2, 3)),
+    Case(
+        "dropout-all",
+        lambda x: tuple(
+            function(value, 1.0, True)
+            for function in (F.dropout, F.dropout2d, F.alpha_dropout, F.feature_alpha_dropout, _aten.native_dropout)
+            for value in (x, x / 0, x.half())
+        ),
+        (rand(2, 3, 4, 5),),
+    ),
     Case("native_dropout", lambda x: _aten.native_dropout(x, 0.5, False), rand(2, 3)),
     Case(
         "native_dropout_backward",

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+import tests.gpu_operators  # noqa: F401  (gives the CPU what cells are on a GPU)
 from tests.harness import Case, rand
 
 
@@ -48,6 +49,30 @@ def _cell_inputs(gates, states=1, bias=True):
     """Input, states, weights and biases of a cell of width 4."""
     biases = [rand(gates * 4), rand(gates * 4)] if bias else []
     return (rand(2, 3), *(rand(2, 4) for _ in range(states)), rand(gates * 4, 3), rand(gates * 4, 4), *biases)
+
+
+def _fused_lstm(x, h, c, w, v, *biases):
+    return torch.ops.aten._thnn_fused_lstm_cell(x @ w.mT, h @ v.mT, c, *biases)[:2]
+
+
+def _fused_gru(x, h, w, v, *biases):
+    return torch.ops.aten._thnn_fused_gru_cell(x @ w.mT, h @ v.mT, h, *biases)[0]
+
+
+class _FusedCells(nn.Module):
+    """The steps of a cell on a GPU, as they look in a trace: its state known at first, its parameters by name."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.LSTMCell(3, 4), nn.GRUCell(4, 4)
+
+    def forward(self, x):
+        hidden = cell = state = x.new_zeros(x.shape[0], 4)
+        for _ in range(2):
+            hidden, cell = _fused_lstm(x, hidden, cell, *self.first.parameters())
+            state = _fused_gru(hidden, state, *self.second.parameters())
+        return state, cell
 
 
 _KINDS = ("LSTM", "GRU", "RNN")
@@ -106,4 +131,9 @@ CASES = [
     Case("gru_cell", _gru_cell, _cell_inputs(3)),
     Case("gru_cell-no-bias", _gru_cell, _cell_inputs(3, bias=False)),
     Case("rnn_cell", _rnn_cells, _cell_inputs(1)),
+    Case("fused_lstm_cell", _fused_lstm, _cell_inputs(4, states=2)),
+    Case("fused_lstm_cell-no-bias", _fused_lstm, _cell_inputs(4, states=2, bias=False)),
+    Case("fused_gru_cell", _fused_gru, _cell_inputs(3)),
+    Case("fused_gru_cell-no-bias", _fused_gru, _cell_inputs(3, bias=False)),
+    _dynamic("fused-cells-dynamic", _FusedCells(), {0: (1, 2, 8)}, (2, 3), (1, 3), (7, 3)),
 ]

@@ -56,7 +56,11 @@ CASES = [
     _dynamic("unflatten-dynamic", lambda x: (x.unflatten(0, (-1, 2)), x.unflatten(1, (3, -1))), (4, 6), (2, 6), (8, 6)),
     Case("squeeze", lambda x: (x.squeeze(), x.squeeze(0), x.squeeze(1), x.squeeze((0, -1))), rand(1, 3, 1)),
     Case("squeeze-scalar", lambda x: (x.squeeze(), x.squeeze(-1)), rand()),
-    Case("squeeze-int", lambda x: (_aten.squeeze_copy(x), _aten.squeeze_copy.dim(x, 0)), rand(1, 3, dtype=_I)),
+    Case(
+        "squeeze-int",
+        lambda x: (_aten.squeeze_copy(x), _aten.squeeze_copy.dim(x, 0)),
+        rand(1, 3, dtype=_I, low=1, high=9),
+    ),
     Case("squeeze_copy", lambda x: _aten.squeeze_copy.dims(x, [0, 2]), rand(1, 3, 1)),
     _dynamic("squeeze-dynamic", lambda x: (x.squeeze(), x.squeeze(-1)), (2, 3, 1), (4, 3, 1), (7, 3, 1)),
     Case("unsqueeze", lambda x: (x.unsqueeze(0), x.unsqueeze(-1), _aten.unsqueeze_copy(x, 1)), rand(2, 3)),

@@ -179,4 +179,14 @@ CASES = [
     Case("pixel_unshuffle-uint8", _call(F.pixel_unshuffle, 2), rand(2, 3, 6, 4, **_UINT8)),
     Case("channel_shuffle", _call(torch.channel_shuffle, 3), rand(2, 6, 4, 5)),
     Case("channel_shuffle-native", _call(torch.native_channel_shuffle, 2), rand(2, 6, 4, 5)),
+    *(
+        Case(f"{name}-size-and-factors-{kind}", _call(function, (10, 14), *corners, 3.0, 1.7), rand(2, 3, 5, 7), *rest)
+        for kind, rest in (("static", ()), ("dynamic", (_SIZES, [rand(2, 3, 10, 14), rand(2, 3, 5, 14), *_OTHERS])))
+        for name, function, corners in (
+            ("nearest", aten.upsample_nearest2d, ()),
+            ("nearest-exact", aten._upsample_nearest_exact2d, ()),
+            ("linear", aten.upsample_bilinear2d, (False,)),
+            ("cubic", aten.upsample_bicubic2d, (False,)),
+        )
+    ),
 ]

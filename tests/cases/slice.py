@@ -141,4 +141,22 @@ CASES = [
         (1, 4),
         (7, 4),
     ),
+    Case(
+        "as_strided-of-a-copy",
+        lambda x: (
+            x.to(memory_format=torch.channels_last).as_strided((1, 4, 5, 3), (60, 15, 3, 1)),
+            x.contiguous(memory_format=torch.channels_last).detach().as_strided((2, 3), (7, 1)),
+            x.mT.contiguous().as_strided((4, 5), (1, 4)),
+        ),
+        rand(1, 3, 4, 5),
+    ),
+    Case(
+        "_reshape_alias-strides",
+        lambda x: (
+            _aten._reshape_alias(x, (4, 6), (1, 4)),
+            _aten._reshape_alias(x.t(), (2, 3), (3, 6)),
+            _aten._reshape_alias(x, (6, 4), (1, 6)).as_strided((2, 2), (1, 4)),
+        ),
+        rand(4, 6),
+    ),
 ]

@@ -89,3 +89,29 @@ def test_a_users_handler_of_a_part_of_attention_sees_it(name):
     with users_handler(name) as seen:
         converted = torch2trt.convert(lambda q, k, v: torch.softmax(q @ k.transpose(-2, -1), -1) @ v, (Q, K, V))
     assert len(seen) == 1 and converted.graph.rewrites["attention"] == 0
+
+
+KEYS = torch.tensor([[True, True, True, False, True], [True, False, False, False, False]])[:, None, None]
+TRUE = torch.ones(1, 1, 4, 1, dtype=torch.bool)
+
+
+def masked(q, k, v, mask):
+    return nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+MASKS = {
+    "joined": (lambda q, k, v, keys: masked(q, k, v, TRUE & keys), 1),
+    "joined and spread": (lambda q, k, v, keys: masked(q, k, v, (keys & TRUE).expand(2, 3, 4, 5)), 1),
+    "logical": (lambda q, k, v, keys: masked(q, k, v, torch.logical_and(TRUE, keys)), 1),
+    "of lower rank": (lambda q, k, v, keys: masked(q, k, v, keys[0, 0].expand(4, 5)), 1),
+    "written out": (lambda q, k, v, keys: attend(q, k, v, mask=(~keys * -1e4).expand(2, 1, 4, 5)), 1),
+    "not all True": (lambda q, k, v, keys: masked(q, k, v, (TRUE.cumsum(2) > 1) & keys), 0),
+    "as it was": (lambda q, k, v, keys: masked(q, k, v, keys), 0),
+}
+
+
+@pytest.mark.parametrize("function, count", MASKS.values(), ids=MASKS.keys())
+def test_masks(function, count):
+    converted = torch2trt.convert(function, (Q, K, V, KEYS), optimize=["attention", "narrow_masks"])
+    assert converted.graph.rewrites["narrow_masks"] == count
+    torch.testing.assert_close(converted.evaluate(Q, K, V, KEYS), function(Q, K, V, KEYS))

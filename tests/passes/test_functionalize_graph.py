@@ -121,6 +121,32 @@ def test_statistics_of_a_norm_in_training():
     harness.assert_same(actual, module(X), rtol=0, atol=0)
 
 
+def test_statistics_that_are_inputs():
+    """Operators whose functional ones append what they write to other arguments than the first."""
+    aten = torch.ops.aten
+
+    def trained(x, mean, variance):
+        first, *_ = aten._native_batch_norm_legit(x, None, None, mean, variance, True, 0.1, 1e-5)
+        second, *_ = aten._batch_norm_with_update(first * 2 + 1, None, None, mean, variance, 0.3, 1e-5)
+        return first, second, mean * 2
+
+    inputs = (X, rand(4), rand(4, low=0.5))
+    after = harness.clone(inputs)
+    expected = (*trained(*after), *after[1:])
+    with pytest.raises(errors.InputError, match="writes to its input mean, variance"):
+        debug(trained, inputs)
+    _, actual = debug(trained, inputs, mutated_inputs="output")
+    harness.assert_same(actual, expected)
+    converted = torch2trt.convert(trained, harness.clone(inputs), mutated_inputs="output")
+    harness.assert_same(converted.evaluate(*inputs), expected)
+
+    def evaluated(x, mean, variance):
+        return aten._native_batch_norm_legit(x, None, None, mean, variance, False, 0.1, 1e-5)[0]
+
+    converted = torch2trt.convert(evaluated, harness.clone(inputs))
+    harness.assert_same(converted.evaluate(*inputs), evaluated(*inputs))
+
+
 # ---- the graph that comes out
 
 

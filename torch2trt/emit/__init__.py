@@ -125,6 +125,7 @@ from .moving import (
     padded,
     split_at,
     take,
+    traced_device,
     traced_dtype,
     traced_rank,
     traced_sizes,
@@ -163,7 +164,7 @@ from .pointwise import (
 )
 from .pooling import average_pool, max_pool, max_pool_with_indices, pool_by_sizes, windows
 from .product import contract, linear, product
-from .quantization import fake_quantize, fake_quantize_float8, in_range
+from .quantization import dequantize, fake_quantize, fake_quantize_float8, in_range, quantize
 from .random import LARGEST_RANGE, channels, dropped, exponential, kept, normal, require_random, uniform
 from .reduction import (
     NOWHERE,

@@ -69,7 +69,13 @@ def _part(value: Tensor, start: int, count: Dim) -> Tensor:
 
 
 def embedding_bag(
-    weight: Tensor, indices: Tensor, found: Bags, mode: str, per_sample: Tensor | None, padding: int | None
+    weight: Tensor,
+    indices: Tensor,
+    found: Bags,
+    mode: str,
+    per_sample: Tensor | None,
+    padding: int | None,
+    no_row: int = 0,
 ) -> tuple[Any, Any, Any]:
     """``torch.nn.functional.embedding_bag``; half precision sums in float32.
 
@@ -80,6 +86,7 @@ def embedding_bag(
         mode: ``sum``, ``mean`` or ``max``.
         per_sample: a factor for each row; of mode ``sum`` alone.
         padding: rows of this index do not count.
+        no_row: where the maximum of an empty bag is said to come from.
 
     Returns:
         ``(bags, features)``; how many rows each bag has; and for ``max`` the row of each maximum.
@@ -107,7 +114,7 @@ def embedding_bag(
     empty = elementwise("EQUAL", counts, torch.tensor(0))
     source = _row_of(parts, result, chosen, inside)
     maxima = where(empty, torch.zeros((), dtype=wide), result)
-    return cast(maxima, dtype), sizes, where(empty, torch.zeros((), dtype=dtype_of(source)), source)
+    return cast(maxima, dtype), sizes, where(empty, torch.tensor(no_row, dtype=dtype_of(source)), source)
 
 
 def _row_of(parts: Any, best: Any, chosen: Any, inside: Any) -> Any:

@@ -150,7 +150,10 @@ def known_ints(values: Any, what: str) -> list[int]:
     """
     listed = [values] if isinstance(values, int) or is_tensor(values) else list(values)
     if not all_known(listed):
-        raise UnsupportedArgumentError(f"{what} must be known at conversion, and depends on a run-time value")
+        raise UnsupportedArgumentError(
+            f"{what} must be known at conversion, and depends on a run-time value",
+            hint="write a number, or make the axis static that it comes from",
+        )
     return listed
 
 

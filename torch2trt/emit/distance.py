@@ -48,10 +48,10 @@ def reduced_loss(loss: Tensor, reduction: int, dtype: torch.dtype) -> Any:
     return cast(loss, dtype)
 
 
-def pairwise_distance(left: Tensor, right: Tensor, p: float, eps: float, keepdim: bool = False) -> Any:
+def pairwise_distance(left: Tensor, right: Tensor, p: float, eps: float) -> Any:
     """The p-norm of ``left - right + eps`` along the last axis; float32."""
     gap = elementwise("SUM", elementwise("SUB", left, right), torch.tensor(eps))
-    return vector_norm(gap, p, [rank_of(gap) - 1], keepdim) if rank_of(gap) else vector_norm(gap, p, [])
+    return vector_norm(gap, p, [rank_of(gap) - 1] if rank_of(gap) else [])
 
 
 def cosine(left: Tensor, right: Tensor, axis: int, eps: float) -> Any:

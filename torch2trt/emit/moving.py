@@ -11,6 +11,7 @@ import torch
 from .. import eager
 from ..context import building, has_trt_tensor
 from ..errors import UnsupportedArgumentError
+from ..graph import operand_values
 from ..trt_compat import is_tensor
 from ..weights import derive
 from .dims import (
@@ -137,6 +138,13 @@ def traced_dtype(output: int = 0) -> torch.dtype | None:
     return None if node is None or output >= len(node.outputs) else node.outputs[output].dtype
 
 
+def traced_device() -> str:
+    """The kind of device that the node which is being converted was traced on; ``cpu`` where that is not known."""
+    node = building().node
+    values = [] if node is None else [*operand_values(node.args), *node.outputs]
+    return next((value.device for value in values if value.device is not None), "cpu")
+
+
 def iota(count: Dim) -> Tensor:
     """``0, 1, ... count - 1`` as a 1-d int64 tensor; known if ``count`` is."""
     return torch.arange(count) if isinstance(count, int) else counting(count)
@@ -207,14 +215,15 @@ def split_at(value: Tensor, axis: int, sizes: Sequence[Dim]) -> list[Any]:
     return pieces
 
 
-def band_mask(rows: Dim, columns: Dim, diagonal: int, lower: bool) -> Tensor:
+def band_mask(rows: Dim, columns: Dim, diagonal: Dim, lower: bool) -> Tensor:
     """Booleans of shape ``(rows, columns)``: True on and below (or above) a diagonal; known if the sizes are."""
-    if isinstance(rows, int) and isinstance(columns, int):
+    if isinstance(rows, int) and isinstance(columns, int) and isinstance(diagonal, int):
         ones = torch.ones(rows, columns, dtype=torch.bool)
         return ones.tril(diagonal) if lower else ones.triu(diagonal)
     row, column = unsqueeze(tensor(iota(rows)), 1), unsqueeze(tensor(iota(columns)), 0)
     # column - row <= diagonal, in whole numbers; one comparison layer
-    edge = elementwise("SUM", row, torch.tensor(diagonal + 1 if lower else diagonal - 1))
+    beyond = dim_add(diagonal, 1 if lower else -1)
+    edge = elementwise("SUM", row, torch.tensor(beyond) if isinstance(beyond, int) else as_dim(beyond))
     return elementwise("LESS" if lower else "GREATER", column, edge)
 
 

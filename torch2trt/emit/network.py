@@ -109,14 +109,15 @@ def check(context: Context, layer: Any, method: str) -> None:
     """Let TensorRT infer the layer's output, which is when it reports a mistake in it."""
     for index in range(layer.num_outputs):
         output = layer.get_output(index)
-        rank = len(shape) if (shape := _shape(output)) is not None else -1
+        rank = len(shape) if (shape := declared_shape(output)) is not None else -1
         if context.recorder is not None and context.recorder.messages:
             raise _refused(context, method)
         if rank > MAX_RANK:
             raise ShapeError(f"TensorRT holds tensors of rank {MAX_RANK} at most; {method} gives rank {rank}")
 
 
-def _shape(tensor: Any) -> tuple[int, ...] | None:
+def declared_shape(tensor: Any) -> tuple[int, ...] | None:
+    """The sizes that TensorRT declares, -1 for unknown ones; None where it could not infer them."""
     try:
         return tuple(tensor.shape)
     except (ValueError, RuntimeError):  # dims that TensorRT could not infer: of negative length, or an error by now

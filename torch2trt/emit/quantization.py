@@ -40,6 +40,24 @@ def fake_quantize(value: Tensor, scale: Tensor, zero_point: Tensor, lowest: int,
     return cast(elementwise("PROD", elementwise("SUB", held, zero), step), dtype)
 
 
+def quantize(value: Tensor, scale: Tensor, zero_point: Tensor, lowest: int, highest: int, axis: int | None) -> Any:
+    """The steps themselves, as int32; arguments as for :func:`fake_quantize`.
+
+    Eager multiplies by a reciprocal that it takes in Python, of a scale that is a Python number: in float64.
+    """
+    reciprocal = torch.tensor(1 / scale) if isinstance(scale, (int, float)) else None
+    return cast(_rounded(value, scale, zero_point, lowest, highest, axis, reciprocal)[3], torch.int32)
+
+
+def dequantize(steps: Tensor, scale: Tensor, zero_point: Tensor, axis: int | None, dtype: torch.dtype) -> Any:
+    """What steps of a scale stand for: the inverse of :func:`quantize`."""
+    shape = [1] * rank_of(steps)
+    if axis is not None:
+        shape[axis] = -1
+    step, zero = (cast(shaped(_as_tensor(part), shape), torch.float32) for part in (scale, zero_point))
+    return cast(elementwise("PROD", elementwise("SUB", cast(steps, torch.float32), zero), step), dtype)
+
+
 def in_range(value: Tensor, scale: Tensor, zero_point: Tensor, lowest: int, highest: int, axis: int | None) -> Any:
     """Which elements of ``value`` fake quantisation only rounds, because they are between its limits."""
     _, _, rounded, held = _rounded(value, scale, zero_point, lowest, highest, axis)
@@ -47,7 +65,13 @@ def in_range(value: Tensor, scale: Tensor, zero_point: Tensor, lowest: int, high
 
 
 def _rounded(
-    value: Tensor, scale: Tensor, zero_point: Tensor, lowest: int, highest: int, axis: int | None
+    value: Tensor,
+    scale: Tensor,
+    zero_point: Tensor,
+    lowest: int,
+    highest: int,
+    axis: int | None,
+    reciprocal: torch.Tensor | None = None,
 ) -> tuple[Any, Any, Any, Any]:
     """Scale and zero point to broadcast, the nearest steps, and those held between the limits; all float32."""
     image = tensor(value, torch.float32 if is_half(dtype_of(value)) else dtype_of(value))
@@ -55,7 +79,8 @@ def _rounded(
     if axis is not None:
         shape[axis] = -1
     step, zero = (cast(shaped(_as_tensor(part), shape), torch.float32) for part in (scale, zero_point))
-    rounded = elementwise("SUM", unary("ROUND", elementwise("PROD", image, _reciprocal(step))), zero)
+    factor = _reciprocal(step) if reciprocal is None else shaped(reciprocal, shape)
+    rounded = elementwise("SUM", unary("ROUND", elementwise("PROD", image, factor)), zero)
     least, most = (torch.tensor(float(bound)) for bound in (lowest, highest))
     return step, zero, rounded, elementwise("MIN", elementwise("MAX", rounded, least), most)
 

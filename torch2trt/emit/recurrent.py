@@ -87,26 +87,37 @@ def _plus_hidden(gates: Any, hidden: Tensor, weights: Weights) -> Any:
 def _lstm_step(gates: Any, states: list[Any], weights: Weights) -> list[Any]:
     """The gates are input, forget, cell and output (torch.nn.LSTM's documentation)."""
     hidden, cell = states
-    parts = _split(_plus_hidden(gates, hidden, weights), 4)
-    accept, forget, release = (activation("SIGMOID", parts[index]) for index in (0, 1, 3))
-    following = elementwise("PROD", accept, activation("TANH", parts[2]))
-    if not _is_zero(cell):
-        following = elementwise("SUM", elementwise("PROD", forget, cell), following)
-    output = elementwise("PROD", release, activation("TANH", following))
+    output, following = lstm_update(_plus_hidden(gates, hidden, weights), cell)
     if weights.projection is not None:
         output = linear(output, weights.projection, None)
     return [output, following]
 
 
+def lstm_update(gates: Any, cell: Tensor) -> tuple[Any, Any]:
+    """The next hidden state and the next cell state, from the sums of both products."""
+    parts = _split(gates, 4)
+    accept, forget, release = (activation("SIGMOID", parts[index]) for index in (0, 1, 3))
+    following = elementwise("PROD", accept, activation("TANH", parts[2]))
+    if not _is_zero(cell):
+        following = elementwise("SUM", elementwise("PROD", forget, cell), following)
+    return elementwise("PROD", release, activation("TANH", following)), following
+
+
 def _gru_step(gates: Any, states: list[Any], weights: Weights) -> list[Any]:
-    """The gates are reset, update and new (torch.nn.GRU's documentation); ``h' = n + z * (h - n)``."""
     (hidden,) = states
-    own = linear(hidden, weights.hidden, weights.hidden_bias)
+    return [gru_update(gates, linear(hidden, weights.hidden, weights.hidden_bias), hidden)]
+
+
+def gru_update(gates: Any, own: Any, hidden: Tensor) -> Any:
+    """The next state, from the products with the input and with the state.
+
+    The gates are reset, update and new (torch.nn.GRU's documentation); ``h' = n + z * (h - n)``.
+    """
     first, second = _split(gates, 3), _split(own, 3)
     reset, update = (activation("SIGMOID", elementwise("SUM", first[index], second[index])) for index in (0, 1))
     new = elementwise("SUM", first[2], elementwise("PROD", reset, second[2]))
     new = activation("TANH", new)
-    return [elementwise("SUM", new, elementwise("PROD", update, elementwise("SUB", hidden, new)))]
+    return elementwise("SUM", new, elementwise("PROD", update, elementwise("SUB", hidden, new)))
 
 
 def _plain_step(kind: str) -> Callable[[Any, list[Any], Weights], list[Any]]:

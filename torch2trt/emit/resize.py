@@ -36,6 +36,9 @@ from .whole import positions, shaped
 _CUBIC = -0.75
 """Keys' coefficient in PyTorch (``get_cubic_upsample_coefficients`` in aten/src/ATen/native/UpSample.h)."""
 
+_COPIED = {"nearest": (1, 2), "linear": (1,)}
+"""Multiples of the old size at which PyTorch does not look at the factor that it is given (UpSample.h)."""
+
 _LONGEST = 1 << 16
 """A scale's sizes are checked up to this length."""
 
@@ -49,12 +52,14 @@ class Axis:
         length: its size before.
         resized: its size after.
         factor: the scale that the user gave; None if the sizes decide.
+        scaled: whether ``resized`` is ``length`` times the factor; it may be any size where both are given.
     """
 
     axis: int
     length: Dim
     resized: Dim
     factor: float | None
+    scaled: bool = False
 
     @property
     def known(self) -> bool:
@@ -81,12 +86,17 @@ def resize(
         align_corners: whether the corners' centres stay.
     """
     axes = _axes(value, spatial, sizes, factors, align_corners)
-    changed = [axis for axis in axes if not axis.known or axis.length != axis.resized or axis.factor not in (None, 1)]
+    changed = [axis for axis in axes if not axis.known or axis.length != axis.resized or not _is_copied(axis, kind)]
     if not changed:
         return tensor(value)
     if all(_layer_agrees(axis, kind, align_corners) for axis in changed):
         return _layer(value, kind, axes, align_corners)
     return _by_gathers(value, kind, changed, align_corners)
+
+
+def _is_copied(axis: Axis, kind: str) -> bool:
+    """Whether an axis of which the size stays is left as it is."""
+    return axis.factor in (None, 1) or 1 in _COPIED.get(kind, ())
 
 
 def _axes(
@@ -103,7 +113,7 @@ def _axes(
         length = size_of(value, first + index)
         resized = scaled_size(length, factor or 1.0) if sizes is None else sizes[index]
         given = None if factor is None or factor <= 0 or align_corners else factor
-        axes.append(Axis(first + index, length, resized, given))
+        axes.append(Axis(first + index, length, resized, given, sizes is None))
     return axes
 
 
@@ -136,14 +146,21 @@ def _ratio(axis: Axis, align_corners: bool) -> torch.Tensor:
 
 def _nearest_places(axis: Axis, kind: str) -> torch.Tensor:
     """The source index of each place (``nearest_idx`` and ``nearest_exact_idx`` in UpSample.h)."""
+    if axis.resized in [axis.length * times for times in _COPIED.get(kind, ())]:
+        return torch.arange(int(axis.resized)) * int(axis.length) // max(int(axis.resized), 1)
     place = torch.arange(int(axis.resized), dtype=torch.float32)
     moved = place + 0.5 if kind == "nearest_exact" else place
     return torch.floor(moved * _ratio(axis, False)).long().clamp(max=int(axis.length) - 1)
 
 
-def _ratio_at_run_time(axis: Axis) -> Tensor:
+def _ratio_at_run_time(axis: Axis, copied: Sequence[int] = ()) -> Tensor:
+    """Distance of the sources of two neighbours; at ``copied`` multiples of the old size whatever the factor is."""
     if axis.factor:
-        return torch.tensor(1 / axis.factor)
+        ratio: Tensor = torch.tensor(1 / axis.factor)
+        for times in copied:
+            same = compare("EQUAL", as_dim(axis.resized), as_dim(dim_mul(axis.length, times)))
+            ratio = where(same, torch.tensor(1 / times), ratio)
+        return ratio
     return elementwise("DIV", *(cast(as_dim(size), torch.float32) for size in (axis.length, axis.resized)))
 
 
@@ -156,7 +173,7 @@ def _nearest_at_run_time(axis: Axis, kind: str) -> Any:
     place = cast(positions(axis.resized), torch.float32)
     if kind == "nearest_exact":
         place = elementwise("SUM", place, torch.tensor(0.5))
-    source = unary("FLOOR", elementwise("PROD", place, _ratio_at_run_time(axis)))
+    source = unary("FLOOR", elementwise("PROD", place, _ratio_at_run_time(axis, _COPIED.get(kind, ()))))
     return cast(elementwise("MIN", source, _last_at_run_time(axis)), torch.int64)
 
 
@@ -165,7 +182,8 @@ def _taps_at_run_time(axis: Axis, kind: str) -> list[tuple[Any, Any]]:
     zero, half, one = torch.zeros(()), torch.tensor(0.5), torch.ones(())
     last = _last_at_run_time(axis)
     place = elementwise("SUM", cast(positions(axis.resized), torch.float32), half)
-    source = elementwise("SUB", elementwise("PROD", place, _ratio_at_run_time(axis)), half)
+    ratio = _ratio_at_run_time(axis, _COPIED.get(kind, ()))
+    source = elementwise("SUB", elementwise("PROD", place, ratio), half)
     if kind == "linear":
         source = elementwise("MAX", source, zero)
         low = elementwise("MIN", unary("FLOOR", source), last)
@@ -207,8 +225,8 @@ def _polynomial(x: Any, coefficients: Sequence[float]) -> Any:
 def _layer_agrees(axis: Axis, kind: str, align_corners: bool) -> bool:
     """Whether TensorRT's resize layer, which knows sizes alone, has PyTorch's coordinates on an axis."""
     if not axis.known:
-        # With a whole factor the new size is the old one times the factor; with none the ratio of sizes decides.
-        whole_factor = axis.factor is not None and axis.factor == int(axis.factor)
+        # With a whole factor the ratio of sizes is the factor; with none that ratio decides.
+        whole_factor = axis.scaled and axis.factor is not None and axis.factor == int(axis.factor)
         return whole_factor or (axis.factor is None and kind != "nearest_exact")
     length, resized = int(axis.length), int(axis.resized)
     if length == 0 or resized == 0:

@@ -12,7 +12,6 @@ from .dtypes import Tensor, cast, dtype_of, tensor
 from .folding import candidates
 from .math import elementwise, gather, gather_elements, reduce, scatter_elements, unary, where
 from .pooling import Windows
-from .sampling import number
 from .shape import expand, reshape, slice_axis, unsqueeze
 from .whole import positions, shaped, whole
 
@@ -68,7 +67,7 @@ def fractional_max_pool(
     planes = dim_product(shape_of(value)[:-spatial])
     lengths = static_shape(value)[-spatial:]
     flat = reshape(value, [planes, dim_product(lengths)])
-    numbers = reshape(tensor(samples, torch.float32), [planes, spatial])
+    numbers = reshape(tensor(samples), [planes, spatial])
     index: Any = torch.zeros((), dtype=torch.int64)
     for axis in range(spatial):
         start = _intervals(slice_axis(numbers, 1, order[axis], 1), lengths[axis], counts[axis], window[axis])
@@ -87,15 +86,16 @@ def fractional_max_pool(
 
 
 def _intervals(sample: Any, length: int, count: int, window: int) -> Any:
-    """Where windows start: int64 of shape ``(planes, count)``.
+    """Where windows start: int64 of shape ``(planes, count)``; rounded to the sample's dtype at every step.
 
     (``generate_intervals`` in aten/src/ATen/native/FractionalMaxPooling.h.)
     """
+    dtype = dtype_of(sample)
     last = torch.full((1, 1), length - window)
     if count == 1:
         return expand(tensor(last), [size_of(sample, 0), 1])
-    step = number((length - window) / (count - 1))
-    place = torch.arange(count, dtype=torch.float32).reshape(1, -1)
+    step = torch.tensor(length - window, dtype=dtype) / torch.tensor(count - 1, dtype=dtype)
+    place = torch.arange(count, dtype=dtype).reshape(1, -1)
     scaled = cast(elementwise("PROD", elementwise("SUM", place, sample), step), torch.int64)
     first = cast(elementwise("PROD", sample, step), torch.int64)
     start = elementwise("SUB", scaled, first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,25 +26,31 @@ def aten_scaled_dot_product_attention(
 ) -> Any:
     """``scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask, ...) -> Tensor``.
 
-    A query that the mask leaves no key gives zeros, as in PyTorch. Dropout is random.
+    A query that the mask leaves no key gives zeros, as in PyTorch. Dropout is random. Where TensorRT does not fuse half
+    precision, scores are rounded to it, as by PyTorch's ``allow_fp16_bf16_reduction_math_sdp``.
     """
-    return _attend(query, key, value, attn_mask, is_causal, scale, enable_gqa, dropout_p)[0]
+    masks = [attn_mask, causal_mask(query, key) if is_causal else None]
+    return attend(query, key, value, masks, scale, enable_gqa, dropout_p)[0]
 
 
-def _attend(
+def causal_mask(query: Tensor, key: Tensor) -> Tensor:
+    """Booleans: a query sees the keys up to its own index."""
+    return emit.causal_mask(emit.size_of(query, -2), emit.size_of(key, -2))
+
+
+def attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    mask: Tensor | None,
-    causal: bool,
+    masks: Sequence[Tensor | None],
     scale: float | None,
     grouped: bool,
     dropout: float,
     with_weights: bool = False,
 ) -> tuple[Any, Any]:
+    """:func:`torch2trt.emit.attention`, where ``grouped`` lets several heads of the query share one of the keys."""
     if dropout:
         emit.require_random(f"attention with dropout_p={dropout}", "convert the module in eval mode")
-    masks = [mask, emit.causal_mask(emit.size_of(query, -2), emit.size_of(key, -2)) if causal else None]
     if grouped and emit.static_shape(key)[-3] != emit.static_shape(value)[-3]:
         key, value = _for_each_head(key, query), _for_each_head(value, query)
     if not grouped or emit.static_shape(query)[-3] == emit.static_shape(key)[-3]:
@@ -94,7 +101,8 @@ def aten_scaled_dot_product_attention_math(
     The second result is the softmax. A boolean mask counts as the numbers 0 and 1, which are added.
     """
     attn_mask = None if attn_mask is None else emit.cast(attn_mask, emit.dtype_of(query))
-    return _attend(query, key, value, attn_mask, is_causal, scale, enable_gqa, dropout_p, with_weights=True)
+    masks = [attn_mask, causal_mask(query, key) if is_causal else None]
+    return attend(query, key, value, masks, scale, enable_gqa, dropout_p, with_weights=True)
 
 
 @op("aten::_native_multi_head_attention")

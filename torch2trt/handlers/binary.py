@@ -8,15 +8,18 @@ from typing import Any
 import torch
 
 from .. import emit
+from ..context import has_trt_tensor
 from ..emit import Tensor
 from ..registry import op
 
 
-def _scaled_sum(operation: str, left: Tensor, right: Tensor, alpha: float | int) -> Any:
+def _scaled_sum(operation: str, left: Tensor, right: Tensor, alpha: Tensor) -> Any:
     """``left <operation> alpha * right``, rounded once in half precision as eager does."""
-    if alpha == 1:
-        return emit.arithmetic(operation, left, right)
     dtype = emit.result_type(left, right)
+    if has_trt_tensor(alpha):  # a size
+        alpha = emit.cast(alpha, torch.float32 if emit.is_half(dtype) else dtype)
+    elif alpha == 1:
+        return emit.arithmetic(operation, left, right)
     if dtype == torch.bool:  # alpha is False here, and False * x adds nothing
         return emit.arithmetic(operation, left, False)
     if emit.is_half(dtype):
@@ -26,19 +29,19 @@ def _scaled_sum(operation: str, left: Tensor, right: Tensor, alpha: float | int)
 
 
 @op("aten::add.Tensor", "aten::add.Scalar")
-def aten_add(self: Tensor, other: Tensor, alpha: float = 1) -> Any:
+def aten_add(self: Tensor, other: Tensor, alpha: Tensor = 1) -> Any:
     """``add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor``; booleans add as OR."""
     return _scaled_sum("SUM", self, other, alpha)
 
 
 @op("aten::sub.Tensor", "aten::sub.Scalar")
-def aten_sub(self: Tensor, other: Tensor, alpha: float = 1) -> Any:
+def aten_sub(self: Tensor, other: Tensor, alpha: Tensor = 1) -> Any:
     """``sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor``."""
     return _scaled_sum("SUB", self, other, alpha)
 
 
 @op("aten::rsub.Scalar")
-def aten_rsub(self: Tensor, other: Tensor, alpha: float = 1) -> Any:
+def aten_rsub(self: Tensor, other: Tensor, alpha: Tensor = 1) -> Any:
     """``rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor``: ``other - alpha * self``."""
     return _scaled_sum("SUB", other, self, alpha)
 

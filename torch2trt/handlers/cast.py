@@ -9,7 +9,6 @@ import torch
 from .. import emit, torch_compat
 from ..emit import Tensor
 from ..emit.complex import parts
-from ..errors import UnsupportedArgumentError
 from ..registry import op
 
 
@@ -47,16 +46,9 @@ def aten_type_as(self: Tensor, other: Tensor) -> Any:
     return _cast(self, emit.traced_dtype() or emit.dtype_of(other))
 
 
-def _autocast_dtype(cuda_enabled: bool, cpu_enabled: bool, cuda_dtype: Any, cpu_dtype: Any) -> torch.dtype | None:
-    """The half precision of an autocast region; None outside of one."""
-    chosen = [code for code, enabled in ((cuda_dtype, cuda_enabled), (cpu_dtype, cpu_enabled)) if enabled]
-    dtypes = {torch_compat.dtype_of_code(code) if isinstance(code, int) else code for code in chosen}
-    if len(dtypes) > 1:
-        raise UnsupportedArgumentError(
-            f"autocast is on for CUDA with {cuda_dtype} and for the CPU with {cpu_dtype}",
-            hint="enter it for one kind of device, or for both with one dtype",
-        )
-    return dtypes.pop() if dtypes else None
+def _autocast_is_on(cuda_enabled: bool, cpu_enabled: bool) -> bool:
+    """Whether autocast is on for the device that the node was traced on; for other ones TorchScript has none."""
+    return {"cpu": cpu_enabled, "cuda": cuda_enabled}.get(emit.traced_device(), False)
 
 
 @op("aten::_autocast_to_reduced_precision")
@@ -65,14 +57,17 @@ def aten_autocast_to_reduced_precision(
 ) -> Any:
     """``_autocast_to_reduced_precision(Tensor self, bool cuda_enabled, bool cpu_enabled, ...) -> Tensor``.
 
-    What TorchScript puts around ops that autocast computes in half precision; float32 alone is cast.
+    What TorchScript puts around ops that autocast computes in half precision; float32 alone is cast, to the dtype of
+    the device that was traced.
     """
-    dtype = _autocast_dtype(cuda_enabled, cpu_enabled, cuda_dtype, cpu_dtype)
-    return self if dtype is None or emit.dtype_of(self) != torch.float32 else emit.convert(self, dtype)
+    if emit.dtype_of(self) != torch.float32 or not _autocast_is_on(cuda_enabled, cpu_enabled):
+        return self
+    dtype = cpu_dtype if emit.traced_device() == "cpu" else cuda_dtype
+    return emit.convert(self, torch_compat.dtype_of_code(dtype) if isinstance(dtype, int) else dtype)
 
 
 @op("aten::_autocast_to_full_precision")
 def aten_autocast_to_full_precision(self: Tensor, cuda_enabled: bool, cpu_enabled: bool) -> Any:
     """``_autocast_to_full_precision(Tensor self, bool cuda_enabled, bool cpu_enabled) -> Tensor``: half to float32."""
     half = emit.dtype_of(self) in (torch.float16, torch.bfloat16)
-    return emit.convert(self, torch.float32) if half and (cuda_enabled or cpu_enabled) else self
+    return emit.convert(self, torch.float32) if half and _autocast_is_on(cuda_enabled, cpu_enabled) else self

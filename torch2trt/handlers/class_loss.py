@@ -61,8 +61,13 @@ def _of_rank(loss: Any, value: Tensor, target: Tensor, reduction: int) -> Any:
 def aten_nll_loss_forward(
     self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int
 ) -> tuple[Any, Any]:
-    """``nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index)``."""
+    """``nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index)``.
+
+    The total weight, the second result, is 0 without a reduction.
+    """
     loss, total = _nll(emit.as_float32(self), target, weight, reduction, ignore_index)
+    if reduction == 0:
+        total = torch.zeros(())
     dtype = emit.dtype_of(self)
     return emit.cast(_of_rank(loss, self, target, reduction), dtype), emit.cast(total, dtype)
 

@@ -119,26 +119,37 @@ def aten_arange(end: Dim, start: Dim = 0, step: Dim = 1, dtype: torch.dtype | No
 def aten_linspace(start: Tensor, end: Tensor, steps: Dim, dtype: torch.dtype | None = None) -> Any:
     """``linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, ...) -> Tensor``.
 
-    The first half counts from the start and the second one back from the end, as in eager.
+    The first half counts from the start and the second one back from the end, as in eager. Integers are exact, which
+    eager computes in float64 and cuts off.
     """
     dtype = dtype or torch.get_default_dtype()
+    if not dtype.is_floating_point:
+        return emit.convert(_whole_numbers(start, end, steps, dtype), dtype)
     held = dtype if emit.is_half(dtype) else torch.float32
     return emit.convert(_evenly_spaced(start, end, steps, dtype, held), dtype)
 
 
 @op("aten::logspace", "aten::logspace.Tensor_Tensor", "aten::logspace.Tensor_Scalar", "aten::logspace.Scalar_Tensor")
 def aten_logspace(start: Tensor, end: Tensor, steps: Dim, base: float = 10.0, dtype: torch.dtype | None = None) -> Any:
-    """``logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, ...) -> Tensor``."""
+    """``logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, ...) -> Tensor``.
+
+    No integers: eager cuts off powers in float64, which float32 cannot tell from the next number below.
+    """
     dtype = dtype or torch.get_default_dtype()
+    if not dtype.is_floating_point:
+        raise DtypeError(
+            f"logspace in {dtype} with an end or a size known at run time only: its powers are computed in float64",
+            hint="give it dtype=torch.float32 and round the result",
+        )
     return emit.convert(emit.power(base, _evenly_spaced(start, end, steps, dtype, torch.float32)), dtype)
 
 
 def _evenly_spaced(start: Tensor, end: Tensor, steps: Dim, dtype: torch.dtype, held: torch.dtype) -> Any:
-    """Numbers from ``start`` to ``end``, computed in ``held``.
+    """Floating-point numbers from ``start`` to ``end``, computed in ``held``.
 
-    Eager rounds both ends to ``dtype`` first, but not the start of a single number that is floating point.
+    Eager rounds both ends to ``dtype`` first, but not the start of a single number.
     """
-    if not dtype.is_floating_point or not (isinstance(steps, int) and steps == 1):
+    if not (isinstance(steps, int) and steps == 1):
         start, end = emit.convert(emit.tensor(start), dtype), emit.convert(emit.tensor(end), dtype)
     first, last = (emit.reshape(emit.tensor(value, held), [1]) for value in (start, end))
     last_place = emit.dim_sub(steps, 1)
@@ -149,6 +160,18 @@ def _evenly_spaced(start: Tensor, end: Tensor, steps: Dim, dtype: torch.dtype, h
     high = emit.elementwise("SUB", last, emit.elementwise("PROD", step, emit.cast(back, held)))
     first_half = emit.dim_max(emit.dim_floordiv(steps, 2), 1)  # a single number is the start
     return emit.where(emit.whole("LESS", onward, first_half), low, high)
+
+
+def _whole_numbers(start: Tensor, end: Tensor, steps: Dim, dtype: torch.dtype) -> Any:
+    """``start + (end - start) * place / (steps - 1)``, cut off to int64."""
+    first, last = (emit.cast(emit.convert(emit.tensor(value), dtype), torch.int64) for value in (start, end))
+    gaps = emit.as_dim(emit.dim_max(emit.dim_sub(steps, 1), 1))
+    way = emit.mul(emit.sub(last, first), emit.positions(steps))
+    result = emit.add(first, emit.floored_quotient(way, gaps))
+    cut = emit.elementwise(
+        "AND", emit.compare("LESS", result, 0), emit.compare("GREATER", emit.remainder(way, gaps), 0)
+    )
+    return emit.add(result, emit.cast(cut, torch.int64))
 
 
 @op("aten::vander")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .. import emit
-from ..emit import Tensor
+from ..emit import Dim, Tensor
 from ..errors import UnsupportedArgumentError
 from ..registry import op
 
@@ -24,10 +24,13 @@ def _float_dtype(*values: Tensor) -> torch.dtype:
 
 @op("aten::pairwise_distance")
 def aten_pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
-    """``pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=1e-6, bool keepdim=False) -> Tensor``."""
-    left, right = _float32(x1, x2)
-    result = emit.pairwise_distance(left, right, p, eps, keepdim)
-    return emit.cast(result, _float_dtype(x1, x2))
+    """``pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=1e-6, bool keepdim=False) -> Tensor``.
+
+    The difference is rounded to the dtype of the inputs, as in eager.
+    """
+    gap = emit.cast(emit.arithmetic("SUM", emit.arithmetic("SUB", x1, x2), eps), torch.float32)
+    axes = [emit.rank_of(gap) - 1] if emit.rank_of(gap) else []
+    return emit.cast(emit.vector_norm(gap, p, axes, keepdim), _float_dtype(x1, x2))
 
 
 @op("aten::cosine_similarity")
@@ -72,9 +75,32 @@ def aten_cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: int | None 
 
 @op("aten::pdist", "aten::_pdist_forward")
 def aten_pdist(self: Tensor, p: float = 2) -> Any:
-    """``pdist(Tensor self, float p=2.) -> Tensor``: of all pairs of rows, whose number must be known."""
-    count = emit.known_ints([emit.size_of(self, 0)], "the number of rows of pdist")[0]
-    first, second = torch.triu_indices(count, count, 1, dtype=torch.int32).unbind()
+    """``pdist(Tensor self, float p=2.) -> Tensor``: of all pairs of rows."""
+    first, second = _pairs(emit.size_of(self, 0))
     value = emit.as_float32(self)
     gap = emit.elementwise("SUB", emit.gather(value, first, 0), emit.gather(value, second, 0))
     return emit.cast(emit.vector_norm(gap, p, [1]), emit.dtype_of(self))
+
+
+def _pairs(count: Dim) -> tuple[Any, Any]:
+    """The rows of each pair ``(0, 1), (0, 2), ..., (1, 2), ...`` of ``count`` rows."""
+    if isinstance(count, int):
+        first, second = torch.triu_indices(count, count, 1, dtype=torch.int32).unbind()
+        return first, second
+    edge = emit.as_dim(emit.dim_sub(emit.dim_mul(count, 2), 1))
+    place = emit.positions(emit.dim_floordiv(emit.dim_mul(count, emit.dim_sub(count, 1)), 2))
+
+    def start(row: Any) -> Any:
+        """How many pairs come before those of a row."""
+        return emit.floored_quotient(emit.arithmetic("PROD", row, emit.arithmetic("SUB", edge, row)), torch.tensor(2))
+
+    # The row solves a quadratic equation; its root in float32 may round to a neighbour.
+    square = emit.arithmetic("SUB", emit.arithmetic("PROD", edge, edge), emit.arithmetic("PROD", place, 8))
+    root = emit.unary("SQRT", emit.cast(square, torch.float32))
+    twice = emit.arithmetic("SUB", emit.cast(edge, torch.float32), root)
+    row = emit.cast(emit.unary("FLOOR", emit.arithmetic("PROD", twice, 0.5)), torch.int64)
+    row = emit.arithmetic("SUB", row, emit.cast(emit.compare("GREATER", start(row), place), torch.int64))
+    after = start(emit.arithmetic("SUM", row, 1))
+    row = emit.arithmetic("SUM", row, emit.cast(emit.logical_not(emit.compare("GREATER", after, place)), torch.int64))
+    column = emit.arithmetic("SUM", emit.arithmetic("SUB", place, start(row)), emit.arithmetic("SUM", row, 1))
+    return row, column

@@ -14,29 +14,32 @@ from ..registry import op
 _EVALUATE = "call module.eval() before converting"
 
 
-def _is_identity(input: Tensor, p: float, train: bool) -> bool:
+def _undrawn(input: Tensor, p: float, train: bool) -> Any | None:
+    """What dropout gives where it draws nothing: the input in evaluation, 0 times it where all is dropped."""
     if not train or p == 0 or emit.is_empty(input):
-        return True
+        return input
+    if p == 1:
+        return emit.arithmetic("PROD", input, 0.0)
     emit.require_random(f"dropout in training mode (p={p})", _EVALUATE)
-    return False
+    return None
 
 
 @op("aten::dropout")
 def aten_dropout(input: Tensor, p: float, train: bool) -> Any:
     """``dropout(Tensor input, float p, bool train) -> Tensor``: the identity in evaluation."""
-    return input if _is_identity(input, p, train) else emit.dropped(input, p)
+    undrawn = _undrawn(input, p, train)
+    return emit.dropped(input, p) if undrawn is None else undrawn
 
 
 @op("aten::feature_dropout")
 def aten_feature_dropout(input: Tensor, p: float, train: bool) -> Any:
     """``feature_dropout(Tensor input, float p, bool train) -> Tensor``: of whole channels."""
-    return input if _is_identity(input, p, train) else emit.dropped(input, p, emit.channels(input))
+    undrawn = _undrawn(input, p, train)
+    return emit.dropped(input, p, emit.channels(input)) if undrawn is None else undrawn
 
 
 def _alpha_dropped(input: Tensor, p: float, dims: emit.Shape) -> Any:
     """Dropout that keeps mean and variance (_dropout_impl in aten/src/ATen/native/Dropout.cpp)."""
-    if p == 1:
-        return emit.arithmetic("PROD", input, 0.0)
     alpha = 1.7580993408473766
     scale = 1 / math.sqrt((alpha * alpha * p + 1) * (1 - p))
     mask = emit.kept(dims, p)
@@ -49,22 +52,25 @@ def _alpha_dropped(input: Tensor, p: float, dims: emit.Shape) -> Any:
 @op("aten::alpha_dropout")
 def aten_alpha_dropout(input: Tensor, p: float, train: bool) -> Any:
     """``alpha_dropout(Tensor input, float p, bool train) -> Tensor``: the identity in evaluation."""
-    return input if _is_identity(input, p, train) else _alpha_dropped(input, p, emit.shape_of(input))
+    undrawn = _undrawn(input, p, train)
+    return _alpha_dropped(input, p, emit.shape_of(input)) if undrawn is None else undrawn
 
 
 @op("aten::feature_alpha_dropout")
 def aten_feature_alpha_dropout(input: Tensor, p: float, train: bool) -> Any:
     """``feature_alpha_dropout(Tensor input, float p, bool train) -> Tensor``: of whole channels."""
-    return input if _is_identity(input, p, train) else _alpha_dropped(input, p, emit.channels(input))
+    undrawn = _undrawn(input, p, train)
+    return _alpha_dropped(input, p, emit.channels(input)) if undrawn is None else undrawn
 
 
 @op("aten::native_dropout")
 def aten_native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Any, Any]:
     """``native_dropout(Tensor input, float p, bool? train) -> (Tensor, Tensor)``: the result and what was kept."""
-    if _is_identity(input, p, train is not False):
-        return input, emit.full_like(input, True, torch.bool)
+    undrawn = _undrawn(input, p, train is not False)
+    if undrawn is not None:
+        return undrawn, emit.full_like(input, undrawn is input, torch.bool)
     mask = emit.kept(emit.shape_of(input), p)
-    return _scaled(input, mask, 0.0 if p == 1 else 1 / (1 - p)), emit.cast(mask, torch.bool)
+    return _scaled(input, mask, 1 / (1 - p)), emit.cast(mask, torch.bool)
 
 
 def _scaled(input: Tensor, mask: Tensor, scale: float) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from .. import emit
+from ..absent import absent
 from ..context import building
 from ..emit import Dim, Tensor
 from ..errors import UnsupportedArgumentError
@@ -53,19 +54,29 @@ def aten_embedding_bag(
     """``embedding_bag(Tensor weight, Tensor indices, Tensor offsets, ...) -> (Tensor, Tensor, Tensor, Tensor)``.
 
     Short lists of rows are gathered if the offsets are known; else every bag looks at all rows. The other results are
-    the bag of each row, how many rows each bag has (zeros for sums), and where each maximum came from.
+    the bag of each row, how many rows each bag has, and where each maximum came from. PyTorch gives zeros for the
+    second and something for the third for sums and means on the CPU; they are right and empty on a GPU.
     """
-    name = _MODES[mode]
+    name, on_cpu = _MODES[mode], emit.traced_device() == "cpu"
     found = emit.bags(offsets, emit.size_of(indices, 0), include_last_offset)
     padding = padding_idx
     if padding is not None and padding < 0:
         padding += emit.known_ints(emit.size_of(weight, 0), "the number of rows")[0]
-    result, sizes, source = emit.embedding_bag(weight, indices, found, name, per_sample_weights, padding)
-    counted = emit.filled([emit.size_of(offsets, 0)], 0, torch.int64) if name == "sum" else sizes
-    bag = torch.empty(0, dtype=torch.int64) if _leaves_bags_out() else found.bag
-    others = (bag, counted, counted if source is None else source)
+    result, sizes, source = emit.embedding_bag(
+        weight, indices, found, name, per_sample_weights, padding, no_row=0 if on_cpu else -1
+    )
+    nothing = torch.empty(0, dtype=torch.int64)
+    counted = emit.filled([emit.size_of(offsets, 0)], 0, torch.int64) if on_cpu and name == "sum" else sizes
+    bag = nothing if _leaves_bags_out() else found.bag
+    if source is None:
+        source = counted if on_cpu else nothing
     dtypes = [emit.traced_dtype(output) or torch.int64 for output in (1, 2, 3)]
-    return result, *(emit.cast(other, dtype) for other, dtype in zip(others, dtypes, strict=True))
+    bag, counted, source = (
+        emit.cast(other, dtype) for other, dtype in zip((bag, counted, source), dtypes, strict=True)
+    )
+    if include_last_offset and not on_cpu:
+        counted = absent("the sizes of embedding_bag's bags (PyTorch leaves the last one undefined on a GPU)")
+    return result, bag, counted, source
 
 
 @op("aten::_embedding_bag", "aten::_embedding_bag_forward_only")

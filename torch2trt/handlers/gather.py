@@ -26,7 +26,10 @@ def aten_gather(self: Tensor, dim: int, index: Tensor, sparse_grad: bool = False
 @op("aten::take_along_dim")
 @emit.carries_bytes("self")
 def aten_take_along_dim(self: Tensor, indices: Tensor, dim: int | None = None) -> Any:
-    """``take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor``: both broadcast but along ``dim``."""
+    """``take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor``: both broadcast but along ``dim``.
+
+    Along ``dim`` indices count modulo its size, as in eager.
+    """
     if dim is None:
         return emit.gather(emit.flat(self), emit.flat(indices), 0)
     rank = emit.rank_of(self)
@@ -36,6 +39,8 @@ def aten_take_along_dim(self: Tensor, indices: Tensor, dim: int | None = None) -
     sizes[axis] = counts[axis] = 1
     common = emit.broadcast_shape(sizes, counts)
     values = emit.expand(self, [*common[:axis], length, *common[axis + 1 :]])
+    known = isinstance(indices, torch.Tensor) and isinstance(length, int)
+    indices = torch.remainder(indices, length) if known else emit.remainder(indices, length)
     places = emit.expand(indices, [*common[:axis], count, *common[axis + 1 :]])
     return emit.gather_elements(values, places, axis)
 

@@ -131,9 +131,14 @@ def _linspace(low: Tensor, high: Tensor, count: int) -> Any:
     return emit.where(torch.arange(count) < count // 2, rising, falling)
 
 
+def _bins(edges: Tensor) -> int:
+    """How many bins lie between edges, whose number must be known."""
+    return emit.known_ints(emit.size_of(edges, 0), "the number of bin edges")[0] - 1
+
+
 def _edge_place(values: Any, edges: Tensor) -> tuple[Any, Any]:
     """For each value its bin, the last including its upper edge, and whether it lies between the outer edges."""
-    bins = emit.size_of(edges, 0) - 1
+    bins = _bins(edges)
     place = emit.elementwise("SUB", emit.insertion_points(edges, values, right=True), torch.tensor(1))
     low, high = emit.slice_axis(edges, 0, 0, 1), emit.slice_axis(edges, 0, bins, 1)
     inside = emit.elementwise("AND", emit.either("GREATER", values, low), emit.either("LESS", values, high))
@@ -146,7 +151,7 @@ def _density(counts: Any, edges: Sequence[Tensor]) -> Any:
     total = emit.reduce("SUM", counts, range(rank), keepdim=True)
     result = emit.elementwise("DIV", counts, total)
     for axis, edge in enumerate(edges):
-        bins = emit.size_of(edge, 0) - 1
+        bins = _bins(edge)
         widths = emit.elementwise("SUB", emit.slice_axis(edge, 0, 1, bins), emit.slice_axis(edge, 0, 0, bins))
         result = emit.elementwise("DIV", result, emit.along_axis(widths, axis, rank))
     return result
@@ -168,7 +173,7 @@ def aten_histogram(
         edges = bins
     place, inside = _edge_place(values, edges)
     weights = None if weight is None else emit.flat(weight)
-    counts = emit.binned(place, inside, emit.size_of(edges, 0) - 1, weights)
+    counts = emit.binned(place, inside, _bins(edges), weights)
     return (_density(counts, [edges]) if density else counts), edges
 
 
@@ -183,7 +188,7 @@ def aten_histogramdd(
     """``histogramdd(Tensor self, int[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor
     hist, Tensor[] bin_edges)``.
     """
-    depth = emit.static_shape(self)[-1]
+    depth = emit.known_ints(emit.size_of(self, -1), "the number of coordinates of a point")[0]
     points = emit.reshape(self, [-1, depth])
     chosen = [bins] * depth if isinstance(bins, int) else list(bins)
     edges, place, inside = [], None, None
@@ -196,10 +201,10 @@ def aten_histogramdd(
             edge = bin_count
         edges.append(edge)
         where, within = _edge_place(column, edge)
-        count = torch.tensor(emit.size_of(edge, 0) - 1)
+        count = torch.tensor(_bins(edge))
         place = where if place is None else emit.add(emit.mul(place, count), where)
         inside = within if inside is None else emit.elementwise("AND", inside, within)
-    sizes = [emit.size_of(edge, 0) - 1 for edge in edges]
+    sizes = [_bins(edge) for edge in edges]
     weights = None if weight is None else emit.flat(weight)
     counts = emit.reshape(emit.binned(place, inside, emit.dim_product(sizes), weights), sizes)
     return (_density(counts, edges) if density else counts), edges

@@ -35,6 +35,12 @@ def aten_matmul(
     return emit.product(self, second)
 
 
+@op("aten::_int_mm")
+def aten_int_mm(self: Tensor, mat2: Tensor) -> Any:
+    """``_int_mm(Tensor self, Tensor mat2) -> Tensor``: of int8 matrices, summed in int32."""
+    return emit.product(emit.cast(self, torch.int32), emit.cast(mat2, torch.int32))
+
+
 def _plus(self: Tensor, product: Tensor, beta: float | int, alpha: float | int) -> Any:
     """``beta * self + alpha * product``; ``self`` does not count, NaN included, if ``beta`` is 0."""
     dtype = emit.dtype_of(product)

@@ -34,7 +34,12 @@ def aten_batch_norm(
     return emit.scale_batch(input, weight, bias, running_mean, running_var, eps)
 
 
-@op("aten::native_batch_norm", "aten::_native_batch_norm_legit_no_training", "aten::_native_batch_norm_legit.no_stats")
+@op(
+    "aten::native_batch_norm",
+    "aten::_native_batch_norm_legit",
+    "aten::_native_batch_norm_legit_no_training",
+    "aten::_native_batch_norm_legit.no_stats",
+)
 def aten_native_batch_norm(
     input: Tensor,
     weight: Tensor | None,
@@ -48,6 +53,7 @@ def aten_native_batch_norm(
     """``native_batch_norm(Tensor input, Tensor? weight, ..., bool training, ...) -> (Tensor, Tensor, Tensor)``.
 
     The second and third result are the batch's mean and inverse standard deviation; empty outside of training.
+    ``_native_batch_norm_legit`` in training becomes its functional operator before.
     """
     result = aten_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, False)
     dtypes = [emit.traced_dtype(output) or torch.float32 for output in (1, 2)]

@@ -61,7 +61,7 @@ def aten_pad_packed_sequence(
     return emit.where(mask, padded, padding), lengths
 
 
-def _run_packed(
+def run_packed(
     cell: Cell,
     data: Tensor,
     batch_sizes: Any,
@@ -133,7 +133,7 @@ def aten_lstm_packed(
     directions = 2 if bidirectional else 1
     projected = len(params) // (num_layers * directions) in (3, 5)
     layers = unpack_weights(params, has_biases, projected)
-    return _run_packed(LSTM, data, batch_sizes, hx, layers, directions, dropout if train else 0.0)
+    return run_packed(LSTM, data, batch_sizes, hx, layers, directions, dropout if train else 0.0)
 
 
 def _register(name: str, cell: Cell) -> None:
@@ -150,7 +150,7 @@ def _register(name: str, cell: Cell) -> None:
     ) -> Any:
         layers = unpack_weights(params, has_biases, has_projection=False)
         directions = 2 if bidirectional else 1
-        return _run_packed(cell, data, batch_sizes, [hx], layers, directions, dropout if train else 0.0)
+        return run_packed(cell, data, batch_sizes, [hx], layers, directions, dropout if train else 0.0)
 
     handler.__doc__ = f"``{name}.data(Tensor data, Tensor batch_sizes, Tensor hx, ...) -> (Tensor, Tensor)``."
     op(f"aten::{name}.data")(handler)

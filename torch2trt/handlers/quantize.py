@@ -112,3 +112,55 @@ def torch2trt_fake_quantize(
     rounded = emit.fake_quantize(input, scale, 0, int(least), int(most), axis)
     silent = amax.float() <= LEAST
     return emit.arithmetic("PROD", rounded, (~silent).to(emit.dtype_of(input))) if bool(silent.any()) else rounded
+
+
+_DECOMPOSED = "quantized_decomposed::"
+
+
+@op(f"{_DECOMPOSED}quantize_per_tensor")
+def quantize_per_tensor(
+    input: Tensor, scale: Tensor, zero_point: Tensor, quant_min: int, quant_max: int, dtype: torch.dtype
+) -> Any:
+    """``quantize_per_tensor(Tensor input, float scale, int zero_point, ..., ScalarType dtype) -> Tensor``.
+
+    Of modules that torch.export quantised; with the dequantisation behind it, it becomes one fake quantisation.
+    """
+    return emit.quantize(input, scale, zero_point, quant_min, quant_max, None)
+
+
+@op(f"{_DECOMPOSED}quantize_per_channel")
+def quantize_per_channel(
+    input: Tensor, scales: Tensor, zero_points: Tensor, axis: int, quant_min: int, quant_max: int, dtype: torch.dtype
+) -> Any:
+    """``quantize_per_channel(Tensor input, Tensor scales, Tensor zero_points, int axis, ...) -> Tensor``."""
+    return emit.quantize(input, scales, zero_points, quant_min, quant_max, axis % emit.rank_of(input))
+
+
+@op(f"{_DECOMPOSED}dequantize_per_tensor")
+def dequantize_per_tensor(
+    input: Tensor,
+    scale: Tensor,
+    zero_point: Tensor,
+    quant_min: Any,
+    quant_max: Any,
+    dtype: torch.dtype,
+    out_dtype: torch.dtype | None = None,
+) -> Any:
+    """``dequantize_per_tensor(Tensor input, float scale, int zero_point, ..., ScalarType? out_dtype) -> Tensor``."""
+    return emit.dequantize(input, scale, zero_point, None, out_dtype or torch.float32)
+
+
+@op(f"{_DECOMPOSED}dequantize_per_channel")
+def dequantize_per_channel(
+    input: Tensor,
+    scales: Tensor,
+    zero_points: Tensor | None,
+    axis: int,
+    quant_min: int,
+    quant_max: int,
+    dtype: torch.dtype,
+    out_dtype: torch.dtype | None = None,
+) -> Any:
+    """``dequantize_per_channel(Tensor input, Tensor scales, Tensor? zero_points, int axis, ...) -> Tensor``."""
+    zero = 0 if zero_points is None else zero_points
+    return emit.dequantize(input, scales, zero, axis % emit.rank_of(input), out_dtype or torch.float32)

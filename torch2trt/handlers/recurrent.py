@@ -10,13 +10,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import emit
+from ..absent import Absent, absent
 from ..emit import Tensor
-from ..emit.recurrent import GRU, LSTM, PLAIN, Cell, Weights, dropped_between, layer_state, unpack_weights
+from ..emit.recurrent import (
+    GRU,
+    LSTM,
+    PLAIN,
+    Cell,
+    Weights,
+    dropped_between,
+    gru_update,
+    layer_state,
+    lstm_update,
+    unpack_weights,
+)
 from ..errors import UnsupportedArgumentError
 from ..registry import op
 
 
-def _run(
+def run_layers(
     cell: Cell,
     value: Tensor,
     initial: Sequence[Tensor],
@@ -74,7 +86,7 @@ def aten_lstm(
     directions = 2 if bidirectional else 1
     each = len(params) // (num_layers * directions)
     layers = unpack_weights(params, has_biases, has_projection=each in (3, 5))
-    return _run(LSTM, input, hx, layers, directions, batch_first, dropout if train else 0.0)
+    return run_layers(LSTM, input, hx, layers, directions, batch_first, dropout if train else 0.0)
 
 
 def _register_single_state(name: str, cell: Cell) -> None:
@@ -91,7 +103,7 @@ def _register_single_state(name: str, cell: Cell) -> None:
     ) -> Any:
         layers = unpack_weights(params, has_biases, has_projection=False)
         directions = 2 if bidirectional else 1
-        return _run(cell, input, [hx], layers, directions, batch_first, dropout if train else 0.0)
+        return run_layers(cell, input, [hx], layers, directions, batch_first, dropout if train else 0.0)
 
     handler.__doc__ = f"``{name}.input(Tensor input, Tensor hx, Tensor[] params, ...) -> (Tensor, Tensor)``."
     op(f"aten::{name}.input")(handler)
@@ -133,3 +145,42 @@ def _register_cell(name: str, cell: Cell) -> None:
 
 for _name, _kind in {"gru": GRU, **PLAIN}.items():
     _register_cell(_name, _kind)
+
+
+@op("aten::_thnn_fused_lstm_cell")
+def aten_thnn_fused_lstm_cell(
+    input_gates: Tensor,
+    hidden_gates: Tensor,
+    cx: Tensor,
+    input_bias: Tensor | None = None,
+    hidden_bias: Tensor | None = None,
+) -> tuple[Any, Any, Absent]:
+    """``_thnn_fused_lstm_cell(Tensor input_gates, Tensor hidden_gates, Tensor cx, ...) -> (Tensor, Tensor, Tensor)``.
+
+    What nn.LSTMCell is on a GPU. The third result is for a backward pass, and not computed.
+    """
+    gates = _with_biases(input_gates, hidden_gates, input_bias, hidden_bias)
+    return *lstm_update(emit.elementwise("SUM", *gates), cx), absent("the workspace of a cell")
+
+
+@op("aten::_thnn_fused_gru_cell")
+def aten_thnn_fused_gru_cell(
+    input_gates: Tensor,
+    hidden_gates: Tensor,
+    hx: Tensor,
+    input_bias: Tensor | None = None,
+    hidden_bias: Tensor | None = None,
+) -> tuple[Any, Absent]:
+    """``_thnn_fused_gru_cell(Tensor input_gates, Tensor hidden_gates, Tensor hx, ...) -> (Tensor, Tensor)``.
+
+    What nn.GRUCell is on a GPU. The second result is for a backward pass, and not computed.
+    """
+    ours, own = _with_biases(input_gates, hidden_gates, input_bias, hidden_bias)
+    return gru_update(ours, own, hx), absent("the workspace of a cell")
+
+
+def _with_biases(first: Tensor, second: Tensor, *biases: Tensor | None) -> list[Any]:
+    return [
+        gates if bias is None else emit.elementwise("SUM", gates, bias)
+        for gates, bias in zip((first, second), biases, strict=True)
+    ]

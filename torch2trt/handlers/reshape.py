@@ -13,9 +13,9 @@ from ..errors import UnsupportedArgumentError
 from ..registry import op
 
 
-@op("aten::reshape", "aten::view", "aten::_unsafe_view", "aten::view_copy", "aten::_reshape_alias")
+@op("aten::reshape", "aten::view", "aten::_unsafe_view", "aten::view_copy")
 @emit.moves_bytes
-def aten_reshape(self: Tensor, shape: Shape = None, size: Shape = None, stride: Any = None) -> Any:
+def aten_reshape(self: Tensor, shape: Shape = None, size: Shape = None) -> Any:
     """``reshape(Tensor self, SymInt[] shape) -> Tensor``, ``view(Tensor self, SymInt[] size) -> Tensor``."""
     return emit.reshape(self, emit.traced_sizes(shape if size is None else size))
 

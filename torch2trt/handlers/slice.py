@@ -13,7 +13,7 @@ from .. import emit, strides
 from ..context import building
 from ..emit import Dim, Shape, Tensor
 from ..errors import UnsupportedArgumentError
-from ..graph import Value
+from ..graph import Node, Value
 from ..registry import op
 
 
@@ -228,13 +228,30 @@ def _layout(shape: Sequence[int], storage_offset: int | None) -> Sequence[int]:
     if not isinstance(source, Value):
         return torch.empty(tuple(shape), device="meta").stride()
     maker = source.node
-    if storage_offset is not None and maker is not None and maker.schema is not None and maker.schema.returns[0].alias:
+    if storage_offset is not None and maker is not None and _is_view(maker):
         raise UnsupportedArgumentError(
             f"as_strided with storage_offset={storage_offset} of what {maker.kind} gives, a view that may start "
             "elsewhere in memory",
-            hint="leave storage_offset out, or call .contiguous() first",
+            hint="leave storage_offset out, or clone() the tensor first",
         )
     return source.strides or torch.empty(tuple(shape), device="meta").stride()
+
+
+def _is_view(node: Node) -> bool:
+    """Whether what a node gives may be a part of another tensor's memory; ``_unsafe_view`` does not declare it."""
+    return node.schema is not None and (bool(node.schema.returns[0].alias) or node.kind == "aten::_unsafe_view")
+
+
+@op("aten::_reshape_alias")
+@emit.moves_bytes
+def aten_reshape_alias(self: Tensor, size: Shape, stride: Sequence[Dim]) -> Any:
+    """``_reshape_alias(Tensor self, SymInt[] size, SymInt[] stride) -> Tensor``: ``as_strided`` without an offset.
+
+    Strides that are known at run time only are taken to be those of a view.
+    """
+    if not emit.is_static(self) or not emit.all_known([*size, *stride]):
+        return emit.reshape(self, emit.traced_sizes(size))
+    return _strided(self, size, [int(step) for step in stride])
 
 
 @op("aten::as_strided", "aten::as_strided_copy")
@@ -244,9 +261,15 @@ def aten_as_strided(self: Tensor, size: Shape, stride: Sequence[int], storage_of
 
     Of a tensor of static sizes.
     """
+    return _strided(self, size, stride, storage_offset)
+
+
+def _strided(self: Tensor, size: Shape, stride: Sequence[int], storage_offset: int | None = None) -> Any:
     flat, places = _strided_places(self, size, stride, storage_offset)
     if not places.numel():
         return torch.empty(places.shape, dtype=emit.dtype_of(self))
+    if torch.equal(places.flatten(), torch.arange(math.prod(emit.static_shape(self)))):
+        return emit.reshape(self, list(places.shape))
     return emit.gather_known(flat, places, 0)
 
 

@@ -1,14 +1,22 @@
-"""Attention that the module writes out as products around a softmax, as one node."""
+"""Attention that the module writes out as products around a softmax, as one node, and the masks of attention."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from ..graph import Node, Operand, Value
+from ..weights import origin
+from .builder import Builder
 from .fold import Plan
 from .rewriting import Rewriter
+
+_ATTENTIONS = ("aten::scaled_dot_product_attention", "torch2trt::attention")
+"""Nodes whose fourth argument is a mask, which is broadcast."""
+
+_ANDS = ("aten::__and__", "aten::bitwise_and", "aten::logical_and")
 
 
 @dataclass
@@ -144,3 +152,45 @@ def _transposed(rewriter: Rewriter, value: Operand) -> Value | None:
         if axes != {rank - 2, rank - 1}:
             return None
     return node.args[0]
+
+
+def narrow_masks(plan: Plan) -> int:
+    """A mask that was spread over the queries, or joined with one that is all True, is read as it was before.
+
+    Attention spreads it itself, and TensorRT's fused kernels read one that is the same for all queries faster.
+    """
+    rewriter = Rewriter(plan)
+    count = 0
+    for node in plan.nodes:
+        attends = rewriter.maker(node.outputs[0], *_ATTENTIONS) if len(node.outputs) == 1 else None
+        if attends is None:
+            continue
+        mask = _narrowed(rewriter, attends.args[3])
+        if mask is not attends.args[3]:
+            rewriter.substitute(node, partial(_with_mask, attends, mask))
+            count += 1
+    rewriter.finish()
+    return count
+
+
+def _with_mask(node: Node, mask: Operand, builder: Builder) -> None:
+    builder.repeat(node, [*node.args[:3], mask, *node.args[4:]], result=node.outputs[0])
+
+
+def _narrowed(rewriter: Rewriter, mask: Operand) -> Operand:
+    while True:
+        spread, both = rewriter.maker(mask, "aten::expand"), rewriter.maker(mask, *_ANDS)
+        if spread is not None:
+            mask = spread.args[0]
+        elif both is not None and _is_true(rewriter, both.args[0]):
+            mask = both.args[1]
+        elif both is not None and _is_true(rewriter, both.args[1]):
+            mask = both.args[0]
+        else:
+            return mask
+
+
+def _is_true(rewriter: Rewriter, operand: Operand) -> bool:
+    """Whether a mask is all True, whatever a refit brings."""
+    found = rewriter.tensor(operand)
+    return found is not None and found.dtype == torch.bool and origin(found) is None and bool(found.all())

@@ -33,8 +33,8 @@ class Builder:
         if like is None:
             return Value(name)
         if not typed:
-            return Value(name, dtype=like.dtype)
-        return Value(name, dtype=like.dtype, shape=like.shape, strides=like.strides)
+            return Value(name, dtype=like.dtype, device=like.device)
+        return Value(name, dtype=like.dtype, shape=like.shape, strides=like.strides, device=like.device)
 
     def call(self, name: str, *args: Operand, like: Value | None = None, result: Value | None = None) -> Value:
         """The one result of ``name``, such as ``aten::select.int``, for its leading arguments; the others are defaults.

@@ -16,7 +16,7 @@ from .rewriting import Rewriter, constant
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """The elements ``start`` to ``end`` of a value along one axis."""
 
     source: Value
@@ -46,11 +46,11 @@ def join_parts(plan: Plan) -> int:
     return count
 
 
-def _joined(rewriter: Rewriter, node: Node) -> tuple[list[_Part], int] | None:
+def _joined(rewriter: Rewriter, node: Node) -> tuple[list[Part], int] | None:
     """The parts that a concatenation puts together, each going on where the one before ends, maybe from the start."""
     if rewriter.maker(node.outputs[0], "aten::cat") is None or not isinstance(node.args[0], list):
         return None
-    parts = [_part(rewriter, operand) for operand in node.args[0]]
+    parts = [part_of(rewriter, operand) for operand in node.args[0]]
     rank = len(node.outputs[0].shape or ())
     axis = rewriter.number(node.args[1])
     if len(parts) < 2 or axis is None or not rank:
@@ -74,7 +74,7 @@ def _joined(rewriter: Rewriter, node: Node) -> tuple[list[_Part], int] | None:
     return (known, size) if wraps == 0 or (wraps == 1 and whole and first.start == known[-1].end) else None
 
 
-def _part(rewriter: Rewriter, value: Operand) -> _Part | None:
+def part_of(rewriter: Rewriter, value: Operand) -> Part | None:
     """What a slice or a split takes of a value along an axis of known size; it takes something."""
     node = rewriter.maker(value, "aten::slice", "prim::ListUnpack") or _unpacking(rewriter, value)
     if node is None or not isinstance(value, Value):
@@ -89,7 +89,7 @@ def _part(rewriter: Rewriter, value: Operand) -> _Part | None:
     if size is None or not all(bound is None or isinstance(bound, int) for bound in (start, end)):
         return None
     first, last, _ = slice(start, end).indices(size)
-    return _Part(source, axis, first, last) if first < last else None
+    return Part(source, axis, first, last) if first < last else None
 
 
 def _unpacking(rewriter: Rewriter, value: Operand) -> Node | None:
@@ -100,7 +100,7 @@ def _unpacking(rewriter: Rewriter, value: Operand) -> Node | None:
 _SPLITS = ("aten::split", "aten::split_with_sizes", "aten::chunk", "aten::unsafe_split", "aten::unsafe_chunk")
 
 
-def _split_part(rewriter: Rewriter, node: Node, value: Value) -> _Part | None:
+def _split_part(rewriter: Rewriter, node: Node, value: Value) -> Part | None:
     split = rewriter.maker(node.args[0], *_SPLITS)
     if split is None or not isinstance(split.args[0], Value):
         return None
@@ -113,7 +113,7 @@ def _split_part(rewriter: Rewriter, node: Node, value: Value) -> _Part | None:
         return None
     index = node.outputs.index(value)
     start = sum(size or 0 for size in sizes[:index])
-    return _Part(source, axis, start, start + (sizes[index] or 0))
+    return Part(source, axis, start, start + (sizes[index] or 0))
 
 
 def parts_of_joined(plan: Plan) -> int:
@@ -133,7 +133,7 @@ def parts_of_joined(plan: Plan) -> int:
 
 
 def _taken(rewriter: Rewriter, value: Value) -> Value | None:
-    part = _part(rewriter, value)
+    part = part_of(rewriter, value)
     joined = None if part is None else rewriter.maker(part.source, "aten::cat")
     if part is None or joined is None or not isinstance(joined.args[0], list):
         return None

@@ -22,7 +22,9 @@ def copy_block(
     replaced: dict[Value, Operand] = dict(zip(block.inputs, inputs, strict=True))
 
     def copied(value: Value) -> Value:
-        twin = Value(value.name + suffix, dtype=value.dtype, shape=value.shape, strides=value.strides)
+        twin = Value(
+            value.name + suffix, dtype=value.dtype, shape=value.shape, strides=value.strides, device=value.device
+        )
         twin.traced = value.traced
         replaced[value] = twin
         made(value, twin)

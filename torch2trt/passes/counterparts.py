@@ -80,6 +80,25 @@ def counterpart(schema: str) -> Counterpart | None:
     return min(found, key=lambda match: _preference(match, writing), default=None)
 
 
+@functools.cache
+def appending(schema: str) -> Schema | None:
+    """The functional operator that gives what another one gives, and after it what that one writes to its arguments."""
+    writing = torch_compat.parse_schema(schema)
+    if writing is None:
+        return None
+    results = len(writing.returns) + sum(writes_tensors(argument) for argument in writing.arguments)
+    return next(
+        (
+            candidate
+            for candidate in torch_compat.schemas_of(f"{writing.name}_functional")
+            if not candidate.mutates
+            and candidate.argument_names == writing.argument_names
+            and len(candidate.returns) == results
+        ),
+        None,
+    )
+
+
 def _base_name(name: str) -> str | None:
     match = re.match(r"^(\w+::)__i(\w+)__$", name)
     if match is not None:

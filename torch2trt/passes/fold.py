@@ -55,16 +55,21 @@ def fold(graph: Graph) -> Plan:
 
 def _bring_to_cpu(plan: Plan) -> None:
     """Put what lies on other devices into ``plan.known`` as tensors on the CPU, parameters too; each is copied once."""
-    used = {*operand_values(plan.outputs)}
-    for node in walk_nodes(plan.nodes):
-        used.update(node.values())
-        used.update(value for block in node.blocks for value in operand_values(block.outputs))
     copies: dict[int, torch.Tensor] = {}
-    for value in used:
+    for value in values_read(plan.nodes, plan.outputs):
         found = known_data(value) if value.data is not None else plan.known.get(value)
         settled = on_cpu_throughout(found, copies)
         if settled is not found:
             plan.known[value] = settled
+
+
+def values_read(nodes: Sequence[Node], outputs: Sequence[Operand]) -> set[Value]:
+    """The values that nodes take as arguments, that blocks give, and that are among ``outputs``."""
+    read = {*operand_values(list(outputs))}
+    for node in walk_nodes(list(nodes)):
+        read.update(node.values())
+        read.update(value for block in node.blocks for value in operand_values(block.outputs))
+    return read
 
 
 def on_cpu_throughout(value: Any, copies: dict[int, torch.Tensor] | None = None) -> Any:

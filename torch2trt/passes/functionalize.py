@@ -47,13 +47,16 @@ _STATISTICS = {"aten::batch_norm": "training", "aten::instance_norm": "use_input
 def _keep_statistics(nodes: list[Node]) -> None:
     """In training, norms write to their running statistics without saying so; what they compute ignores these.
 
-    A fake quantisation whose observer is off says that it writes, and leaves its state as it was.
+    A fake quantisation whose observer is off says that it writes, and leaves its state as it was; so does
+    ``_native_batch_norm_legit`` outside of training.
     """
     for node in walk_nodes(nodes):
         if node.kind == "aten::fused_moving_avg_obs_fake_quant" and node.schema is not None:
             observer = node.argument("observer_on")
             if isinstance(observer, Value) and observer.data is not None and not bool(observer.data):
                 node.schema = torch_compat.without_writes(node.schema)
+        if node.kind == "aten::_native_batch_norm_legit" and node.schema is not None and not node.argument("training"):
+            node.schema = torch_compat.without_writes(node.schema)
         flag = _STATISTICS.get(node.kind)
         if flag is not None and node.argument(flag) is True and node.schema is not None:
             for name in ("running_mean", "running_var"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,10 +20,10 @@ def return_numbers(graph: Graph) -> None:
     """Make constants of the results that eager gives as ints: sizes, and what Python computes from sizes.
 
     Args:
-        graph: one whose sizes are all known; changed in place. A graph that returns nothing else stays as it is.
+        graph: one whose sizes are all known; changed in place.
     """
     found = [_number(output) for output in graph.outputs]
-    if None not in found or all(number is None for number in found):
+    if all(number is None for number in found):
         return
     graph.output_structure = _with_constants(graph.output_structure, iter(found))
     graph.outputs = [output for output, number in zip(graph.outputs, found, strict=True) if number is None]
@@ -40,6 +41,9 @@ def _number(operand: Operand) -> int | None:
     if node.kind == "aten::size" and len(node.args) == 2 and isinstance(node.args[0], Value):
         shape, axis = node.args[0].shape, node.args[1]
         return None if shape is None or type(axis) is not int else shape[axis]
+    if node.kind == "aten::numel" and isinstance(node.args[0], Value):
+        sizes = [size for size in node.args[0].shape or () if size is not None]
+        return math.prod(sizes) if node.args[0].shape is not None and len(sizes) == len(node.args[0].shape) else None
     if node.kind not in _ARITHMETIC or operand.dtype != torch.int64:
         return None
     numbers = [_number(argument) for argument in node.args]

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable
 
 from ..errors import InputError
 from .activations import gelu, silu
-from .attentions import attention
+from .attentions import attention, narrow_masks
 from .batch_norm import fold_batch_norm
 from .concatenations import join_parts, parts_of_joined, signs_into_constants
 from .fold import Plan
 from .linears import addmm_to_linear, fold_linear_scale, merge_linears
 from .norms import layer_norm, rms_norm
-from .patches import patches_to_linear
+from .parts import parts_of_linear
+from .patches import patches_to_linear, space_to_depth
+from .quantisations import fake_quantize
 from .rearranging import merge_views, views_after_linear
 from .simplify import common_subexpressions, dead_nodes, no_ops
 
@@ -22,13 +24,16 @@ Pass = Callable[[Plan], int]
 PASSES: dict[str, Pass] = {
     "no_ops": no_ops,
     "common_subexpressions": common_subexpressions,
+    "fake_quantize": fake_quantize,
     "fold_batch_norm": fold_batch_norm,
     "patches_to_linear": patches_to_linear,
+    "space_to_depth": space_to_depth,
     "gelu": gelu,
     "silu": silu,
     "rms_norm": rms_norm,
     "layer_norm": layer_norm,
     "attention": attention,
+    "narrow_masks": narrow_masks,
     "addmm_to_linear": addmm_to_linear,
     "fold_linear_scale": fold_linear_scale,
     "parts_of_joined": parts_of_joined,
@@ -36,6 +41,7 @@ PASSES: dict[str, Pass] = {
     "join_parts": join_parts,
     "views_after_linear": views_after_linear,
     "merge_linears": merge_linears,
+    "parts_of_linear": parts_of_linear,
     "merge_views": merge_views,
     "dead_nodes": dead_nodes,
 }

@@ -28,10 +28,10 @@ _VIEWS = _PERMUTES | _RESHAPES | {_REARRANGE}
 def merge_views(plan: Plan) -> int:
     """A chain of reshapes and permutations becomes the fewest that do the same; often one, which is one layer."""
     rewriter = Rewriter(plan)
-    readers = _readers(plan)
+    readers = first_readers(plan)
     count = 0
     for node in plan.nodes:
-        if node.kind not in _VIEWS or len(node.outputs) != 1 or _goes_on(rewriter, readers, node.outputs[0]):
+        if node.kind not in _VIEWS or len(node.outputs) != 1 or goes_on(rewriter, readers, node.outputs[0]):
             continue
         chain = _chain(rewriter, node.outputs[0])
         while chain:  # where not all of it can be one, its end and then the rest
@@ -94,10 +94,10 @@ def views_after_linear(plan: Plan) -> int:
     nn.MultiheadAttention exchanges batch and length around its projections, GPT-2 makes one axis of them.
     """
     rewriter = Rewriter(plan)
-    readers = _readers(plan)
+    readers = first_readers(plan)
     count = 0
     for node in plan.nodes:
-        if node.kind == "aten::linear" and _goes_on(rewriter, readers, node.outputs[0]):
+        if node.kind == "aten::linear" and goes_on(rewriter, readers, node.outputs[0]):
             count += _move_below(rewriter, node)
     rewriter.finish()
     return count
@@ -165,7 +165,7 @@ def _make(
     return value
 
 
-def _readers(plan: Plan) -> dict[Value, Node]:
+def first_readers(plan: Plan) -> dict[Value, Node]:
     """For every value, one of the nodes outside of blocks that read it first."""
     readers: dict[Value, Node] = {}
     for node in plan.nodes:
@@ -174,7 +174,7 @@ def _readers(plan: Plan) -> dict[Value, Node]:
     return readers
 
 
-def _goes_on(rewriter: Rewriter, readers: dict[Value, Node], value: Value) -> bool:
+def goes_on(rewriter: Rewriter, readers: dict[Value, Node], value: Value) -> bool:
     """Whether a value is read once, by a reshape or permutation."""
     reader = readers.get(value)
     return reader is not None and rewriter.uses.get(value) == 1 and _is_view(rewriter, reader)

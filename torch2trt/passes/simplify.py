@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 import torch
 
-from ..graph import Block, Node, Operand, Value, operand_values
+from ..graph import Block, Node, Operand, Value, operand_values, walk_nodes
 from .fold import Plan, live_nodes
 from .rewriting import Rewriter, cannot_change, is_pure, may_change, same_result
 
@@ -26,6 +26,7 @@ LAST = torch.iinfo(torch.int64).max
 """What the tracer writes for a slice's open end."""
 
 _CONVERSIONS = _kinds("to type_as _to_copy float")
+_STRIDE_READERS = _kinds("as_strided as_strided_copy as_strided_scatter _reshape_alias")
 
 
 def no_ops(plan: Plan) -> int:
@@ -35,9 +36,12 @@ def no_ops(plan: Plan) -> int:
     the precision that decides then.
     """
     rewriter = Rewriter(plan)
+    strides_matter = any(node.kind in _STRIDE_READERS for node in walk_nodes(plan.nodes))
     count = 0
     for node in plan.nodes:
         if len(node.outputs) == 1 and node.args and _does_nothing(rewriter, node):
+            if strides_matter and not _lies_the_same(node.outputs[0], node.args[0]):
+                continue
             rewriter.replace(node.outputs[0], node.args[0])
             rewriter.drop(node)
             count += 1
@@ -57,6 +61,11 @@ def _does_nothing(rewriter: Rewriter, node: Node) -> bool:
         return True
     # Where several sizes are not known, equal ones cannot be told from exchanged ones; a slice may drop some of one.
     return node.kind in _SAME_IF_SAME_SIZES and result.shape is not None and None not in result.shape
+
+
+def _lies_the_same(result: Value, source: Operand) -> bool:
+    """Whether two values of the same elements lie in memory alike, which is what views by strides look at."""
+    return isinstance(source, Value) and result.strides is not None and result.strides == source.strides
 
 
 def _is_off(rewriter: Rewriter, node: Node) -> bool:

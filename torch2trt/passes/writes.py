@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from .. import registry
 from ..errors import InternalError, Location, UnsupportedArgumentError
 from ..graph import Node, Operand, Value, operand_values
-from ..torch_compat import Argument
+from ..torch_compat import Argument, Schema
 from . import views
 from .aliases import Alias, Reference
-from .counterparts import NO_OP, REFUSED, Counterpart, counterpart
+from .counterparts import NO_OP, REFUSED, Counterpart, appending, counterpart
 from .sharing import writes_tensors
 
 if TYPE_CHECKING:
@@ -39,9 +39,11 @@ def visit_write(walk: Functionalizer, node: Node) -> None:
     special = _SPECIAL.get(node.kind)
     if special is not None and special(walk, node):
         return
-    match = counterpart(node.schema.text)
-    if match is None or _has_users_handler(node):
+    match, added = counterpart(node.schema.text), appending(node.schema.text)
+    if _has_users_handler(node) or (match is None and added is None):
         _write_to_copies(walk, node)
+    elif match is None:
+        _append_written(walk, node, added)
     elif match.is_view:
         _change_view(walk, node, match)
     elif node.schema.arguments[0].written:
@@ -268,6 +270,23 @@ def _reallocate(walk: Functionalizer, node: Node, reference: Reference, value: V
             hint="pass an out= tensor of the right size, or use the result instead",
         )
     reference.alias = walk.memory.allocate(value, alias.storage.group).alias
+
+
+def _append_written(walk: Functionalizer, node: Node, schema: Schema | None) -> None:
+    """``schema`` gives what the node gives, and then what it would write."""
+    if schema is None:
+        raise InternalError(f"{node.kind} has no functional operator", location=node.location)
+    references = [_target(walk, node, operand) for _, operand in _written(node)]
+    node.args = [walk.operand(operand) for operand in node.args]
+    walk.allocate_outputs(node)
+    values = [walk.builder.value(reference.alias.original) for reference in references]
+    for value in values:
+        value.node = node
+    node.kind, node.overload, node.schema = schema.name, schema.overload, schema
+    node.outputs = [*node.outputs, *values]
+    walk.builder.append(node)
+    for reference, value in zip(references, values, strict=True):
+        walk.memory.write(reference.alias, value)
 
 
 # ---- anything else

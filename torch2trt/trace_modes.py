@@ -1,0 +1,342 @@
+"""Modes around a trace: what torch.jit.trace does not follow or cannot hold, and how it does."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from .errors import TraceError
+from .torch_compat import parse_schema, schemas_of
+
+
+def composed_attention() -> contextlib.AbstractContextManager[Any]:
+    """Inside a ``with`` block, attention is computed by plain operators."""
+    return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
+
+
+Remedy = Callable[[], contextlib.AbstractContextManager[Any]]
+
+
+def remedy_for(error: Exception) -> Remedy | None:
+    """The mode inside which a trace that failed may succeed; None when the error is the module's own.
+
+    The tracer writes the ``True`` of ``mask == True`` or ``torch.full(size, True)`` as a bool, and then finds no
+    operator that takes one: the scalars of TorchScript are numbers. And it makes a 0-d tensor on the CPU of every
+    size, which many operators do not take beside tensors on a GPU. Nor can it hold the attention kernels that return
+    sizes, which ``torch.nn.attention.bias`` calls by name on a GPU if they are enabled.
+    """
+    text = str(error)
+    if "but it isn't a special case" in text and "bool" in text:
+        return BoolsAsNumbers
+    if "unsupported argument type c10::SymInt in the JIT tracer" in text:
+        return composed_attention
+    return SizesOnDevice if "Expected all tensors to be on the same device" in text else None
+
+
+_BOOLS = {value: torch.tensor(value) for value in (False, True)}
+
+
+@functools.cache
+def _number_arguments(name: str) -> dict[str, tuple[int, bool]]:
+    """The arguments of the operator ``name`` that take numbers and no bools: position, and whether tensors fit too."""
+    types: dict[tuple[str, int], set[str]] = {}
+    for schema in schemas_of(f"aten::{name}"):
+        if any("Tensor" in result.type for result in schema.returns):
+            for index, argument in enumerate(schema.arguments):
+                types.setdefault((argument.name, index), set()).add(argument.type.removeprefix("Optional[").rstrip("]"))
+    return {
+        argument: (index, "Tensor" in kinds)
+        for (argument, index), kinds in types.items()
+        if "number" in kinds and "bool" not in kinds
+    }
+
+
+class BoolsAsNumbers(TorchFunctionMode):
+    """Inside a ``with`` block, gives operators what means the same in place of bools that stand for numbers.
+
+    That is a 0-d bool tensor where the operator takes one, which promotes as the scalar does, and an integer elsewhere.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operator."""
+        args, kwargs = list(args), dict(kwargs or {})
+        name = _operator_name(function)
+        for argument, (index, takes_tensor) in _number_arguments(name).items():
+            holder, key = (kwargs, argument) if argument in kwargs else (args, index)
+            value = holder[key] if holder is kwargs or index < len(args) else None
+            if isinstance(value, bool):
+                holder[key] = _BOOLS[value].to(_device_of([*args, *kwargs.values()])) if takes_tensor else int(value)
+                if isinstance(function, torch._ops.OpOverload):  # the overload for a number takes no tensor
+                    function = function.overloadpacket
+                if name == "full" and kwargs.get("dtype") is None:
+                    kwargs["dtype"] = torch.bool
+        return _fill(*args, **kwargs) if function is torch.fill else function(*args, **kwargs)
+
+
+def _device_of(values: Iterable[Any]) -> torch.device:
+    """The device of the first tensor among ``values``, nested or not; the CPU without any."""
+    tensors = (value for value in pytree.tree_leaves(list(values)) if isinstance(value, torch.Tensor))
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+class SizesOnDevice(TorchFunctionMode):
+    """Inside a ``with`` block, brings 0-d integers on the CPU, such as traced sizes, to the device of what is computed.
+
+    That is, those given to an operator whose first tensor lies on another device and that takes a tensor there.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operator."""
+        args, kwargs = list(args), dict(kwargs or {})
+        device = _device_of([*args, *kwargs.values()])
+        if device.type != "cpu":
+            for argument, index in _tensor_arguments(_operator_name(function)):
+                holder, key = (kwargs, argument) if argument in kwargs else (args, index)
+                value = holder[key] if holder is kwargs or index < len(args) else None
+                if isinstance(value, torch.Tensor) and _is_size(value):
+                    holder[key] = value.to(device)
+        return function(*args, **kwargs)
+
+
+@functools.cache
+def _tensor_arguments(name: str) -> frozenset[tuple[str, int]]:
+    """The arguments of the operator ``name`` that are tensors in one overload at least: name and position."""
+    return frozenset(
+        (argument.name, index)
+        for schema in schemas_of(f"aten::{name}")
+        if any("Tensor" in result.type for result in schema.returns)  # no look-up in a dictionary by a tensor
+        for index, argument in enumerate(schema.arguments)
+        if argument.type in ("Tensor", "Optional[Tensor]") and not argument.written
+    )
+
+
+def _is_size(value: torch.Tensor) -> bool:
+    return value.dim() == 0 and value.dtype == torch.int64 and value.device.type == "cpu"
+
+
+def _fill(input: torch.Tensor, value: Any) -> torch.Tensor:
+    """``torch.fill``, which calls ``full_like`` in a way that no trace can hold."""
+    if isinstance(value, torch.Tensor):
+        return value.to(input.dtype).expand_as(input).clone()
+    return torch.full_like(input, value)
+
+
+def _operator_name(function: Any) -> str:
+    """The name under which the dispatcher may know a function; ``eq`` for ``__eq__``."""
+    if isinstance(function, torch._ops.OpOverload):
+        return str(function._schema.name).partition("::")[2]
+    name = str(getattr(function, "__name__", ""))
+    reflected = re.fullmatch(r"__r(and|or|xor|lshift|rshift)__", name)
+    if reflected:
+        return f"__{reflected[1]}__"
+    return name if schemas_of(f"aten::{name}") else name.strip("_")
+
+
+def call_in_trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """An operator, called in a dispatch mode so that a trace around the mode is as it would be without it.
+
+    The tracer records a convolution where the operator that was called calls another one, and PyTorch keeps it from
+    seeing anything inside a mode.
+    """
+    if torch._C._get_tracing_state() is None:
+        return function(*args, **kwargs)
+    excluded = torch._C._dispatch_tls_local_exclude_set().remove("Tracer")
+    with torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded):
+        return function(*args, **kwargs)
+
+
+_FOLLOWED: dict[Any, Callable[..., Any]] = {
+    torch.Tensor.data.__get__: torch.Tensor.detach,  # type: ignore[attr-defined]
+    torch.ops.aten.sym_size.int: torch.Tensor.size,
+    torch.ops.aten.sym_size: torch.Tensor.size,
+    torch.ops.aten.size.int: torch.Tensor.size,
+    torch.ops.aten.size: torch.Tensor.size,
+    torch.ops.aten.sym_numel.default: torch.Tensor.numel,
+    torch.ops.aten.sym_numel: torch.Tensor.numel,
+    torch.ops.aten.numel: torch.Tensor.numel,
+    torch.sym_max: lambda a, b: torch.maximum(torch.as_tensor(a), torch.as_tensor(b)),
+    torch.sym_min: lambda a, b: torch.minimum(torch.as_tensor(a), torch.as_tensor(b)),
+}
+"""What the tracer follows in place of what it does not: another tensor of the same memory, sizes as Python numbers."""
+
+_RESIZES = frozenset(
+    {
+        torch.Tensor.resize_,
+        torch.Tensor.resize_as_,
+        *(torch.ops.aten.resize_, torch.ops.aten.resize_.default),
+        *(torch.ops.aten.resize_as_, torch.ops.aten.resize_as_.default),
+    }
+)
+
+
+class FollowedValues(TorchFunctionMode):
+    """Inside a ``with`` block, a trace follows what torch.jit.trace takes for constants.
+
+    That is ``tensor.data``, and numbers that operators are given by ``torch.ops``. While tracing, a size is a 0-d
+    tensor. PyTorch's own functions write into the trace where a number that they are given comes from;
+    ``torch.ops.aten.roll(x, [x.shape[0]])``, as modules of torch.export do, takes its value alone.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operator.
+
+        Raises:
+            TraceError: it changes the size of a tensor in place, after which the tracer knows the tensor no more.
+        """
+        kwargs = kwargs or {}
+        if not torch.jit.is_tracing():
+            return function(*args, **kwargs)
+        if function in _FOLLOWED:
+            return _FOLLOWED[function](*args, **kwargs)
+        if function in _RESIZES:
+            return _resized(function, args, kwargs)
+        if not isinstance(function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
+            return function(*args, **kwargs)
+        given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
+        holders = [key for key, value in given.items() if _holds_numbers(value) and _takes_numbers(function, key)]
+        followed = {key: _items(given[key]) for key in holders}
+        given |= {key: _values(items) for key, items in followed.items()}
+        positional = [given[index] for index in range(len(args))]
+        result = function(*positional, **{key: given[key] for key in kwargs})
+        if followed:
+            _name_sources(result, followed)
+        return result
+
+
+def _resized(function: Any, args: Any, kwargs: Any) -> Any:
+    before = _values(list(args[0].shape))
+    after = _values(list(function(torch.empty(before, device="meta"), *args[1:], **kwargs).shape))
+    if before != after:
+        raise TraceError(
+            f"{_operator_name(function)} changes a size in place, from {before} to {after}, which no trace can hold",
+            hint="make a new tensor of the size that you need: reshape, slice, or torch.nn.functional.pad",
+        )
+    return args[0]
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _is_traced_number(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.dim() == 0 and value.dtype != torch.bool
+
+
+def _holds_numbers(value: Any) -> bool:
+    """Whether an argument is a tensor of numbers that may stand for one or several, or lists such."""
+    if isinstance(value, torch.Tensor):
+        return value.dim() < 2 and value.dtype != torch.bool
+    return isinstance(value, (list, tuple)) and any(map(_is_traced_number, value))
+
+
+def _items(value: Any) -> Any:
+    """A tensor of numbers that stands for a list, as a list."""
+    return list(value.unbind()) if isinstance(value, torch.Tensor) and value.dim() == 1 else value
+
+
+def _values(items: Any) -> Any:
+    """Numbers of the trace as Python numbers; the tracer's warning says what is mended right after."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        if isinstance(items, (list, tuple)):
+            return [item.item() if _is_traced_number(item) else item for item in items]
+        return items.item() if _is_traced_number(items) else items
+
+
+_NUMBERS = re.compile(r"(Optional\[)?(List\[)?(int|float|number|SymInt)\]*")
+
+
+@functools.cache
+def _takes_numbers(function: Any, key: int | str) -> bool:
+    """Whether an argument, by its position or name, takes a number or a list of some in every overload for tensors."""
+    overloads = [function] if isinstance(function, torch._ops.OpOverload) else _overloads(function)
+    types = set()
+    for overload in overloads:
+        found = [a for index, a in enumerate(overload._schema.arguments) if key in (index, a.name)]
+        types |= {str(argument.type) for argument in found}
+    types -= {"str", "Optional[str]"}  # TorchScript's split, join and slice of text
+    return bool(types) and all(_NUMBERS.fullmatch(each) for each in types)
+
+
+def _overloads(packet: Any) -> list[Any]:
+    return [getattr(packet, name) for name in packet.overloads()]
+
+
+def _name_sources(result: Any, followed: dict[int | str, Any]) -> None:
+    """Put where numbers come from into the node that gave ``result``, in place of their values."""
+    first = next((value for value in _listed(result) if isinstance(value, torch.Tensor)), None)
+    if first is None:
+        return
+    node = _traced(first).node()
+    if node.kind() == "prim::ListUnpack":
+        node = node.input().node()
+    schema = parse_schema(node.schema())
+    if schema is None:
+        return
+    for key, items in followed.items():
+        place = key if isinstance(key, int) else schema.argument_names.index(key)
+        holder, slots = node, [(place, items)]
+        if isinstance(items, (list, tuple)):
+            holder, slots = node.inputsAt(place).node(), list(enumerate(items))
+        for slot, item in slots:
+            if _is_traced_number(item):
+                holder.replaceInput(slot, _as_number(item, holder))
+
+
+def _traced(tensor: torch.Tensor) -> Any:
+    return torch._C._get_value_trace(tensor)  # type: ignore[attr-defined]
+
+
+def hold_in_trace(value: Any) -> None:
+    """Make a tensor that no recorded operator gave a constant of the trace, which then may return it."""
+    if isinstance(value, torch.Tensor) and torch.jit.is_tracing():
+        _traced(value)
+
+
+def _as_number(value: torch.Tensor, reader: Any) -> Any:
+    """A 0-d tensor of the trace as a number, made in front of ``reader``."""
+    graph = torch._C._get_tracing_state().graph()
+    whole = not value.dtype.is_floating_point
+    cast = graph.create("aten::Int" if whole else "aten::Float", [_traced(value)], 1)
+    cast.copyMetadata(reader)
+    cast.insertBefore(reader)
+    cast.output().setType(torch._C.IntType.get() if whole else torch._C.FloatType.get())
+    return cast.output()
+
+
+class MemoryBefore(TorchDispatchMode):
+    """Keeps what every piece of memory held before the first write to it inside a ``with`` block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._saved: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operator."""
+        kwargs = kwargs or {}
+        schema = function._schema
+        if schema.is_mutable:
+            named = {argument.name: argument for argument in schema.arguments}
+            given = [*zip(schema.arguments, args, strict=False), *((named[key], kwargs[key]) for key in kwargs)]
+            for argument, value in given:
+                if isinstance(value, torch.Tensor) and argument.alias_info is not None and argument.alias_info.is_write:
+                    memory = value.untyped_storage()
+                    self._saved.setdefault(memory._cdata, (memory, memory.clone()))
+        return call_in_trace(function, args, kwargs)
+
+    def restore(self, tensor: torch.Tensor) -> bool:
+        """Give the tensor's memory its former contents; whether it was written to inside the block."""
+        memory, before = self._saved.get(tensor.untyped_storage()._cdata, (None, None))
+        if memory is None or before is None:
+            return False
+        memory.copy_(before)
+        return True
