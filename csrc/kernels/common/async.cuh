@@ -83,6 +83,12 @@ __device__ __forceinline__ void store_to_block(float* to, int block, float const
         : "memory");
 }
 
+// The first kThreads threads of a block.
+template <int kThreads>
+__device__ __forceinline__ void meet_first() {
+    asm volatile("bar.sync 1, %0;" ::"n"(kThreads) : "memory");
+}
+
 // Lets a kernel of launch_early begin, once all blocks said so.
 __device__ __forceinline__ void let_begin() {
 #if __CUDA_ARCH__ >= 900

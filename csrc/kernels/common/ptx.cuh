@@ -45,20 +45,42 @@ __device__ __forceinline__ P load_if(bool wanted, void const* from) {
     return pack;
 }
 
-// 16 bytes from one place where `wanted`, from another elsewhere: other than load_if's, they can be on their way long
-// before they are needed, for there is nothing to put in their place.
-__device__ __forceinline__ Words load_either(bool wanted, Words const* from, Words const* other) {
+// Two numbers, rounded, side by side.
+template <class T>
+__device__ __forceinline__ uint32_t pair_of(float low, float high);
+
+template <>
+__device__ __forceinline__ uint32_t pair_of<Half>(float low, float high) {
+    uint32_t result;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(result) : "f"(high), "f"(low));
+    return result;
+}
+
+template <>
+__device__ __forceinline__ uint32_t pair_of<BFloat16>(float low, float high) {
+    uint32_t result;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(result) : "f"(high), "f"(low));
+    return result;
+}
+
+// `number` packs after `from`: made here and now.
+__device__ __forceinline__ Words const* packs_after(Words const* from, int32_t number) {
+    Words const* result;
+    asm volatile("mad.wide.s32 %0, %2, 16, %1;" : "=l"(result) : "l"(from), "r"(number));
+    return result;
+}
+
+// The pack that lies `number` packs after `from`; the read is not put off.
+__device__ __forceinline__ Words load_words(Words const* from, int32_t number) {
     Words words;
     asm volatile(
         "{\n"
-        ".reg .pred wanted;\n"
-        ".reg .b64 from;\n"
-        "setp.ne.b32 wanted, %6, 0;\n"
-        "selp.b64 from, %4, %5, wanted;\n"
-        "ld.global.v4.b32 {%0, %1, %2, %3}, [from];\n"
+        ".reg .b64 at;\n"
+        "mad.wide.s32 at, %5, 16, %4;\n"
+        "ld.global.v4.b32 {%0, %1, %2, %3}, [at];\n"
         "}\n"
         : "=r"(words.at[0]), "=r"(words.at[1]), "=r"(words.at[2]), "=r"(words.at[3])
-        : "l"(from), "l"(other), "r"(int(wanted)));
+        : "l"(from), "r"(number));
     return words;
 }
 

@@ -32,16 +32,18 @@ size_t input_bytes(DeformConv2d const& op) {
 }
 
 template <class T>
-Arrange<T> arranged(DeformConv2d const& op, T const* from, T* to, int32_t steps_a_stage, int64_t tile) {
-    return {from, to, walk_of(op, steps_a_stage), op.groups, op.out_channels / op.groups, tile};
+Arrange<T> arranged(DeformConv2d const& op, T const* from, T* to, int32_t steps_a_stage, int64_t tile, Order order) {
+    return {from, to, walk_of(op, steps_a_stage), op.groups, op.out_channels / op.groups, tile, order};
 }
 
 size_t weight_bytes(DeformConv2d const& op) {
     if (op.dtype == DType::Float32) {
         return aligned(size_t(op.out_channels * (op.channels / op.groups) * op.taps()) * sizeof(float));
     }
-    int64_t const either = arranged<Half>(op, nullptr, nullptr, 4, out_tile(op)).numbers();  // 4: the most
-    int64_t const other = arranged<Half>(op, nullptr, nullptr, 1, warpgroup_out_tile(op)).numbers();
+    auto const numbers = [&](int32_t steps_a_stage, int64_t tile) {
+        return arranged<Half>(op, nullptr, nullptr, steps_a_stage, tile, Order::Channels).numbers();
+    };
+    int64_t const either = numbers(4, out_tile(op)), other = numbers(1, warpgroup_out_tile(op));  // 4: the most
     return aligned(size_t(std::max(either, other)) * sizeof(Half));
 }
 
@@ -74,13 +76,12 @@ int best_split(DeformConv2d const& op) {
 
 // Brings the input's channels last and the weights into the order of the walk.
 template <class T>
-void prepare_for(TensorArguments<T>& arguments, Transpose<T> const& input, Arrange<T> const& weight, Stream stream) {
+void prepare_for(TensorArguments<T>& arguments, Transpose<T> const& input, Arrange<T> const& weight, Zeros zeros,
+                 Stream stream) {
     arguments.walk = weight.walk;
     arguments.stages = weight.walk.stages();
     arguments.packs = weight.walk.span / 8;
     arguments.weight = weight.to;
-    Words* zeros = reinterpret_cast<Words*>(reinterpret_cast<char*>(weight.to) + weight_bytes(arguments.op));
-    arguments.zeros = zeros;
     prepare(input, weight, arguments.op.channels_last ? 0 : unsigned(input.tiles()), zeros, stream);
 }
 
@@ -89,15 +90,16 @@ Error run_tensor_split(TensorArguments<T>& arguments, Transpose<T> const& input,
                        Stream stream) {
     constexpr int32_t kSteps = TensorMemory<T, 64, kSplit>::kSteps;
     int64_t const tile = out_tile(arguments.op);
-    prepare_for(arguments, input, arranged(arguments.op, weight, to, kSteps, tile), stream);
+    prepare_for(arguments, input, arranged(arguments.op, weight, to, kSteps, tile, Order::Lanes), {}, stream);
     return tile == 64 ? launch_tensor<T, 64, kSplit>(arguments, stream)
                       : launch_tensor<T, 128, kSplit>(arguments, stream);
 }
 
 template <class T>
-Error run_warpgroups(TensorArguments<T>& arguments, Transpose<T> const& input, T const* weight, T* to, Stream stream) {
+Error run_warpgroups(TensorArguments<T>& arguments, Transpose<T> const& input, T const* weight, T* to, Zeros zeros,
+                     Stream stream) {
     int64_t const tile = warpgroup_out_tile(arguments.op), processors = attribute(cudaDevAttrMultiProcessorCount);
-    prepare_for(arguments, input, arranged(arguments.op, weight, to, 1, tile), stream);
+    prepare_for(arguments, input, arranged(arguments.op, weight, to, 1, tile, Order::Channels), zeros, stream);
     switch (tile) {
         case 64: return launch_warpgroup<T, 64>(arguments, processors, stream);
         case 128: return launch_warpgroup<T, 128>(arguments, processors, stream);
@@ -109,23 +111,30 @@ template <class T>
 Error run_tensor(DeformConv2d const& op, DeformConv2dData const& data, char* workspace, Stream stream) {
     T const* from = static_cast<T const*>(data.input);
     Transpose<T> const input{from, reinterpret_cast<T*>(workspace), op.batch, op.channels, op.height * op.width};
+    Zeros const zeros{reinterpret_cast<Words*>(workspace + input_bytes(op) + weight_bytes(op)), op.channels / 8};
+    T const* last = op.channels_last ? from : input.to;
+    intptr_t const to_zeros = (reinterpret_cast<intptr_t>(zeros.at) - reinterpret_cast<intptr_t>(last)) / 16;
     bool const by_pairs = op.out_width() % 2 == 0 && reinterpret_cast<uintptr_t>(data.output) % 4 == 0;
     TensorArguments<T> arguments{op,
                                  {},
-                                 op.channels_last ? from : input.to,
+                                 last,
                                  nullptr,
                                  static_cast<T const*>(data.offset),
                                  static_cast<T const*>(data.mask),
                                  static_cast<T const*>(data.bias),
                                  static_cast<T*>(data.output),
-                                 nullptr,
                                  0,
                                  0,
+                                 int32_t(to_zeros),
+                                 int32_t(op.out_width()),
+                                 int32_t(op.out_height()),
                                  by_pairs};
     T const* weight = static_cast<T const*>(data.weight);
     T* to = reinterpret_cast<T*>(workspace + input_bytes(op));
-    if (has_warpgroups<T>()) {
-        return run_warpgroups(arguments, input, weight, to, stream);
+    // Whether 32 bits reach the zeros from an input that may lie anywhere, and number a strip's places.
+    bool const near = arguments.to_zeros == to_zeros && op.out_height() <= INT32_MAX / kStrip;
+    if (near && has_warpgroups<T>()) {
+        return run_warpgroups(arguments, input, weight, to, zeros, stream);
     }
     switch (best_split(op)) {
         case 1: return run_tensor_split<T, 1>(arguments, input, weight, to, stream);
@@ -163,8 +172,8 @@ Error run_tiles(DeformConv2d const& op, DeformConv2dData const& data, char* work
 }  // namespace
 
 // Of channels alone, so that it grows with every size: a plugin asks for its largest sizes once.
-size_t deform_conv2d_workspace(DeformConv2d const& op) { 
-    size_t const zeros = op.dtype == DType::Float32 ? 0 : aligned(kZeros * sizeof(Words));
+size_t deform_conv2d_workspace(DeformConv2d const& op) {
+    size_t const zeros = op.dtype == DType::Float32 ? 0 : aligned(size_t(op.channels) * size_of(op.dtype));
     return packs(op) ? input_bytes(op) + weight_bytes(op) + zeros : 0;
 }
 

@@ -36,9 +36,7 @@ inline void expect_bytes(Gate& gate, unsigned bytes) {
 }
 
 inline void pass(Gate& gate, unsigned parity) {
-    while (gate.round % 2 == parity % 2) {
-        emulator::yield();
-    }
+    emulator::wait_until([&gate, parity] { return gate.round % 2 != parity % 2; });
 }
 
 inline void copy_bytes(void* to, void const* from, unsigned bytes, Gate& gate) {
@@ -59,12 +57,21 @@ inline void store_to_block(float* to, int block, float const (&values)[4]) {
     std::memcpy(reinterpret_cast<unsigned char*>(to) + there, values, sizeof values);
 }
 
+template <int kThreads>
+void meet_first() {
+    emulator::wait(emulator::firsts[emulator::rank()], kThreads);
+}
+
 inline void let_begin() {}
 inline void wait_for_kernel_before() {}
 
+// Where EMULATED_CLUSTER is given, clusters must have so many blocks.
 template <class Arguments>
 Error launch_early(void (*kernel)(Arguments), dim3 grid, int threads, size_t bytes, int cluster, Stream,
                    Arguments const& arguments) {
+    if (emulator::setting("EMULATED_CLUSTER", cluster) != cluster) {
+        std::abort();
+    }
     emulator::launch_clusters(kernel, grid, dim3(unsigned(threads)), bytes, unsigned(cluster), arguments);
     return nullptr;
 }

@@ -1,6 +1,6 @@
 // As much of CUDA as the kernels of csrc use, on the host: the threads of a block, or of a cluster of blocks, are
-// coroutines that take turns; blocks and clusters run one after another. It shows whether a kernel's indices, synchronisation and arithmetic are right, and nothing about
-// its speed.
+// coroutines that take turns; clusters run one after another. It shows whether a kernel's indices, synchronisation and
+// arithmetic are right, and nothing about its speed.
 #pragma once
 
 #include <ucontext.h>
@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #define __global__
@@ -30,9 +31,12 @@ inline dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulator {
 
+constexpr size_t kStack = 1 << 16;
+
 struct Coroutine {
     ucontext_t context;
-    std::vector<unsigned char> stack;
+    std::unique_ptr<unsigned char[]> stack{new unsigned char[kStack]};  // not set: little of it is ever touched
+    std::function<bool()> ready;  // whether it can go on; not given: it can
     bool done;
 };
 
@@ -43,7 +47,7 @@ struct Barrier {
 
 inline std::vector<unsigned char> memory;
 inline std::vector<Coroutine> threads;  // block by block
-inline std::vector<Barrier> warps, blocks;
+inline std::vector<Barrier> warps, blocks, firsts;  // firsts: of a block's first threads
 inline Barrier cluster;
 inline ucontext_t scheduler;
 inline unsigned current, alive, size;  // size: threads of a block
@@ -54,16 +58,28 @@ inline std::function<void()> body;
 inline unsigned rank() { return current / size; }
 inline unsigned ranks() { return unsigned(blocks.size()); }
 
+// A number that the environment gives.
+inline int setting(char const* name, int otherwise) {
+    char const* given = std::getenv(name);
+    return given == nullptr ? otherwise : std::atoi(given);
+}
+
 // The dynamic shared memory, aligned as the device's is.
 inline unsigned char* shared() {
     auto const at = reinterpret_cast<uintptr_t>(memory.data());
     return memory.data() + (1024 - at % 1024) + rank() * shared_bytes;
 }
 
-// Lets the other threads go on.
-inline void yield() {
+// Lets the other threads go on until this one can.
+template <class Ready>
+void wait_until(Ready ready) {
+    if (ready()) {
+        return;
+    }
     dim3 const mine = threadIdx, place = blockIdx;
+    threads[current].ready = ready;
     swapcontext(&threads[current].context, &scheduler);
+    threads[current].ready = nullptr;
     threadIdx = mine;
     blockIdx = place;
 }
@@ -75,9 +91,7 @@ inline void wait(Barrier& barrier, unsigned count) {
         ++barrier.passed;
         return;
     }
-    while (barrier.passed == seen) {
-        yield();
-    }
+    wait_until([&barrier, seen] { return barrier.passed != seen; });
 }
 
 // The number of this thread in the cluster, and a meeting of its warp's threads.
@@ -98,19 +112,21 @@ inline void run_blocks(dim3 first) {
     unsigned const count = unsigned(threads.size());
     warps.assign((count + 31) / 32, {});
     blocks.assign(count / size, {});
+    firsts.assign(count / size, {});
     cluster = {};
     alive = count;
     for (Coroutine& thread : threads) {
+        thread.ready = nullptr;
         thread.done = false;
         getcontext(&thread.context);
-        thread.context.uc_stack.ss_sp = thread.stack.data();
-        thread.context.uc_stack.ss_size = thread.stack.size();
+        thread.context.uc_stack.ss_sp = thread.stack.get();
+        thread.context.uc_stack.ss_size = kStack;
         thread.context.uc_link = &scheduler;
         makecontext(&thread.context, enter, 0);
     }
     while (alive > 0) {
         for (current = 0; current < count; ++current) {
-            if (!threads[current].done) {
+            if (!threads[current].done && (!threads[current].ready || threads[current].ready())) {
                 blockIdx = first;
                 swapcontext(&scheduler, &threads[current].context);
             }
@@ -127,9 +143,6 @@ void launch_clusters(Kernel kernel, dim3 grid, dim3 block, size_t bytes, unsigne
     gridDim = grid;
     blockDim = block;
     threads.resize(together * size);
-    for (Coroutine& thread : threads) {
-        thread.stack.resize(1 << 16);
-    }
     body = [=] { kernel(arguments...); };
     for (unsigned at = 0; at < grid.x * grid.y * grid.z; at += together) {
         run_blocks({at % grid.x, at / grid.x % grid.y, at / grid.x / grid.y});
@@ -148,14 +161,19 @@ inline void __syncthreads() { emulator::wait(emulator::blocks[emulator::rank()],
 inline void __syncwarp() { emulator::meet_warp(); }
 
 template <class T>
-T __shfl_xor_sync(unsigned, T value, unsigned mask) {
-    static T held[1024];
+T __shfl_sync(unsigned, T value, unsigned lane) {
+    static T held[2048];
     unsigned const mine = emulator::thread();
     held[mine] = value;
     emulator::meet_warp();
-    T const other = held[mine ^ mask];
+    T const other = held[mine / 32 * 32 + lane];
     emulator::meet_warp();
     return other;
+}
+
+template <class T>
+T __shfl_xor_sync(unsigned all, T value, unsigned mask) {
+    return __shfl_sync(all, value, emulator::thread() % 32 ^ mask);
 }
 
 template <class T>
@@ -202,8 +220,7 @@ inline char const* cudaGetErrorString(cudaError_t) { return "none"; }
 inline cudaError_t cudaGetDevice(int* device) { return *device = 0; }
 // So few that small grids get the widest tiles, too, where EMULATED_PROCESSORS says so.
 inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
-    char const* given = std::getenv("EMULATED_PROCESSORS");
-    int const processors = given == nullptr ? 132 : std::atoi(given);
+    int const processors = emulator::setting("EMULATED_PROCESSORS", 132);
     *value = which == cudaDevAttrMultiProcessorCount ? processors : 227 << 10;
     return cudaSuccess;
 }
@@ -218,7 +235,6 @@ struct cudaFuncAttributes {
 // Where EMULATED_WARPGROUPS is 0, what needs warpgroups cannot run.
 template <class Kernel>
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel) {
-    char const* given = std::getenv("EMULATED_WARPGROUPS");
-    attributes->maxThreadsPerBlock = given != nullptr && std::atoi(given) == 0 ? 0 : 1024;
+    attributes->maxThreadsPerBlock = emulator::setting("EMULATED_WARPGROUPS", 1) == 0 ? 0 : 1024;
     return cudaSuccess;
 }
