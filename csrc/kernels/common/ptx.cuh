@@ -45,6 +45,45 @@ __device__ __forceinline__ P load_if(bool wanted, void const* from) {
     return pack;
 }
 
+// Two numbers, rounded, side by side.
+template <class T>
+__device__ __forceinline__ uint32_t pair_of(float low, float high);
+
+template <>
+__device__ __forceinline__ uint32_t pair_of<Half>(float low, float high) {
+    uint32_t result;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(result) : "f"(high), "f"(low));
+    return result;
+}
+
+template <>
+__device__ __forceinline__ uint32_t pair_of<BFloat16>(float low, float high) {
+    uint32_t result;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(result) : "f"(high), "f"(low));
+    return result;
+}
+
+// `number` packs after `from`: made here and now.
+__device__ __forceinline__ Words const* packs_after(Words const* from, int32_t number) {
+    Words const* result;
+    asm volatile("mad.wide.s32 %0, %2, 16, %1;" : "=l"(result) : "l"(from), "r"(number));
+    return result;
+}
+
+// The pack that lies `number` packs after `from`; the read is not put off.
+__device__ __forceinline__ Words load_words(Words const* from, int32_t number) {
+    Words words;
+    asm volatile(
+        "{\n"
+        ".reg .b64 at;\n"
+        "mad.wide.s32 at, %5, 16, %4;\n"
+        "ld.global.v4.b32 {%0, %1, %2, %3}, [at];\n"
+        "}\n"
+        : "=r"(words.at[0]), "=r"(words.at[1]), "=r"(words.at[2]), "=r"(words.at[3])
+        : "l"(from), "r"(number));
+    return words;
+}
+
 // V numbers that no one reads again: what others do need stays in the cache.
 template <class T, int V>
 __device__ __forceinline__ Pack<T, V> load_once(T const* from) {

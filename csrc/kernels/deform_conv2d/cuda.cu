@@ -4,6 +4,7 @@
 #include "prepare.cuh"
 #include "tensor.cuh"
 #include "tile.cuh"
+#include "warpgroup.cuh"
 
 namespace t2t {
 namespace {
@@ -21,22 +22,29 @@ bool tiles(DeformConv2d const& op) {
            op.batch * op.height * op.width <= INT32_MAX / op.channels;
 }
 
+// The output channels of a block: of tensor.cuh, of warpgroup.cuh.
 int64_t out_tile(DeformConv2d const& op) { return op.out_channels / op.groups > 64 ? 128 : 64; }
+
+int64_t warpgroup_out_tile(DeformConv2d const& op) { return op.out_channels / op.groups > 128 ? 256 : out_tile(op); }
 
 size_t input_bytes(DeformConv2d const& op) {
     return op.channels_last ? 0 : aligned(size_t(op.batch * op.channels * op.height * op.width) * size_of(op.dtype));
 }
 
 template <class T>
-Arrange<T> arranged(DeformConv2d const& op, T const* from, T* to, int32_t steps_a_stage) {
-    return {from, to, walk_of(op, steps_a_stage), op.groups, op.out_channels / op.groups, out_tile(op)};
+Arrange<T> arranged(DeformConv2d const& op, T const* from, T* to, int32_t steps_a_stage, int64_t tile, Order order) {
+    return {from, to, walk_of(op, steps_a_stage), op.groups, op.out_channels / op.groups, tile, order};
 }
 
 size_t weight_bytes(DeformConv2d const& op) {
     if (op.dtype == DType::Float32) {
         return aligned(size_t(op.out_channels * (op.channels / op.groups) * op.taps()) * sizeof(float));
     }
-    return aligned(size_t(arranged<Half>(op, nullptr, nullptr, 4).numbers()) * sizeof(Half));  // 4: the most
+    auto const numbers = [&](int32_t steps_a_stage, int64_t tile) {
+        return arranged<Half>(op, nullptr, nullptr, steps_a_stage, tile, Order::Channels).numbers();
+    };
+    int64_t const either = numbers(4, out_tile(op)), other = numbers(1, warpgroup_out_tile(op));  // 4: the most
+    return aligned(size_t(std::max(either, other)) * sizeof(Half));
 }
 
 int64_t attribute(cudaDeviceAttr which) {
@@ -66,29 +74,50 @@ int best_split(DeformConv2d const& op) {
     return best;
 }
 
+// Brings the input's channels last and the weights into the order of the walk.
+template <class T>
+void prepare_for(TensorArguments<T>& arguments, Transpose<T> const& input, Arrange<T> const& weight, Zeros zeros,
+                 Stream stream) {
+    arguments.walk = weight.walk;
+    arguments.stages = weight.walk.stages();
+    arguments.packs = weight.walk.span / 8;
+    arguments.weight = weight.to;
+    prepare(input, weight, arguments.op.channels_last ? 0 : unsigned(input.tiles()), zeros, stream);
+}
+
 template <class T, int kSplit>
-Error run_tensor_split(TensorArguments<T>& arguments, Transpose<T> const& input, T const* weight, T* arranged_weight,
+Error run_tensor_split(TensorArguments<T>& arguments, Transpose<T> const& input, T const* weight, T* to,
                        Stream stream) {
     constexpr int32_t kSteps = TensorMemory<T, 64, kSplit>::kSteps;
-    auto const& op = arguments.op;
-    arguments.walk = walk_of(op, kSteps);
-    arguments.stages = arguments.walk.stages();
-    arguments.packs = arguments.walk.span / 8;
-    arguments.weight = arranged_weight;
-    prepare(input, arranged(op, weight, arranged_weight, kSteps), op.channels_last ? 0 : unsigned(input.tiles()),
-            stream);
-    return out_tile(op) == 64 ? launch_tensor<T, 64, kSplit>(arguments, stream)
-                              : launch_tensor<T, 128, kSplit>(arguments, stream);
+    int64_t const tile = out_tile(arguments.op);
+    prepare_for(arguments, input, arranged(arguments.op, weight, to, kSteps, tile, Order::Lanes), {}, stream);
+    return tile == 64 ? launch_tensor<T, 64, kSplit>(arguments, stream)
+                      : launch_tensor<T, 128, kSplit>(arguments, stream);
+}
+
+template <class T>
+Error run_warpgroups(TensorArguments<T>& arguments, Transpose<T> const& input, T const* weight, T* to, Zeros zeros,
+                     Stream stream) {
+    int64_t const tile = warpgroup_out_tile(arguments.op), processors = attribute(cudaDevAttrMultiProcessorCount);
+    prepare_for(arguments, input, arranged(arguments.op, weight, to, 1, tile, Order::Channels), zeros, stream);
+    switch (tile) {
+        case 64: return launch_warpgroup<T, 64>(arguments, processors, stream);
+        case 128: return launch_warpgroup<T, 128>(arguments, processors, stream);
+        default: return launch_warpgroup<T, 256>(arguments, processors, stream);
+    }
 }
 
 template <class T>
 Error run_tensor(DeformConv2d const& op, DeformConv2dData const& data, char* workspace, Stream stream) {
     T const* from = static_cast<T const*>(data.input);
     Transpose<T> const input{from, reinterpret_cast<T*>(workspace), op.batch, op.channels, op.height * op.width};
+    Zeros const zeros{reinterpret_cast<Words*>(workspace + input_bytes(op) + weight_bytes(op)), op.channels / 8};
+    T const* last = op.channels_last ? from : input.to;
+    intptr_t const to_zeros = (reinterpret_cast<intptr_t>(zeros.at) - reinterpret_cast<intptr_t>(last)) / 16;
     bool const by_pairs = op.out_width() % 2 == 0 && reinterpret_cast<uintptr_t>(data.output) % 4 == 0;
     TensorArguments<T> arguments{op,
                                  {},
-                                 op.channels_last ? from : input.to,
+                                 last,
                                  nullptr,
                                  static_cast<T const*>(data.offset),
                                  static_cast<T const*>(data.mask),
@@ -96,9 +125,17 @@ Error run_tensor(DeformConv2d const& op, DeformConv2dData const& data, char* wor
                                  static_cast<T*>(data.output),
                                  0,
                                  0,
+                                 int32_t(to_zeros),
+                                 int32_t(op.out_width()),
+                                 int32_t(op.out_height()),
                                  by_pairs};
     T const* weight = static_cast<T const*>(data.weight);
     T* to = reinterpret_cast<T*>(workspace + input_bytes(op));
+    // Whether 32 bits reach the zeros from an input that may lie anywhere, and number a strip's places.
+    bool const near = arguments.to_zeros == to_zeros && op.out_height() <= INT32_MAX / kStrip;
+    if (near && has_warpgroups<T>()) {
+        return run_warpgroups(arguments, input, weight, to, zeros, stream);
+    }
     switch (best_split(op)) {
         case 1: return run_tensor_split<T, 1>(arguments, input, weight, to, stream);
         case 2: return run_tensor_split<T, 2>(arguments, input, weight, to, stream);
@@ -135,7 +172,10 @@ Error run_tiles(DeformConv2d const& op, DeformConv2dData const& data, char* work
 }  // namespace
 
 // Of channels alone, so that it grows with every size: a plugin asks for its largest sizes once.
-size_t deform_conv2d_workspace(DeformConv2d const& op) { return packs(op) ? input_bytes(op) + weight_bytes(op) : 0; }
+size_t deform_conv2d_workspace(DeformConv2d const& op) {
+    size_t const zeros = op.dtype == DType::Float32 ? 0 : aligned(size_t(op.channels) * size_of(op.dtype));
+    return packs(op) ? input_bytes(op) + weight_bytes(op) + zeros : 0;
+}
 
 Error deform_conv2d_cuda(DeformConv2d const& op, DeformConv2dData const& data, void* workspace, Stream stream) {
     if (deform_conv2d_items(op) == 0) {

@@ -1,20 +1,26 @@
-// What the tensor core kernel reads: channels brought last, and weights in the order of its walk.
+// What the tensor core kernels read: channels brought last, weights in the order of the walk, and zeros.
 #pragma once
 
+#include "../common/async.cuh"
+#include "../common/ptx.cuh"
 #include "../common/transpose.cuh"
 #include "walk.h"
 
 namespace t2t {
 
+// Which channels a pack of weights has. Lanes: pack p of 32 channels has those whose sampled numbers the lanes of
+// tensor.cuh hold in their words p, 8q + 2p and 8q + 2p + 1 of lane q. Channels: those of warpgroup.cuh, one by one.
+enum class Order { Lanes, Channels };
+
 // weight (O, C / groups, KH * KW) to (groups, tiles of out channels, steps, kChunk / 8, out channels of a tile, 8),
-// zeros where a tile or a run of channels is not filled. Pack p of 32 channels has those whose sampled numbers the
-// lanes hold in their words p: 8q + 2p and 8q + 2p + 1 of lane q.
+// zeros where a tile or a run of channels is not filled.
 template <class T>
 struct Arrange {
     T const* from;
     T* to;
     Walk walk;
     int64_t groups, out_each, tile;
+    Order order;
 
     T2T_HD int64_t tiles() const { return (out_each + tile - 1) / tile; }
     T2T_HD int64_t run_packs() const { return walk.chunks() * int64_t(kChunk / 8); }
@@ -37,12 +43,13 @@ __device__ __forceinline__ void arrange_pack(Arrange<T> const& job, int64_t numb
     int32_t const first = int32_t(row - out_line * runs) * walk.span;
     int64_t const padded = job.tiles() * job.tile, group = quotient(out_line, padded);
     int64_t const out = out_line - group * padded, tile = quotient(out, job.tile);
-    int32_t const channel = pack / 4 * 32 + pack % 4 * 2;
+    bool const lanes = job.order == Order::Lanes;
+    int32_t const channel = lanes ? pack / 4 * 32 + pack % 4 * 2 : pack * 8;
     T const* from = job.from + ((group * job.out_each + out) * walk.each + first + channel) * walk.taps + tap;
     Pack<T, 8> result{};
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-        int32_t const beyond = i / 2 * 8 + i % 2;
+        int32_t const beyond = lanes ? i / 2 * 8 + i % 2 : i;
         if (out < job.out_each && channel + beyond < walk.span) {
             result.at[i] = from[beyond * walk.taps];
         }
@@ -54,11 +61,74 @@ __device__ __forceinline__ void arrange_pack(Arrange<T> const& job, int64_t numb
     *reinterpret_cast<Pack<T, 8>*>(job.to + (line_at * job.tile + out - tile * job.tile) * 8) = result;
 }
 
-// The first blocks transpose, the others arrange.
+// Whether all taps of 8 channels, which lie side by side, are arranged at once, and by numbers of 32 bits.
+template <class T>
+bool takes_taps(Arrange<T> const& job) {
+    return job.order == Order::Channels && job.walk.taps == kTapsHeld && job.tile % 8 == 0 &&
+           job.packs() < 1 << 28 && reinterpret_cast<uintptr_t>(job.from) % 16 == 0;
+}
+
+// The packs of 8 channels of one output channel under all taps. 32 neighbours have 8 output channels, which they write
+// side by side, by 4 packs, which they read side by side.
+template <class T>
+__device__ __forceinline__ void arrange_taps(Arrange<T> const& job, uint32_t number) {
+    Walk const& walk = job.walk;
+    uint32_t const run_packs = uint32_t(job.run_packs()), lines = uint32_t(walk.each / walk.span) * run_packs / 4;
+    uint32_t const eights = uint32_t(job.tile) / 8, tiles = uint32_t(job.tiles());
+    uint32_t const block = number / 32, rest = block / eights, tile = rest / lines, group = tile / tiles;
+    uint32_t const at = (block - rest * eights) * 8 + number % 8;
+    uint32_t const out = (tile - group * tiles) * uint32_t(job.tile) + at;
+    uint32_t const line = (rest - tile * lines) * 4 + number / 8 % 4, run = line / run_packs;
+    int32_t const pack = int32_t(line - run * run_packs);
+    Pack<T, 8> read[kTapsHeld] = {};
+    if (out < job.out_each && pack * 8 < walk.span) {
+        int64_t const channel = int64_t(run) * walk.span + pack * 8;
+        T const* from = job.from + ((group * job.out_each + out) * walk.each + channel) * kTapsHeld;
+#pragma unroll
+        for (int i = 0; i < kTapsHeld; ++i) {
+            read[i] = load_pack<T, 8>(from + i * 8);
+        }
+    }
+    int64_t const steps = walk.stages() * int64_t(walk.steps_a_stage);
+    int64_t const step = tile * steps + walk.step(int32_t(run) * walk.span, 0) + pack / (kChunk / 8) * kTapsHeld;
+    T* to = job.to + ((step * (kChunk / 8) + pack % (kChunk / 8)) * job.tile + at) * 8;
+#pragma unroll
+    for (int tap = 0; tap < kTapsHeld; ++tap) {
+        Pack<T, 8> result;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            int const number_read = i * kTapsHeld + tap;
+            result.at[i] = read[number_read / 8].at[number_read % 8];
+        }
+        *reinterpret_cast<Pack<T, 8>*>(to + int64_t(tap) * kChunk * job.tile) = result;
+    }
+}
+
+// Packs that are set to zeros: as many as a place has channels.
+struct Zeros {
+    Words* at = nullptr;
+    int64_t packs = 0;
+};
+
+// The first blocks transpose, the others arrange, the first of those sets zeros too.
 template <class T, int R>
-__global__ void __launch_bounds__(kThreads) prepare_kernel(Transpose<T> input, Arrange<T> weight, unsigned tiles) {
+__global__ void __launch_bounds__(kThreads, 4)
+    prepare_kernel(Transpose<T> input, Arrange<T> weight, unsigned tiles, Zeros zeros, bool all_taps) {
+    let_begin();
     if (blockIdx.x < tiles) {
         transpose_tile<T, R, kPack<T>>(input, blockIdx.x);
+        return;
+    }
+    if (blockIdx.x == tiles) {
+        for (int64_t pack = threadIdx.x; pack < zeros.packs; pack += kThreads) {
+            zeros.at[pack] = Words{};
+        }
+    }
+    if (all_taps) {
+        uint32_t const number = (blockIdx.x - tiles) * kThreads + threadIdx.x;
+        if (number < weight.packs() / kTapsHeld) {
+            arrange_taps(weight, number);
+        }
         return;
     }
     for (int64_t number = int64_t(blockIdx.x - tiles) * kThreads + threadIdx.x; number < weight.packs();
@@ -69,10 +139,14 @@ __global__ void __launch_bounds__(kThreads) prepare_kernel(Transpose<T> input, A
 
 // `tiles`: of the input's; 0 where it needs no transposition.
 template <class T>
-void prepare(Transpose<T> const& input, Arrange<T> const& weight, unsigned tiles, Stream stream) {
-    auto const kernel = input.reads_packs() ? prepare_kernel<T, kPack<T>> : prepare_kernel<T, 1>;
-    unsigned const others = unsigned(std::min<int64_t>(blocks_for(weight.packs()), 1 << 16));
-    kernel<<<tiles + others, kThreads, 0, stream>>>(input, weight, tiles);
+void prepare(Transpose<T> const& input, Arrange<T> const& weight, unsigned tiles, Zeros zeros, Stream stream) {
+    bool const even = input.columns % 2 == 0 && reinterpret_cast<uintptr_t>(input.from) % 4 == 0;
+    auto const narrow = even ? prepare_kernel<T, 2> : prepare_kernel<T, 1>;
+    auto const kernel = input.reads_packs() ? prepare_kernel<T, kPack<T>> : narrow;
+    bool const all_taps = takes_taps(weight);
+    unsigned const others = all_taps ? unsigned(blocks_for(weight.packs() / kTapsHeld))
+                                     : unsigned(std::min<int64_t>(blocks_for(weight.packs()), 1 << 16));
+    kernel<<<tiles + others, kThreads, 0, stream>>>(input, weight, tiles, zeros, all_taps);
 }
 
 }  // namespace t2t

@@ -12,27 +12,9 @@
 
 #include <cuda_pipeline.h>
 
-#include "../common/ptx.cuh"
-#include "../common/wgmma.cuh"
-#include "tap.h"
-#include "walk.h"
+#include "sample.cuh"
 
 namespace t2t {
-
-// input lies as (N, H, W, C), weight as prepare.cuh arranges it.
-template <class T>
-struct TensorArguments {
-    DeformConv2d op;
-    Walk walk;
-    T const* input;
-    T const* weight;
-    T const* offset;
-    T const* mask;
-    T const* bias;
-    T* output;
-    int32_t stages, packs;  // all stages; packs of 8 channels in a phase
-    bool by_pairs;  // two neighbouring places are written at once
-};
 
 // A multiprocessor holds sixteen warps, where it can in two blocks: these do not wait for each other.
 constexpr int tensor_threads(int split) { return split > 2 ? 512 : 256; }
@@ -88,11 +70,6 @@ struct TensorBlock {
         Words at[2];
     };
 
-    // A place's corners, 8 channels of them.
-    struct Corners {
-        Words at[4];
-    };
-
     // Of the four places that eight lanes have together.
     __device__ __forceinline__ static int place_of(int number) { return slot() / 4 * 4 + number; }
 
@@ -110,21 +87,6 @@ struct TensorBlock {
         corners.at[3] = load_if<Words>((below & 0x7FFF0000u) != 0, input + (at + corner_down + corner_right));
     }
 
-    // The weights are read once more, rather than held.
-    __device__ __forceinline__ void weigh(Step step, int place, Corners const& corners, Rows (&rows)[2]) const {
-        auto const weights = load_pack<uint32_t, 2>(memory.weights[step.tap][place_of(place)]);
-        Words sums{};
-#pragma unroll
-        for (int corner = 0; corner < 4; ++corner) {
-            uint32_t const weight = twice(weights.at[corner / 2], corner % 2 != 0);
-#pragma unroll
-            for (int word = 0; word < 4; ++word) {
-                sums.at[word] = fma_pair<T>(corners.at[corner].at[word], weight, sums.at[word]);
-            }
-        }
-        rows[place / 2].at[place % 2] = sums;
-    }
-
     // Samples a step. As many corners are on their way as registers hold: those of two places.
     __device__ __forceinline__ void sample(Step step, int32_t first, bool wanted, Rows (&rows)[2]) const {
         Corners corners[2];
@@ -133,7 +95,8 @@ struct TensorBlock {
 #pragma unroll
         for (int place = 0; place < 4; ++place) {
             __syncwarp();  // or the compiler puts reads off until what came before has been weighed
-            weigh(step, place, corners[place % 2], rows);
+            auto const weights = load_pack<uint32_t, 2>(memory.weights[step.tap][place_of(place)]);  // rather than held
+            rows[place / 2].at[place % 2] = weigh<T>(corners[place % 2], weights);
             if (place < 2) {
                 read(step, first, wanted, place + 2, corners[place]);
             }
@@ -159,17 +122,6 @@ struct TensorBlock {
 
     // The products of a step, whose weights are given.
     __device__ __forceinline__ void multiply(Rows const (&rows)[2], T const* weights) {
-#ifdef T2T_WARPGROUPS
-        begin_products();
-#pragma unroll
-        for (int k = 0; k < 8; k += 2) {
-            Words const& even = rows[k / 4].at[0];
-            Words const& odd = rows[k / 4].at[1];
-            add_product<T>(sums, even.at[k % 4], odd.at[k % 4], even.at[k % 4 + 1], odd.at[k % 4 + 1],
-                           columns_at(weights + k * kOut * 8, kOut * 16));
-        }
-        end_products(sums);
-#else
         T const* row = weights + (threadIdx.x % 32 / 8 * kOut + threadIdx.x % 8) * 8;
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
@@ -182,7 +134,6 @@ struct TensorBlock {
                 mma<T>(sums[column], even.at[2], odd.at[2], even.at[3], odd.at[3], right.at[2], right.at[3]);
             }
         }
-#endif
     }
 
     __device__ __forceinline__ void copy_weights(int32_t stage) const {
@@ -252,9 +203,6 @@ struct TensorBlock {
         sample(step, first, number < steps, rows);
         for (; stage < end; ++stage) {
             __pipeline_wait_prior(kStages - 2);
-#ifdef T2T_WARPGROUPS
-            show_to_products();
-#endif
             __syncthreads();
             copy_weights(stage + kStages - 1);
             T const* weights = memory.stages[stage % kStages] + group() * kOut * kChunk;

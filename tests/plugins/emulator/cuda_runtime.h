@@ -1,6 +1,6 @@
-// As much of CUDA as the kernels of csrc use, on the host: a block's threads are coroutines that take turns, blocks run
-// one after another. It shows whether a kernel's indices, synchronisation and arithmetic are right, and nothing about
-// its speed.
+// As much of CUDA as the kernels of csrc use, on the host: the threads of a block, or of a cluster of blocks, are
+// coroutines that take turns; clusters run one after another. It shows whether a kernel's indices, synchronisation and
+// arithmetic are right, and nothing about its speed.
 #pragma once
 
 #include <ucontext.h>
@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #define __global__
@@ -30,9 +31,12 @@ inline dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulator {
 
+constexpr size_t kStack = 1 << 16;
+
 struct Coroutine {
     ucontext_t context;
-    std::vector<unsigned char> stack;
+    std::unique_ptr<unsigned char[]> stack{new unsigned char[kStack]};  // not set: little of it is ever touched
+    std::function<bool()> ready;  // whether it can go on; not given: it can
     bool done;
 };
 
@@ -42,17 +46,42 @@ struct Barrier {
 };
 
 inline std::vector<unsigned char> memory;
-inline std::vector<Coroutine> threads;
-inline std::vector<Barrier> warps;
-inline Barrier block;
+inline std::vector<Coroutine> threads;  // block by block
+inline std::vector<Barrier> warps, blocks, firsts;  // firsts: of a block's first threads
+inline Barrier cluster;
 inline ucontext_t scheduler;
-inline unsigned current, alive;
+inline unsigned current, alive, size;  // size: threads of a block
+inline size_t shared_bytes;            // of a block
 inline std::function<void()> body;
+
+// The number of this thread's block in its cluster, and how many there are.
+inline unsigned rank() { return current / size; }
+inline unsigned ranks() { return unsigned(blocks.size()); }
+
+// A number that the environment gives.
+inline int setting(char const* name, int otherwise) {
+    char const* given = std::getenv(name);
+    return given == nullptr ? otherwise : std::atoi(given);
+}
 
 // The dynamic shared memory, aligned as the device's is.
 inline unsigned char* shared() {
     auto const at = reinterpret_cast<uintptr_t>(memory.data());
-    return memory.data() + (1024 - at % 1024);
+    return memory.data() + (1024 - at % 1024) + rank() * shared_bytes;
+}
+
+// Lets the other threads go on until this one can.
+template <class Ready>
+void wait_until(Ready ready) {
+    if (ready()) {
+        return;
+    }
+    dim3 const mine = threadIdx, place = blockIdx;
+    threads[current].ready = ready;
+    swapcontext(&threads[current].context, &scheduler);
+    threads[current].ready = nullptr;
+    threadIdx = mine;
+    blockIdx = place;
 }
 
 inline void wait(Barrier& barrier, unsigned count) {
@@ -62,78 +91,89 @@ inline void wait(Barrier& barrier, unsigned count) {
         ++barrier.passed;
         return;
     }
-    while (barrier.passed == seen) {
-        dim3 const mine = threadIdx;
-        swapcontext(&threads[current].context, &scheduler);
-        threadIdx = mine;
-    }
+    wait_until([&barrier, seen] { return barrier.passed != seen; });
 }
 
-// The number of this thread in the block, and a meeting of its warp's threads.
-inline unsigned thread() { return (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x; }
+// The number of this thread in the cluster, and a meeting of its warp's threads.
+inline unsigned thread() { return current; }
 inline void meet_warp() { wait(warps[thread() / 32], std::min(32u, unsigned(threads.size()) - thread() / 32 * 32)); }
 
 inline void enter() {
-    unsigned const number = current;
+    unsigned const number = current % size;
+    blockIdx.x += rank();
     threadIdx = {number % blockDim.x, number / blockDim.x % blockDim.y, number / blockDim.x / blockDim.y};
     body();
-    threads[number].done = true;
+    threads[current].done = true;
     --alive;
 }
 
-inline void run_block(unsigned count) {
+// The blocks of a cluster, of which `first` is the first one.
+inline void run_blocks(dim3 first) {
+    unsigned const count = unsigned(threads.size());
     warps.assign((count + 31) / 32, {});
-    block = {};
+    blocks.assign(count / size, {});
+    firsts.assign(count / size, {});
+    cluster = {};
     alive = count;
     for (Coroutine& thread : threads) {
+        thread.ready = nullptr;
         thread.done = false;
         getcontext(&thread.context);
-        thread.context.uc_stack.ss_sp = thread.stack.data();
-        thread.context.uc_stack.ss_size = thread.stack.size();
+        thread.context.uc_stack.ss_sp = thread.stack.get();
+        thread.context.uc_stack.ss_size = kStack;
         thread.context.uc_link = &scheduler;
         makecontext(&thread.context, enter, 0);
     }
     while (alive > 0) {
         for (current = 0; current < count; ++current) {
-            if (!threads[current].done) {
+            if (!threads[current].done && (!threads[current].ready || threads[current].ready())) {
+                blockIdx = first;
                 swapcontext(&scheduler, &threads[current].context);
             }
         }
     }
 }
 
-template <class... Parameters, class... Arguments>
-void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t bytes, Arguments... arguments) {
-    unsigned const count = block.x * block.y * block.z;
-    memory.assign(bytes + 2048, 0xCD);  // what is read before it is written shows
+// Clusters of `together` blocks, side by side in x.
+template <class Kernel, class... Arguments>
+void launch_clusters(Kernel kernel, dim3 grid, dim3 block, size_t bytes, unsigned together, Arguments... arguments) {
+    size = block.x * block.y * block.z;
+    shared_bytes = (bytes + 1023) / 1024 * 1024;
+    memory.assign(together * shared_bytes + 2048, 0xCD);  // what is read before it is written shows
     gridDim = grid;
     blockDim = block;
-    threads.resize(count);
-    for (Coroutine& thread : threads) {
-        thread.stack.resize(1 << 16);
-    }
+    threads.resize(together * size);
     body = [=] { kernel(arguments...); };
-    for (unsigned at = 0; at < grid.x * grid.y * grid.z; ++at) {
-        blockIdx = {at % grid.x, at / grid.x % grid.y, at / grid.x / grid.y};
-        run_block(count);
+    for (unsigned at = 0; at < grid.x * grid.y * grid.z; at += together) {
+        run_blocks({at % grid.x, at / grid.x % grid.y, at / grid.x / grid.y});
     }
+}
+
+template <class Kernel, class... Arguments>
+void launch(Kernel kernel, dim3 grid, dim3 block, size_t bytes, Arguments... arguments) {
+    launch_clusters(kernel, grid, block, bytes, 1, arguments...);
 }
 
 }  // namespace emulator
 
-inline void __syncthreads() { emulator::wait(emulator::block, unsigned(emulator::threads.size())); }
+inline void __syncthreads() { emulator::wait(emulator::blocks[emulator::rank()], emulator::size); }
 
 inline void __syncwarp() { emulator::meet_warp(); }
 
 template <class T>
-T __shfl_xor_sync(unsigned, T value, unsigned mask) {
-    static T held[1024];
+T __shfl_sync(unsigned, T value, unsigned lane) {
+    static T held[2048];
     unsigned const mine = emulator::thread();
     held[mine] = value;
     emulator::meet_warp();
-    T const other = held[mine ^ mask];
+    T const other = held[mine / 32 * 32 + lane];
     emulator::meet_warp();
     return other;
+}
+
+template <class T>
+T __shfl_xor_sync(unsigned all, T value, unsigned mask) {
+    return __shfl_sync(all, value, emulator::thread() % 32 ^ mask);
 }
 
 template <class T>
@@ -172,7 +212,7 @@ inline unsigned __float_as_uint(float value) {
 using cudaError_t = int;
 constexpr cudaError_t cudaSuccess = 0;
 using cudaDeviceAttr = int;
-constexpr int cudaFuncAttributeMaxDynamicSharedMemorySize = 0;
+constexpr int cudaFuncAttributeMaxDynamicSharedMemorySize = 0, cudaFuncAttributePreferredSharedMemoryCarveout = 1;
 constexpr cudaDeviceAttr cudaDevAttrMultiProcessorCount = 0, cudaDevAttrMaxSharedMemoryPerBlockOptin = 1;
 
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
@@ -180,12 +220,21 @@ inline char const* cudaGetErrorString(cudaError_t) { return "none"; }
 inline cudaError_t cudaGetDevice(int* device) { return *device = 0; }
 // So few that small grids get the widest tiles, too, where EMULATED_PROCESSORS says so.
 inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
-    char const* given = std::getenv("EMULATED_PROCESSORS");
-    int const processors = given == nullptr ? 132 : std::atoi(given);
+    int const processors = emulator::setting("EMULATED_PROCESSORS", 132);
     *value = which == cudaDevAttrMultiProcessorCount ? processors : 227 << 10;
     return cudaSuccess;
 }
 template <class Kernel>
 cudaError_t cudaFuncSetAttribute(Kernel, int, int) {
+    return cudaSuccess;
+}
+
+struct cudaFuncAttributes {
+    int maxThreadsPerBlock;
+};
+// Where EMULATED_WARPGROUPS is 0, what needs warpgroups cannot run.
+template <class Kernel>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel) {
+    attributes->maxThreadsPerBlock = emulator::setting("EMULATED_WARPGROUPS", 1) == 0 ? 0 : 1024;
     return cudaSuccess;
 }

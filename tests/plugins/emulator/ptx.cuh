@@ -45,11 +45,20 @@ uint32_t fma_pair(uint32_t left, uint32_t right, uint32_t sum) {
     return result;
 }
 
+template <class T>
+uint32_t pair_of(float low, float high) {
+    return uint32_t(from_float<T>(low).bits) | uint32_t(from_float<T>(high).bits) << 16;
+}
+
+inline Words const* packs_after(Words const* from, int32_t number) { return from + number; }
+
+inline Words load_words(Words const* from, int32_t number) { return load_if<Words>(true, from + number); }
+
 // What the lanes of each warp hold, for its other lanes to read.
 struct Exchange {
     uint32_t left[32][4], right[32][2];
 };
-inline Exchange exchanges[32];
+inline Exchange exchanges[64];
 
 template <class T>
 void mma(float (&sums)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
@@ -71,7 +80,7 @@ void mma(float (&sums)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, u
 }
 
 inline Words load_matrices(void const* row) {
-    static void const* rows[1024];
+    static void const* rows[2048];
     unsigned const mine = emulator::thread(), lane = mine % 32;
     rows[mine] = row;
     emulator::meet_warp();
