@@ -195,10 +195,7 @@ def trace_graph(
         raise InputError("the inputs hold no tensor", hint="give example tensors, such as torch.zeros(1, 3, 224, 224)")
     _check_leaves(module, leaves)
     names = list(input_names) if input_names is not None else default_input_names(module, args, kwargs)
-    if len(names) != len(leaves):
-        raise InputError(f"{len(names)} input names {names} for {len(leaves)} input tensors")
-    if len(set(names)) != len(names):
-        raise InputError(f"input names must differ: {names}")
+    _check_names(names, len(leaves))
     flat = FlatModule(module, structure)
     if any(child.training for child in flat.modules()):
         warnings.warn(
@@ -221,6 +218,13 @@ def trace_graph(
     state = flat.state_dict().items()  # which may hold more than tensors: a module's extra state
     graph.state_shapes = {flat.strip(key): tuple(held.shape) for key, held in state if isinstance(held, torch.Tensor)}
     return traced, graph
+
+
+def _check_names(names: list[str], count: int) -> None:
+    if len(names) != count:
+        raise InputError(f"{len(names)} input names {names} for {count} input tensors")
+    if len(set(names)) != len(names):
+        raise InputError(f"input names must differ: {names}")
 
 
 def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: list[str]) -> Graph:

@@ -46,3 +46,9 @@ def engine_of(plans: Callable[..., bytes]) -> Iterator[Callable[..., Engine]]:
     torch.cuda.synchronize()
     for engine in opened:
         engine.close()
+
+
+@pytest.fixture
+def mlp(engine_of: Callable[..., Engine]) -> Callable[..., Engine]:
+    """Engines of the small network of two layers, by their options."""
+    return lambda **options: engine_of(networks.mlp(), "mlp", **options)

@@ -29,11 +29,6 @@ from .test_engine_gpu import EAGER, close, features
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture
-def mlp(engine_of):
-    return lambda **options: engine_of(networks.mlp(), "mlp", **options)
-
-
 # Files
 
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import threading
-import time
 import warnings
 
 import pytest
 import torch
 
-from torch2trt import trt_compat
 from torch2trt.engine import graphs as graph_module
 from torch2trt.engine.graphs import CaptureError
-from torch2trt.engine.run import Engine
 from torch2trt.engine.session import Session
 from torch2trt.engine.signature import EngineSignature, Source, TensorSpec
 from torch2trt.errors import EngineError, InputError
 from torch2trt.structure import flatten
-from torch2trt.trt_compat import is_rtx, trt
 
 from . import networks
 
@@ -39,11 +34,6 @@ def close(found, expected):
 def features(batch, seed=0, **options):
     generator = torch.Generator().manual_seed(seed)
     return networks.in_steps(torch.randn(batch, 16, generator=generator), 0.25).cuda()
-
-
-@pytest.fixture
-def mlp(engine_of):
-    return lambda **options: engine_of(networks.mlp(), "mlp", **options)
 
 
 EAGER = networks.mlp().eager
@@ -514,91 +504,3 @@ def test_call_inside_a_capture_of_the_callers(mlp):
             graph.replay()
             stream.synchronize()
         close(y, EAGER(other))
-
-
-# Leaks
-
-
-def used():
-    gc.collect()
-    torch.cuda.synchronize()
-    torch.cuda.empty_cache()
-    free, total = torch.cuda.mem_get_info()
-    return total - free
-
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-KNOWN_LEAK = pytest.mark.xfail(is_rtx(), reason="TensorRT for RTX 1.4 loses 3.5 KB at each change of input shapes")
-
-
-def settle(work, rounds=20):
-    """Work until host memory stands still."""
-    before = 0
-    for _ in range(rounds):
-        work()
-        torch.cuda.synchronize()
-        time.sleep(0.2)
-        now = resident()
-        if now <= before * 1.001:
-            return
-        before = now
-
-
-def grown(work):
-    """By how many bytes of the GPU and of the host the work grows what is in use."""
-    gpu, host = used(), resident()
-    work()
-    return used() - gpu, resident() - host
-
-
-@pytest.mark.parametrize(
-    ("graph", "batches"), [(False, (4,)), (True, (1, 4, 8)), pytest.param(False, (1, 4, 8), marks=KNOWN_LEAK)]
-)
-def test_ten_thousand_calls_leak_nothing(mlp, graph, batches):
-    engine = mlp(cuda_graph=graph)
-    inputs = [features(batch) for batch in batches]
-
-    def calls(count):
-        for index in range(count):
-            engine(inputs[index % len(inputs)])
-
-    settle(lambda: calls(2000))
-    gpu, host = grown(lambda: calls(10_000))
-    assert gpu <= 0.01 * used() and host <= 0.01 * resident()
-
-
-def bare_cycle(plan, x):
-    """TensorRT alone loads, runs and unloads."""
-    engine = trt.Runtime(trt_compat.logger()).deserialize_cuda_engine(plan)
-    context = engine.create_execution_context()
-    y = torch.empty(len(x), 8, device="cuda")
-    context.set_input_shape("x", tuple(x.shape))
-    for name, tensor in (("x", x), ("y", y)):
-        context.set_tensor_address(name, tensor.data_ptr())
-    stream = torch.cuda.Stream()
-    assert context.execute_async_v3(stream.cuda_stream)
-    stream.synchronize()
-
-
-@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
-def test_loading_and_unloading_leaks_nothing_beyond_tensorrt(mlp, count):
-    content, plan = mlp().to_bytes(), networks.mlp().serialize()
-    x = features(4)
-
-    def cycle():
-        with Engine.from_bytes(content) as engine:
-            engine(x)
-
-    def repeat(work, number):
-        for _ in range(number):
-            work()
-
-    for work in (cycle, lambda: bare_cycle(plan, x)):
-        settle(lambda work=work: repeat(work, 10), rounds=3)
-    _, bare = grown(lambda: repeat(lambda: bare_cycle(plan, x), count))
-    gpu, host = grown(lambda: repeat(cycle, count))
-    assert gpu <= 0.01 * used() and host - bare <= 0.01 * resident()

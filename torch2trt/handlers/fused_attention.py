@@ -19,6 +19,13 @@ def _rest(count: int) -> list[Any]:
     return [absent("what an attention kernel keeps for a backward pass")] * count
 
 
+def _dot_product(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, causal: bool, scale: float | None
+) -> Any:
+    masks = [mask, causal_mask(query, key) if causal else None]
+    return attend(query, key, value, masks, scale, True, dropout)[0]
+
+
 def _window(query: Tensor, key: Tensor, left: int | None, right: int | None) -> list[Tensor | None]:
     """Masks: a query sees ``left`` keys before its own and ``right`` behind it, counted from the last of both.
 
@@ -52,8 +59,7 @@ def aten_flash_attention_for_cpu(
 
     The second result, the logarithm of the sums, is not computed.
     """
-    masks = [attn_mask, causal_mask(query, key) if is_causal else None]
-    return attend(query, key, value, masks, scale, True, dropout_p)[0], *_rest(1)
+    return _dot_product(query, key, value, attn_mask, dropout_p, is_causal, scale), *_rest(1)
 
 
 @op("aten::_scaled_dot_product_efficient_attention")
@@ -71,8 +77,7 @@ def aten_efficient_attention(
 
     The first result alone is computed.
     """
-    masks = [attn_bias, causal_mask(query, key) if is_causal else None]
-    return attend(query, key, value, masks, scale, True, dropout_p)[0], *_rest(3)
+    return _dot_product(query, key, value, attn_bias, dropout_p, is_causal, scale), *_rest(3)
 
 
 @op("aten::_scaled_dot_product_cudnn_attention")
@@ -91,8 +96,7 @@ def aten_cudnn_attention(
 
     The first result and the lengths alone are computed. Only scripted code can hold it.
     """
-    masks = [attn_bias, causal_mask(query, key) if is_causal else None]
-    return _with_lengths(attend(query, key, value, masks, scale, True, dropout_p)[0], query, key)
+    return _with_lengths(_dot_product(query, key, value, attn_bias, dropout_p, is_causal, scale), query, key)
 
 
 @op("aten::_scaled_dot_product_flash_attention")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 from ..graph import Node, Operand, Value
 from .builder import Builder
@@ -116,7 +117,7 @@ def _take_at_once(rewriter: Rewriter, source: Value, nodes: list[Node], parts: d
             _take(builder, stacked[0], parts[value], value)
 
     for node in nodes:
-        rewriter.substitute(node, lambda builder, node=node: make(builder, node))  # type: ignore[misc]
+        rewriter.substitute(node, partial(make, node=node))
 
 
 def _stack(builder: Builder, source: Value, count: int) -> Value:
