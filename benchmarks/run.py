@@ -45,6 +45,8 @@ from benchmarks.roads import ROADS, available, first, to_dtype  # noqa: E402
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 Task = tuple[str, str, str]  # model, precision, road
 READY = "ready to be timed"
+THREADS = ("OMP_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
+"""What says how many processors a process takes: those that are made ready at once share them."""
 TOLERANCES = {"float16": 5e-2, "bfloat16": 2e-1, "float32": 1e-2}
 """The largest error, by the largest output, with which a time counts; float32 multiplies in TF32."""
 
@@ -150,7 +152,10 @@ class Job:
         self.task = task
         self._timeout = options.timeout
         command = [sys.executable, __file__, name, "--one", road, "--dtypes", dtype, "--runs", str(options.runs)]
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""} if options.cpu else None
+        threads = str(max(1, (os.cpu_count() or 1) // options.jobs))
+        environment = {**dict.fromkeys(THREADS, threads), **os.environ}
+        if options.cpu:
+            environment["CUDA_VISIBLE_DEVICES"] = ""
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
