@@ -32,6 +32,7 @@ FORMS = {
     "unbound": (lambda y: permuted(y).unbind(0), 1),
     "selected": (lambda y: [permuted(y)[1], permuted(y)[2] + 1, permuted(y)[0]], 1),
     "keys transposed": (lambda y: y.reshape(2, 5, 3, HEADS, WIDTH).permute(2, 0, 3, 4, 1).unbind(0), 1),
+    "after views that undo each other": (lambda y: slices(y.flatten(0, 1).view(2, 5, 36)), 1),
     "two parts": (lambda y: [heads(part[..., :12]) for part in y.chunk(2, -1)], 0),
     "of several sizes": (lambda y: [heads(part) for part in y.split([12, 24], -1)[:1]], 0),
     "one is left out": (lambda y: [heads(y[..., :12]), heads(y[..., 12:24])], 0),

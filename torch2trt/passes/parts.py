@@ -10,7 +10,7 @@ from ..graph import Node, Operand, Value
 from .builder import Builder
 from .concatenations import part_of
 from .fold import Plan
-from .rearranging import first_readers, goes_on
+from .rearranging import first_readers, goes_on, unarranged
 from .rewriting import Rewriter
 
 _FEWEST = 3
@@ -69,7 +69,7 @@ def _cut(rewriter: Rewriter, value: Value) -> _Part | None:
     size, width = part.source.shape[-1] or 0, part.end - part.start
     if size % width or part.start % width:
         return None
-    return _Part(part.source, part.start // width, size // width, (), ())
+    return _Part(unarranged(rewriter, part.source), part.start // width, size // width, (), ())
 
 
 def _before_heads(rewriter: Rewriter, node: Node, value: Value) -> _Part | None:

@@ -210,6 +210,12 @@ def _arranged(rewriter: Rewriter, chain: list[Node]) -> tuple[Value, Arrangement
     return source, arrangement
 
 
+def unarranged(rewriter: Rewriter, value: Value) -> Value:
+    """What a value is made of by reshapes and permutations that undo each other; the value itself where none do."""
+    found = _arranged(rewriter, _chain(rewriter, value))
+    return value if found is None or found[1].steps() != [] else found[0]
+
+
 def _follow(rewriter: Rewriter, chain: list[Node], arrangement: Arrangement) -> None:
     for node in chain:
         if node.outputs[0].shape is None:
