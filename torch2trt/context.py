@@ -27,6 +27,7 @@ class NetworkState:
         weights_at: the ``trt.Weights`` over each piece of memory, by address, shape and strides.
         layers: the output of every layer that can be shared, with what it depends on, by that.
         widened: the half-precision tensor that each float32 one was cast from, by identity, and the float32 one.
+        pointwise: the results of convolutions of size 1, by identity, that TensorRT would join to the next.
         layer_names: how often each layer name was taken.
         weights: every named weight and how to compute it from a ``state_dict``.
         node_of: the graph node that each layer was emitted for, by layer name.
@@ -37,6 +38,7 @@ class NetworkState:
     weights_at: dict[Any, Any] = field(default_factory=dict)
     layers: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
     widened: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    pointwise: dict[int, Any] = field(default_factory=dict)
     layer_names: dict[str, int] = field(default_factory=dict)
     weights: WeightMap = field(default_factory=WeightMap)
     node_of: dict[str, str] = field(default_factory=dict)
@@ -147,6 +149,7 @@ def trt_network(network: Any) -> Iterator[Any]:
         state = network_state(network)
         state.layers.clear()  # tensors keep their network alive, which would never go
         state.widened.clear()
+        state.pointwise.clear()
 
 
 @contextlib.contextmanager

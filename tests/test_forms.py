@@ -1,0 +1,108 @@
+"""Which of several equal forms is emitted for TensorRT for RTX in float16: what it computes right, and fast."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import torch2trt
+from tests.passes.rewrites import layer_types
+from torch2trt import trt_compat
+
+pytestmark = pytest.mark.skipif(
+    not (trt_compat.is_available() and trt_compat.is_rtx()), reason="the forms are for TensorRT for RTX"
+)
+
+
+def image(*shape, dtype=torch.float16):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+
+
+def check(module, x):
+    """The module's conversion, which gives what the module gives in float32."""
+    converted = torch2trt.convert(module, x)
+    expected = module.float()(x.float())
+    torch.testing.assert_close(converted.evaluate(x).float(), expected, rtol=0, atol=5e-3)
+    return converted
+
+
+class Pair(nn.Module):
+    """Two convolutions, one on what the other gives."""
+
+    def __init__(self, layer=nn.Conv2d, sizes=(1, 1), between=lambda x: x, bias=True):
+        super().__init__()
+        self.first = layer(320, 320, sizes[0], bias=bias, padding=sizes[0] // 2)
+        self.second = layer(320, 320, sizes[1], bias=bias, padding=sizes[1] // 2)
+        self.between = between
+
+    def forward(self, x):
+        return self.second(self.between(self.first(x)))
+
+
+APART = {
+    "images": (Pair(), (120, 320, 7, 7)),
+    "few of them": (Pair(bias=False), (1, 320, 7, 7)),
+    "one": (Pair(bias=False), (320, 7, 7)),
+    "sequences": (Pair(nn.Conv1d), (120, 320, 49)),
+    "volumes": (Pair(nn.Conv3d, bias=False), (1, 320, 2, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_convolutions_of_size_1_are_kept_apart(name):
+    module, shape = APART[name]
+    converted = check(module.half().eval(), image(*shape))
+    assert layer_types(converted)["UNARY"] == 2
+    both = 2 * 2 * 320 * 320  # bytes of their weights; kernels take some 270,000
+    assert len(converted.bundle().plan) > both + 150_000
+
+
+OTHERS = {
+    "a kernel of 3 first": (Pair(sizes=(3, 1)), torch.float16),
+    "a kernel of 3 second": (Pair(sizes=(1, 3)), torch.float16),
+    "float32": (Pair(), torch.float32),
+    "bfloat16": (Pair(), torch.bfloat16),
+    "with an activation": (Pair(between=torch.relu), torch.float16),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_convolutions_are_not(name):
+    module, dtype = OTHERS[name]
+    converted = torch2trt.convert(module.to(dtype).eval(), image(120, 320, 7, 7, dtype=dtype))
+    assert layer_types(converted)["UNARY"] == 0
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("layer, spatial", [(nn.Conv1d, 1), (nn.Conv2d, 2), (nn.Conv3d, 3)])
+def test_few_results_get_their_bias_in_float32(layer, spatial, groups):
+    module = layer(4, 6, 3, stride=2, padding=2, dilation=2, groups=groups).half().eval()
+    converted = check(module, image(2, 4, *[9] * spatial))
+    assert layer_types(converted)["CAST"] == 2
+
+
+def test_how_many_results_are_few():
+    module = nn.Conv2d(1, 4, 2, stride=3, padding=1, dilation=2, bias=True).half().eval()
+    exact, more = image(1, 1, 1536, 1536), image(1, 1, 1539, 1536)
+    counts = [module(x).numel() for x in (exact, more)]
+    assert counts[0] <= 1 << 20 < counts[1]
+    kinds = [layer_types(torch2trt.convert(module, x))["CAST"] for x in (exact, more)]
+    assert kinds == [2, 0]
+
+
+def test_any_number_of_results_keeps_the_bias():
+    converted = torch2trt.convert(
+        nn.Conv2d(4, 6, 3).half().eval(), image(2, 4, 9, 9), dynamic_shapes={"input": {0: (1, 2, 4)}}
+    )
+    assert layer_types(converted)["CAST"] == 0
+
+
+def test_a_bias_of_float32_is_refitted():
+    module = nn.Conv2d(4, 6, 3).half().eval()
+    converted = torch2trt.convert(module, image(2, 4, 9, 9))
+    new = {name: value * 2 for name, value in module.state_dict().items()}
+    module.load_state_dict(new)
+    x = image(2, 4, 9, 9)
+    result = converted.evaluate_with(new, x)
+    torch.testing.assert_close(result.float(), module.float()(x.float()), rtol=0, atol=5e-3)
