@@ -51,16 +51,27 @@ class Cell:
 
     Args:
         gates: how many gates its weights hold.
-        step: from a step's input gates, with the biases that :attr:`merged` says, the states and the weights: the next
-            states, of which the first is the output.
+        update: from what a step's input and its first state contribute to the gates, the states and the weights: the
+            next states, of which the first is the output. The state contributes nothing, None, where it is known to be
+            zeros.
         states: how many states it has.
         merged: whether the input gates hold both biases.
     """
 
     gates: int
-    step: Callable[[Any, list[Any], Weights], list[Any]]
+    update: Callable[[Any, Any, list[Any], Weights], list[Any]]
     states: int = 1
     merged: bool = True
+
+    def step(self, gates: Any, states: list[Any], weights: Weights) -> list[Any]:
+        """The next states, from a step's input gates."""
+        return self.update(gates, self.own_gates(states[0], weights), states, weights)
+
+    def own_gates(self, hidden: Tensor, weights: Weights) -> Any:
+        """What the first state contributes to the gates."""
+        if self.merged and _is_zero(hidden):
+            return None
+        return linear(hidden, weights.hidden, None if self.merged else weights.hidden_bias)
 
     def input_gates(self, value: Tensor, weights: Weights) -> Any:
         """What the inputs contribute to the gates, for all steps at once."""
@@ -78,16 +89,13 @@ def _is_zero(state: Tensor) -> bool:
     return isinstance(state, torch.Tensor) and origin(state) is None and not bool(state.any())
 
 
-def _plus_hidden(gates: Any, hidden: Tensor, weights: Weights) -> Any:
-    if _is_zero(hidden):
-        return gates
-    return elementwise("SUM", gates, linear(hidden, weights.hidden, None))
+def _sum(gates: Any, own: Any) -> Any:
+    return gates if own is None else elementwise("SUM", gates, own)
 
 
-def _lstm_step(gates: Any, states: list[Any], weights: Weights) -> list[Any]:
+def _lstm(gates: Any, own: Any, states: list[Any], weights: Weights) -> list[Any]:
     """The gates are input, forget, cell and output (torch.nn.LSTM's documentation)."""
-    hidden, cell = states
-    output, following = lstm_update(_plus_hidden(gates, hidden, weights), cell)
+    output, following = lstm_update(_sum(gates, own), states[1])
     if weights.projection is not None:
         output = linear(output, weights.projection, None)
     return [output, following]
@@ -103,9 +111,8 @@ def lstm_update(gates: Any, cell: Tensor) -> tuple[Any, Any]:
     return elementwise("PROD", release, activation("TANH", following)), following
 
 
-def _gru_step(gates: Any, states: list[Any], weights: Weights) -> list[Any]:
-    (hidden,) = states
-    return [gru_update(gates, linear(hidden, weights.hidden, weights.hidden_bias), hidden)]
+def _gru(gates: Any, own: Any, states: list[Any], weights: Weights) -> list[Any]:
+    return [gru_update(gates, own, states[0])]
 
 
 def gru_update(gates: Any, own: Any, hidden: Tensor) -> Any:
@@ -120,16 +127,16 @@ def gru_update(gates: Any, own: Any, hidden: Tensor) -> Any:
     return elementwise("SUM", new, elementwise("PROD", update, elementwise("SUB", hidden, new)))
 
 
-def _plain_step(kind: str) -> Callable[[Any, list[Any], Weights], list[Any]]:
-    def step(gates: Any, states: list[Any], weights: Weights) -> list[Any]:
-        return [activation(kind, _plus_hidden(gates, states[0], weights))]
+def _plain(kind: str) -> Callable[[Any, Any, list[Any], Weights], list[Any]]:
+    def update(gates: Any, own: Any, states: list[Any], weights: Weights) -> list[Any]:
+        return [activation(kind, _sum(gates, own))]
 
-    return step
+    return update
 
 
-LSTM = Cell(4, _lstm_step, states=2)
-GRU = Cell(3, _gru_step, merged=False)
-PLAIN = {"rnn_tanh": Cell(1, _plain_step("TANH")), "rnn_relu": Cell(1, _plain_step("RELU"))}
+LSTM = Cell(4, _lstm, states=2)
+GRU = Cell(3, _gru, merged=False)
+PLAIN = {"rnn_tanh": Cell(1, _plain("TANH")), "rnn_relu": Cell(1, _plain("RELU"))}
 
 
 def unpack_weights(params: Sequence[Tensor], has_biases: bool, has_projection: bool) -> list[Weights]:

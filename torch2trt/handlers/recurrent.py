@@ -1,7 +1,7 @@
 """Recurrent layers and their cells.
 
 The products of all inputs are one matrix product before the first step. A short sequence of known length is unrolled,
-any other is a loop.
+any other is a loop; the layers of a long one run at once where that is faster.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import emit
 from ..absent import Absent, absent
-from ..emit import Tensor
+from ..emit import Tensor, wavefront
 from ..emit.recurrent import (
     GRU,
     LSTM,
@@ -43,6 +43,9 @@ def run_layers(
     if emit.static_shape(value)[1 if batch_first else 0] == 0:
         raise UnsupportedArgumentError("a sequence without elements has no output")
     sequence = emit.permute(value, [1, 0, 2]) if batch_first else emit.tensor(value)
+    if directions == 1 and not dropout and wavefront.pays(sequence, layers):
+        sequence, states = wavefront.run_at_once(cell, sequence, initial, layers)
+        return emit.permute(sequence, [1, 0, 2]) if batch_first else sequence, *states
     last: list[list[Any]] = [[] for _ in initial]
     for first in range(0, len(layers), directions):
         sequence = dropped_between(sequence, first, dropout)
