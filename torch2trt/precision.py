@@ -13,6 +13,7 @@ Handlers of softmax and of the normalisation layers take half in and out and com
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +22,10 @@ import regex
 import torch
 
 from . import structure, trt_compat
-from .emit.dtypes import cast
+from .emit.dtypes import Tensor, cast
 from .errors import InputError
 from .graph import Node
+from .weights import derive
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -99,10 +101,36 @@ def _cast_all(value: Any, dtype: torch.dtype) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_cast_all(item, dtype) for item in value)
     if isinstance(value, torch.Tensor):
-        return cast(value, dtype) if value.dtype in _CASTABLE else value
+        return _cast_known(value, dtype) if value.dtype in _CASTABLE else value
+    if isinstance(value, float) and dtype != torch.float32:
+        return _within(value, dtype)
     if trt_compat.is_tensor(value) and trt_compat.to_torch_dtype(value.dtype) in _CASTABLE:
         return cast(value, dtype)
     return value
+
+
+def _cast_known(value: torch.Tensor, dtype: torch.dtype) -> Tensor:
+    """A known tensor in ``dtype``; what is finite stays so, as a module in ``dtype`` would have been written.
+
+    Scores under a mask are filled with the lowest float32: as infinity that gives NaN where no key counts.
+    """
+    if value.dtype.itemsize <= dtype.itemsize or not bool((value.isfinite() & (value.abs() > _most(dtype))).any()):
+        return cast(value, dtype)
+    return derive(_saturated, value, dtype)
+
+
+def _saturated(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    limit = _most(dtype)
+    return torch.where(value.isinf(), value, value.clamp(-limit, limit)).to(dtype)
+
+
+def _within(number: float, dtype: torch.dtype) -> float:
+    limit = _most(dtype)
+    return max(-limit, min(number, limit)) if math.isfinite(number) else number
+
+
+def _most(dtype: torch.dtype) -> float:
+    return torch.finfo(dtype).max
 
 
 def parse_precision(precision: str | torch.dtype, keep: str | None) -> Precision | None:

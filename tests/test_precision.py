@@ -1,0 +1,74 @@
+"""``precision="float16"``: numbers that half precision does not hold."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import torch2trt
+
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class Masked(nn.Module):
+    """Attention whose masked scores are the lowest number, as a scalar or as a tensor."""
+
+    def __init__(self, lowest):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.lowest = lowest
+
+    def forward(self, x, mask):
+        y = self.layer(x)
+        scores = y @ y.mT
+        scores = (
+            torch.where(mask, scores, self.lowest)
+            if isinstance(self.lowest, torch.Tensor)
+            else scores.masked_fill(~mask, self.lowest)
+        )
+        return scores.softmax(-1) @ y
+
+
+LOWEST = torch.finfo(torch.float32).min
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+@pytest.mark.parametrize("lowest", [LOWEST, torch.tensor(LOWEST)], ids=["scalar", "tensor"])
+def test_no_key_counts(lowest, precision):
+    module, x = Masked(lowest).eval(), torch.randn(2, 3, 4)
+    mask = torch.tensor([[[True, True, False]], [[False] * 3]]).expand(2, 3, 3)
+    converted = torch2trt.convert(module, (x, mask), precision=precision)
+    result = converted.evaluate(x, mask)
+    torch.testing.assert_close(result, module(x, mask), rtol=0, atol=2e-2)
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+def test_infinity_stays(precision):
+    module = Masked(-torch.inf).eval()
+    x, mask = torch.randn(1, 3, 4), torch.zeros(1, 3, 3, dtype=torch.bool)
+    assert torch2trt.convert(module, (x, mask), precision=precision).evaluate(x, mask).isnan().all()
+
+
+class Scaled(nn.Module):
+    """A product by a weight that half precision does not hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.scale = nn.Parameter(torch.tensor([1.0, 1e39]))
+
+    def forward(self, x):
+        return self.layer(x) * self.scale
+
+
+def test_a_weight_beyond_is_its_largest_also_after_a_refit():
+    module, x = Scaled().eval(), torch.ones(1, 2)
+    nn.init.ones_(module.layer.weight)
+    nn.init.zeros_(module.layer.bias)
+    module.layer.weight.data[1] = 0.25
+    module.scale.data[1] = 1e6
+    converted = torch2trt.convert(module, x, precision="float16", optimize=False)
+    assert converted.evaluate(x).tolist() == [[2.0, 32752.0]]
+    state = {**module.state_dict(), "scale": torch.tensor([3.0, -1e6])}
+    assert converted.evaluate_with(state, x).tolist() == [[6.0, -32752.0]]
