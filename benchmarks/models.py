@@ -23,11 +23,13 @@ class Model:
         load: makes the module and its inputs.
         batch: how many items one call takes, for the throughput.
         dtypes: what it is measured in.
+        slack: how many times the error of other models it may have: eager's own is large where every pixel counts.
     """
 
     load: Callable[[], Loaded]
     batch: int
     dtypes: tuple[str, ...] = ("float16",)
+    slack: int = 1
 
 
 class First(torch.nn.Module):
@@ -37,8 +39,8 @@ class First(torch.nn.Module):
         super().__init__()
         self.model, self.options = model, options
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        result = self.model(*inputs, **self.options)
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        result = self.model(x, **self.options) if mask is None else self.model(x, mask, **self.options)
         return next(iter(result.values())) if isinstance(result, dict) else result[0]
 
 
@@ -69,6 +71,14 @@ def sensible(module: torch.nn.Module, *inputs: torch.Tensor) -> torch.nn.Module:
     if norms:
         with torch.no_grad():
             module(*inputs)
+    return module.eval()
+
+
+def biased(module: torch.nn.Module) -> torch.nn.Module:
+    """``module`` with random biases in place of zeros, which a trained model has not, and some roads leave out."""
+    for name, parameter in module.named_parameters():
+        if name.endswith("bias") and not parameter.any():
+            torch.nn.init.uniform_(parameter, -0.1, 0.1)
     return module.eval()
 
 
@@ -106,7 +116,7 @@ def bert(batch: int, length: int) -> Callable[[], Loaded]:
     def load() -> Loaded:
         import transformers
 
-        model = transformers.BertModel(transformers.BertConfig()).eval()
+        model = biased(transformers.BertModel(transformers.BertConfig()))
         ids = torch.randint(0, 30000, (batch, length))
         return First(model, return_dict=False).eval(), (ids, torch.ones_like(ids))
 
@@ -117,7 +127,7 @@ def gpt2(batch: int, length: int) -> Callable[[], Loaded]:
     def load() -> Loaded:
         import transformers
 
-        model = transformers.GPT2LMHeadModel(transformers.GPT2Config(use_cache=False)).eval()
+        model = biased(transformers.GPT2LMHeadModel(transformers.GPT2Config(use_cache=False)))
         return First(model, return_dict=False).eval(), (torch.randint(0, 50000, (batch, length)),)
 
     return load
@@ -146,7 +156,7 @@ def whisper_encoder() -> Loaded:
     import transformers
 
     config = transformers.WhisperConfig(d_model=512, encoder_layers=6, encoder_attention_heads=8)
-    model = transformers.models.whisper.modeling_whisper.WhisperEncoder(config).eval()
+    model = biased(transformers.models.whisper.modeling_whisper.WhisperEncoder(config))
     return First(model, return_dict=False).eval(), (torch.randn(1, config.num_mel_bins, 3000),)
 
 
@@ -190,7 +200,7 @@ MODELS: dict[str, Model] = {
     "vit_b_16 b1": Model(vision("vit_b_16", 1), 1, _FULL),
     "vit_b_16 b32": Model(vision("vit_b_16", 32), 32),
     "swin_t b1": Model(vision("swin_t", 1), 1),
-    "deeplabv3 b1": Model(vision("deeplabv3_resnet50", 1), 1),
+    "deeplabv3 b1": Model(vision("deeplabv3_resnet50", 1), 1, slack=5),
     "detr b1": Model(detr, 1),
     "bert_base b1 s128": Model(bert(1, 128), 1),
     "bert_base b8 s128": Model(bert(8, 128), 8, _FULL),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import io
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -109,19 +110,20 @@ def onnx(dynamo: bool) -> Callable[[torch.nn.Module, Inputs], Ready]:
         from torch2trt.engine.build import BuildOptions, serialize_network
         from torch2trt.engine.bundle import Bundle
 
-        clock = _Clock()
-        buffer = io.BytesIO()
-        if dynamo:
-            torch.onnx.export(model, inputs, dynamo=True, verbose=False).save(buffer)
-        else:
-            torch.onnx.export(model, inputs, buffer, dynamo=False)
-        stages = {"trace": clock.read()}
-        builder = trt.Builder(trt_compat.logger())
-        network = trt_compat.create_network(builder)
-        parser = trt.OnnxParser(network, trt_compat.logger())
-        if not parser.parse(buffer.getvalue()):
-            raise RuntimeError(parser.get_error(0).desc())
-        stages["convert"] = clock.read()
+        with tempfile.TemporaryDirectory() as folder:
+            clock = _Clock()
+            path = str(Path(folder, "model.onnx"))
+            if dynamo:
+                torch.onnx.export(model, inputs, dynamo=True, verbose=False).save(path)
+            else:
+                torch.onnx.export(model, inputs, path, dynamo=False)
+            stages = {"trace": clock.read()}
+            builder = trt.Builder(trt_compat.logger())
+            network = trt_compat.create_network(builder)
+            parser = trt.OnnxParser(network, trt_compat.logger())
+            if not parser.parse_from_file(path):
+                raise RuntimeError(parser.get_error(0).desc())
+            stages["convert"] = clock.read()
         plan = serialize_network(builder, network, BuildOptions(tf32=True))
         stages["build"] = clock.read()
         return _engine(Bundle(plan), inputs, stages, len(plan), network.num_layers)
