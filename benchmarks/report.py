@@ -47,14 +47,18 @@ def _number(row: dict[str, Any], key: str) -> float | None:
 
 
 def ratios(results: Results, ours: str = "ours") -> dict[str, float]:
-    """The geometric mean, over the models, of our latency by each other road's."""
+    """The geometric mean, over the models, of our latency by each other road's, and by that of each model's fastest."""
     roads = sorted({road for rows in results.values() for road in rows} - {ours})
     found = {}
-    for road in roads:
-        pairs = [(best(rows.get(ours, {})), best(rows.get(road, {}))) for rows in results.values()]
-        logs = [math.log(mine / other) for mine, other in pairs if mine and other]
+    for name, others in {**{road: [road] for road in roads}, "the fastest other": roads}.items():
+        logs = []
+        for rows in results.values():
+            mine, times = best(rows.get(ours, {})), [best(rows.get(road, {})) for road in others]
+            known = [time for time in times if time]
+            if mine and known:
+                logs.append(math.log(mine / min(known)))
         if logs:
-            found[road] = math.exp(sum(logs) / len(logs))
+            found[name] = math.exp(sum(logs) / len(logs))
     return found
 
 

@@ -243,7 +243,7 @@ def write(options: argparse.Namespace, about: dict[str, str], results: report.Re
         Path(options.json).write_text(json.dumps({"about": about, "results": results}, indent=1))
     if options.markdown:
         heading = "Seconds of trace, conversion and build" if on_cpu else "Milliseconds, with CUDA graph where faster"
-        tables = [f"{heading} ({title})", report.table(results, roads, key)]
+        tables = [f"{heading} ({title})", report.table(results, roads, key, 2 if on_cpu else 3)]
         if not on_cpu:
             tables += ["Seconds from module to first result", report.table(results, roads, "ready_s")]
             tables += [f"ours / {road}: {ratio:.2f}" for road, ratio in report.ratios(results).items()]

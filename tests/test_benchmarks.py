@@ -63,7 +63,7 @@ def test_table_and_ratios():
         "| c | - | **5.00** |",
     ]
     assert report.table(RESULTS, ["onnx"], "ready_s").splitlines()[2] == "| a | **4.00** |"
-    assert report.ratios(RESULTS) == {"onnx": (0.5 * 0.25) ** 0.5}
+    assert report.ratios(RESULTS) == {"onnx": (0.5 * 0.25) ** 0.5, "the fastest other": (0.5 * 0.25) ** 0.5}
 
 
 def test_a_bar_is_as_long_as_its_number():
