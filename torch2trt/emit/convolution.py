@@ -17,10 +17,10 @@ from .dims import dim_add, dim_mul, dim_sub, expand_list, rank_of, shape_of, sta
 from .dtypes import Tensor, cast, dtype_of, tensor
 from .math import elementwise, gather, unary
 from .network import add_layer
-from .normalization import per_channel
 from .padding import pad
 from .quantization import quantized_weight
 from .shape import permute, reshape, slice_axis, squeeze, strided_slice, unsqueeze
+from .whole import shaped
 
 
 def unit_axes(rank: int, spatial: int) -> list[int]:
@@ -78,7 +78,59 @@ def convolution(
         "post_padding": tuple(_padded_list(after, spatial, 0)),
         "dilation_nd": tuple(_padded_list(dilation, spatial, 1)),
     }
-    return _layer("convolution_nd", value, weight, bias, shape[0], groups, attributes)
+
+    def layer(value: Tensor, bias: Tensor | None) -> Any:
+        return _layer("convolution_nd", value, weight, bias, shape[0], groups, attributes)
+
+    if dtype_of(value) != torch.float16 or not is_rtx():
+        return layer(value, bias)
+    pointwise, made = math.prod(shape[2:]) == 1, building().state.pointwise
+    if pointwise and id(value) in made:
+        value = _kept_apart(value)
+    if bias is not None and _is_small(value, shape, attributes):
+        offset = shaped(bias, [-1, *[1] * spatial])
+        sums = elementwise("SUM", cast(layer(value, None), torch.float32), cast(offset, torch.float32))
+        return cast(sums, torch.float16)
+    result = layer(value, bias)
+    if pointwise:
+        made[id(result)] = result
+    return result
+
+
+def _kept_apart(value: Any) -> Any:
+    """What one convolution of size 1 gives another, such that TensorRT does not make one of them.
+
+    TensorRT for RTX 1.4 does in float16, which takes it seconds, and the result is wrong: off by 0.09 of 1.1 for 1152,
+    320 and 1280 channels (H200), the last ones of EfficientNet-B0.
+    """
+    return unary("NEG", unary("NEG", value))
+
+
+_FEW_ELEMENTS = 1 << 20
+
+
+def _is_small(value: Tensor, weight: Sequence[int], attributes: dict[str, Any]) -> bool:
+    """Whether a convolution's result has so few elements that its bias is better added in float32.
+
+    TensorRT for RTX 1.4 then takes other kernels: float16 on an H200, batch 1, the kernels of ResNet-50 took 367 us for
+    388, Inception v3's 660 for 705, MobileNet v3's 265 for 273, EfficientNet-B0's 391 for 495. At batch 32 it takes
+    longer: ResNet-50's 1791 us for 1325.
+
+    Args:
+        value: what is convolved.
+        weight: the shape of the kernel.
+        attributes: of the layer.
+    """
+    spatial = len(weight) - 2
+    sizes = static_shape(value)
+    count = math.prod(sizes[: -spatial - 1]) * weight[0]
+    along = zip(*(attributes[name][-spatial:] for name in _ALONG_AXES), strict=True)
+    for size, width, (stride, before, after, dilation) in zip(sizes[-spatial:], weight[2:], along, strict=True):
+        count *= (size + before + after - dilation * (width - 1) - 1) // stride + 1
+    return -1 not in sizes and count <= _FEW_ELEMENTS
+
+
+_ALONG_AXES = ("stride_nd", "pre_padding", "post_padding", "dilation_nd")
 
 
 def transposed_convolution(
@@ -208,13 +260,6 @@ def _layer(
         inputs[1] = unsqueeze(weight, 2) if spatial == 1 else weight
     if bias is not None and not isinstance(bias, torch.Tensor):
         inputs[2] = bias
-    alone = method == "convolution_nd" and is_rtx() and dtype_of(image) == torch.float16
-    pointwise = alone and math.prod(window) == 1
-    if pointwise and id(value) in building().state.pointwise:
-        image = _kept_apart(image)
-    apart = bias if alone and _is_small(image, maps, window, attributes) else None
-    if apart is not None:
-        bias, inputs = None, {index: tensor for index, tensor in inputs.items() if index != 2}
     kernel = layer_weights(weight if isinstance(weight, torch.Tensor) else None)
     offset = layer_weights(bias if isinstance(bias, torch.Tensor) else None)
     result = add_layer(
@@ -229,43 +274,7 @@ def _layer(
         num_groups=groups,
         **attributes,
     )
-    if apart is not None:
-        sums = elementwise("SUM", cast(result, torch.float32), cast(per_channel(apart, rank_of(result)), torch.float32))
-        result = cast(sums, torch.float16)
-    result = squeeze(result, added) if added else result
-    if pointwise and apart is None:
-        building().state.pointwise[id(result)] = result
-    return result
-
-
-_FEW_ELEMENTS = 1 << 20
-
-
-def _is_small(image: Any, maps: int, window: Sequence[int], attributes: dict[str, Any]) -> bool:
-    """Whether a convolution's result has so few elements that its bias is better added in float32.
-
-    TensorRT for RTX 1.4 then takes other kernels: float16 on an H200, batch 1, the kernels of ResNet-50 took 367 us for
-    388, Inception v3's 660 for 705, MobileNet v3's 265 for 273, EfficientNet-B0's 391 for 495. At batch 32 it takes
-    longer: ResNet-50's 1791 us for 1325.
-    """
-    batch, _, *sizes = static_shape(image)
-    count = batch * maps
-    each = zip(sizes, window, *(attributes[name] for name in _ALONG_AXES), strict=True)
-    for size, width, stride, before, after, dilation in each:
-        count *= (size + before + after - dilation * (width - 1) - 1) // stride + 1
-    return -1 not in (batch, *sizes) and count <= _FEW_ELEMENTS
-
-
-_ALONG_AXES = ("stride_nd", "pre_padding", "post_padding", "dilation_nd")
-
-
-def _kept_apart(image: Any) -> Any:
-    """What one convolution of size 1 gives another, such that TensorRT does not make one of them.
-
-    TensorRT for RTX 1.4 does in float16, which takes it seconds, and the result is wrong: off by 0.09 of 1.1 for 1152,
-    320 and 1280 channels (H200), the last ones of EfficientNet-B0.
-    """
-    return unary("NEG", unary("NEG", image))
+    return squeeze(result, added) if added else result
 
 
 def _dilated(weight: Tensor, steps: Sequence[int]) -> Any:
