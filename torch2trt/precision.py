@@ -114,9 +114,11 @@ def _cast_known(value: torch.Tensor, dtype: torch.dtype) -> Tensor:
 
     Scores under a mask are filled with the lowest float32: as infinity that gives NaN where no key counts.
     """
-    if value.dtype.itemsize <= dtype.itemsize or not bool((value.isfinite() & (value.abs() > _most(dtype))).any()):
+    if value.dtype.itemsize <= dtype.itemsize or not value.numel():
         return cast(value, dtype)
-    return derive(_saturated, value, dtype)
+    lowest, highest = value.aminmax()
+    fits = bool(-_most(dtype) <= lowest) and bool(highest <= _most(dtype))
+    return cast(value, dtype) if fits else derive(_saturated, value, dtype)
 
 
 def _saturated(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
