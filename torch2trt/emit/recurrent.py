@@ -50,22 +50,18 @@ class Cell:
     """A kind of recurrent layer.
 
     Args:
-        gates: how many gates its weights hold.
-        update: from what a step's input and its first state contribute to the gates, the states and the weights: the
-            next states, of which the first is the output. The state contributes nothing, None, where it is known to be
-            zeros.
-        states: how many states it has.
+        update: from what a step's input and its first state contribute to the gates, the states and the projection:
+            the next states, of which the first is the output. The state contributes nothing, None, where it is known
+            to be zeros.
         merged: whether the input gates hold both biases.
     """
 
-    gates: int
-    update: Callable[[Any, Any, list[Any], Weights], list[Any]]
-    states: int = 1
+    update: Callable[[Any, Any, list[Any], Tensor | None], list[Any]]
     merged: bool = True
 
     def step(self, gates: Any, states: list[Any], weights: Weights) -> list[Any]:
         """The next states, from a step's input gates."""
-        return self.update(gates, self.own_gates(states[0], weights), states, weights)
+        return self.update(gates, self.own_gates(states[0], weights), states, weights.projection)
 
     def own_gates(self, hidden: Tensor, weights: Weights) -> Any:
         """What the first state contributes to the gates."""
@@ -89,15 +85,16 @@ def _is_zero(state: Tensor) -> bool:
     return isinstance(state, torch.Tensor) and origin(state) is None and not bool(state.any())
 
 
-def _sum(gates: Any, own: Any) -> Any:
-    return gates if own is None else elementwise("SUM", gates, own)
+def plus(value: Any, other: Tensor | None) -> Any:
+    """The sum; None is nothing."""
+    return value if other is None else elementwise("SUM", value, other)
 
 
-def _lstm(gates: Any, own: Any, states: list[Any], weights: Weights) -> list[Any]:
+def _lstm(gates: Any, own: Any, states: list[Any], projection: Tensor | None) -> list[Any]:
     """The gates are input, forget, cell and output (torch.nn.LSTM's documentation)."""
-    output, following = lstm_update(_sum(gates, own), states[1])
-    if weights.projection is not None:
-        output = linear(output, weights.projection, None)
+    output, following = lstm_update(plus(gates, own), states[1])
+    if projection is not None:
+        output = linear(output, projection, None)
     return [output, following]
 
 
@@ -111,7 +108,7 @@ def lstm_update(gates: Any, cell: Tensor) -> tuple[Any, Any]:
     return elementwise("PROD", release, activation("TANH", following)), following
 
 
-def _gru(gates: Any, own: Any, states: list[Any], weights: Weights) -> list[Any]:
+def _gru(gates: Any, own: Any, states: list[Any], _: Tensor | None) -> list[Any]:
     return [gru_update(gates, own, states[0])]
 
 
@@ -127,16 +124,16 @@ def gru_update(gates: Any, own: Any, hidden: Tensor) -> Any:
     return elementwise("SUM", new, elementwise("PROD", update, elementwise("SUB", hidden, new)))
 
 
-def _plain(kind: str) -> Callable[[Any, Any, list[Any], Weights], list[Any]]:
-    def update(gates: Any, own: Any, states: list[Any], weights: Weights) -> list[Any]:
-        return [activation(kind, _sum(gates, own))]
+def _plain(kind: str) -> Callable[[Any, Any, list[Any], Tensor | None], list[Any]]:
+    def update(gates: Any, own: Any, states: list[Any], _: Tensor | None) -> list[Any]:
+        return [activation(kind, plus(gates, own))]
 
     return update
 
 
-LSTM = Cell(4, _lstm, states=2)
-GRU = Cell(3, _gru, merged=False)
-PLAIN = {"rnn_tanh": Cell(1, _plain("TANH")), "rnn_relu": Cell(1, _plain("RELU"))}
+LSTM = Cell(_lstm)
+GRU = Cell(_gru, merged=False)
+PLAIN = {"rnn_tanh": Cell(_plain("TANH")), "rnn_relu": Cell(_plain("RELU"))}
 
 
 def unpack_weights(params: Sequence[Tensor], has_biases: bool, has_projection: bool) -> list[Weights]:

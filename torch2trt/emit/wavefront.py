@@ -13,11 +13,11 @@ import torch
 
 from ..weights import derive
 from .dims import size_of, static_shape
-from .dtypes import Tensor, tensor
+from .dtypes import Tensor
 from .math import compare, elementwise, where
 from .padding import pad
 from .product import linear
-from .recurrent import Cell, Weights
+from .recurrent import Cell, Weights, plus
 from .scan import MOST_UNROLLED, scan
 from .shape import concatenate, slice_axis
 
@@ -60,31 +60,23 @@ def run_at_once(
     upper = _rows([layer.merged_bias() if cell.merged else layer.input_bias for layer in layers[1:]])
     own = None if cell.merged else _rows([layer.hidden_bias for layer in layers])
     projections = [layer.projection for layer in layers if layer.projection is not None]
-    stacked = Weights(both, both, projection=_columns(projections) if projections else None)
+    projection = _columns(projections) if projections else None
 
     def step(below: Any, states: list[Any]) -> tuple[Any, list[Any]]:
         *before, age = states
         hidden = before[0]
         products = linear(concatenate([slice_axis(hidden, 0, 0, count - 1), hidden], 0), both, None)
-        inputs = _plus(slice_axis(products, 0, 0, count - 1), upper)
-        gates, own_gates = concatenate([below, inputs], 0), _plus(slice_axis(products, 0, count - 1, count), own)
-        after = cell.update(gates, own_gates, before, stacked)
+        inputs = plus(slice_axis(products, 0, 0, count - 1), upper)
+        gates, own_gates = concatenate([below, inputs], 0), plus(slice_axis(products, 0, count - 1, count), own)
+        after = cell.update(gates, own_gates, before, projection)
         runs = elementwise("AND", compare("GREATER", age, -1), compare("LESS", age, length))
         kept = [where(runs, new, old) for new, old in zip(after, before, strict=True)]
-        return slice_axis(kept[0], 0, count - 1, 1), [*kept, elementwise("SUM", age, torch.ones_like(_ages(count)))]
+        return slice_axis(kept[0], 0, count - 1, 1), [*kept, elementwise("SUM", age, torch.ones((), dtype=torch.int32))]
 
+    first = -torch.arange(count, dtype=torch.int32).reshape(count, 1, 1)  # layers begin at age 0
     gates = pad(cell.input_gates(sequence, layers[0]), [0, 0, 0, 0, 0, count - 1], 0)
-    outputs, (*last, _) = scan(step, gates, [*(tensor(state) for state in states), _ages(count)])
+    outputs, (*last, _) = scan(step, gates, [*states, first])
     return slice_axis(outputs, 0, count - 1, length), last
-
-
-def _ages(count: int) -> torch.Tensor:
-    """Which step each layer does first: of shape ``(layers, 1, 1)``; those before its own first do nothing."""
-    return -torch.arange(count, dtype=torch.int32).reshape(count, 1, 1)
-
-
-def _plus(value: Any, bias: Tensor | None) -> Any:
-    return value if bias is None else elementwise("SUM", value, bias)
 
 
 def _columns(matrices: Sequence[Tensor]) -> Any:
