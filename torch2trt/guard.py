@@ -34,6 +34,11 @@ class CheckedIndices(TorchDispatchMode):
         return call_in_trace(function, args, kwargs)
 
 
+def reads_indices(function: Any) -> bool:
+    """Whether an operator reads or writes at places that some of its tensors name."""
+    return function._schema.name.rstrip("_") in _CHECKS
+
+
 def _within(index: torch.Tensor, low: int, high: int) -> None:
     wrong = index[(index < low) | (index >= high)]
     if wrong.numel():

@@ -145,9 +145,9 @@ def call_in_trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any])
     """An operator, called in a dispatch mode so that a trace around the mode is as it would be without it.
 
     The tracer records a convolution where the operator that was called calls another one, and PyTorch keeps it from
-    seeing anything inside a mode.
+    seeing anything inside a mode. What ``torch.tensor`` calls last it does not record.
     """
-    if torch._C._get_tracing_state() is None:
+    if torch._C._get_tracing_state() is None or function is torch.ops.aten.lift_fresh.default:
         return function(*args, **kwargs)
     excluded = torch._C._dispatch_tls_local_exclude_set().remove("Tracer")
     with torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded):

@@ -22,6 +22,7 @@ from .graph import Graph
 from .guard import CheckedIndices
 from .passes.dynamic import check_same, mark_dynamic
 from .passes.numbers import return_numbers
+from .products import NumbersNeeded, uncomputed_products
 from .reading import GraphReader
 from .structure import Structure, flatten, leaf_names, unflatten
 
@@ -318,19 +319,25 @@ def _run_tracer(
     flat: FlatModule, leaves: Sequence[torch.Tensor], before: trace_modes.MemoryBefore | None = None
 ) -> torch.jit.ScriptModule:
     remedies: list[trace_modes.Remedy] = []
+    computed = False
     while True:
         modes: list[contextlib.AbstractContextManager[Any]] = [trace_modes.FollowedValues()]
         if before is not None:
             modes.append(before)
         try:
-            return _run_tracer_in(flat, leaves, [*modes, *(remedy() for remedy in remedies)])
+            return _run_tracer_in(flat, leaves, [*modes, *(remedy() for remedy in remedies)], computed)
+        except NumbersNeeded:
+            computed = True
         except TraceError as error:
             raise error.at(Location(source=_line_of(error)))  # noqa: B904
         except Exception as error:
             found = trace_modes.remedy_for(error)
-            if found is None or found in remedies:
+            if found is not None and found not in remedies:
+                remedies.append(found)
+            elif not computed:  # zeros may be what the module does not take
+                computed = True
+            else:
                 raise _trace_error(error) from error
-            remedies.append(found)
 
 
 def _line_of(error: Exception) -> str:
@@ -341,7 +348,10 @@ def _line_of(error: Exception) -> str:
 
 
 def _run_tracer_in(
-    flat: FlatModule, leaves: Sequence[torch.Tensor], modes: Sequence[contextlib.AbstractContextManager[Any]]
+    flat: FlatModule,
+    leaves: Sequence[torch.Tensor],
+    modes: Sequence[contextlib.AbstractContextManager[Any]],
+    computed: bool,
 ) -> torch.jit.ScriptModule:
     kept = [*flat.buffers(), *(tensor for _, tensor in flat.plain_tensors())]
     buffers = [(buffer, buffer.detach().clone()) for buffer in kept]
@@ -350,6 +360,8 @@ def _run_tracer_in(
         with torch_compat.tracing_mode() as caught, contextlib.ExitStack() as stack:
             for mode in modes:
                 stack.enter_context(mode)
+            if not computed:
+                stack.enter_context(uncomputed_products(flat, examples))
             traced = torch_compat.trace(flat, examples)
     finally:
         with torch.no_grad():

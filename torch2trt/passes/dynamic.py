@@ -58,24 +58,7 @@ def _compare(graph: Graph, other: Graph, visit: Visit) -> None:
         )
 
 
-_LIFT = "aten::lift_fresh"
-
-
-def _without_lone_lifts(nodes: list[Node], others: list[Node]) -> tuple[list[Node], list[Node]]:
-    """Both without the lifts of new constants that the other lacks: a trace inside a dispatch mode has more."""
-    kept: tuple[list[Node], list[Node]] = ([], [])
-    left, right = list(reversed(nodes)), list(reversed(others))
-    while left and right:
-        if left[-1].kind != right[-1].kind and _LIFT in (left[-1].kind, right[-1].kind):
-            (left if left[-1].kind == _LIFT else right).pop()
-        else:
-            kept[0].append(left.pop())
-            kept[1].append(right.pop())
-    return [*kept[0], *reversed(left)], [*kept[1], *reversed(right)]
-
-
 def _compare_nodes(nodes: list[Node], others: list[Node], visit: Visit) -> None:
-    nodes, others = _without_lone_lifts(nodes, others)
     for node, twin in zip(nodes, others, strict=False):
         if (node.kind, node.overload) != (twin.kind, twin.overload):
             raise ShapeError(
