@@ -44,27 +44,38 @@ KERNEL = harness.rand(2, 1, 3, 3)
 
 
 def convolve(x):
-    return functional.conv2d(x[None, None], KERNEL, stride=2, padding=1)
+    return functional.conv2d(x[None, None], KERNEL.to(x.device), stride=2, padding=1)
 
 
-@pytest.mark.parametrize(
-    "multiply",
-    [
-        lambda x: x @ WEIGHT,
-        lambda x: functional.linear(x, WEIGHT, WEIGHT[0]),
-        lambda x: torch.baddbmm(x[None, :, :1], x[None], WEIGHT[None]),
-        lambda x: torch.einsum("ij,kj->ik", x, x),
-        lambda x: functional.conv_transpose1d(x, WEIGHT[:3, :, None]),
-        lambda x: functional.linear(x.bfloat16(), WEIGHT.bfloat16()),
-        convolve,
-        attention,
-    ],
-)
-def test_products_are_not_computed(multiply):
+MULTIPLY = [
+    lambda x: x @ WEIGHT.to(x.device),
+    lambda x: functional.linear(x, WEIGHT.to(x.device), WEIGHT[0].to(x.device)),
+    lambda x: torch.baddbmm(x[None, :, :1], x[None], WEIGHT[None].to(x.device)),
+    lambda x: torch.einsum("ij,kj->ik", x, x),
+    lambda x: functional.conv_transpose1d(x, WEIGHT[:3, :, None].to(x.device)),
+    lambda x: functional.linear(x.bfloat16(), WEIGHT.bfloat16().to(x.device)),
+    convolve,
+    attention,
+    lambda x: attention(x.half()),
+]
+
+
+def check_uncomputed(multiply, x):
     function = Watched(lambda x, y: (y.relu().sum(-1), y.mT.softmax(-1)), multiply)
     with torch.no_grad():
-        assert runs_of_trace(function, X) == 1
+        assert runs_of_trace(function, x) == 1
     assert not function.products[0].any() and function.products[-1].any()
+
+
+@pytest.mark.parametrize("multiply", MULTIPLY)
+def test_products_are_not_computed(multiply):
+    check_uncomputed(multiply, X)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("multiply", MULTIPLY)
+def test_products_of_a_gpu_are_not_computed(multiply):
+    check_uncomputed(multiply, X.cuda())
 
 
 class Recurrent(nn.Module):
@@ -190,6 +201,25 @@ def test_modules_keep_no_numbers_that_were_not_computed():
     ):
         torch.testing.assert_close(kept, expected)
     torch.testing.assert_close(actual, module(X))
+
+
+class Adding(nn.Module):
+    """Adds a buffer of its own to a product, in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("offset", torch.ones(4))
+        self.runs = 0
+
+    def forward(self, x):
+        self.runs += 1
+        return (x @ WEIGHT).add_(self.offset)
+
+
+def test_what_is_added_in_place_stays_as_it_is():
+    module = Adding().eval()
+    debug(module, (X,))
+    assert module.runs == 1
 
 
 def test_an_error_of_the_module_is_its_own():

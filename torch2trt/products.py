@@ -21,7 +21,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .guard import reads_indices
-from .trace_modes import call_in_trace
+from .trace_modes import call_in_trace, written_tensors
 
 
 class NumbersNeeded(BaseException):
@@ -154,8 +154,8 @@ class _Products(TorchDispatchMode):
             self._memory.need()
         result = _zeros(function, args, kwargs) if skipped else call_in_trace(function, args, kwargs)
         if depends:
-            written = given if function._schema.is_mutable else []
-            for tensor in (*_tensors(result if isinstance(result, (list, tuple)) else [result]), *written):
+            results = _tensors(result if isinstance(result, (list, tuple)) else [result])
+            for tensor in (*results, *written_tensors(function, args, kwargs)):
                 self._memory.add(tensor, skipped or bool(uncomputed))
         return result
 

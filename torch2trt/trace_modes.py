@@ -313,6 +313,17 @@ def _as_number(value: torch.Tensor, reader: Any) -> Any:
     return cast.output()
 
 
+def written_tensors(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+    """The tensors that an operator writes to, those of a list too."""
+    schema = function._schema
+    if not schema.is_mutable:
+        return []
+    given = {**dict(zip((argument.name for argument in schema.arguments), args, strict=False)), **kwargs}
+    written = [a.name for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+    values = [value for name in written if name in given for value in _listed(given[name])]
+    return [value for value in values if isinstance(value, torch.Tensor)]
+
+
 class MemoryBefore(TorchDispatchMode):
     """Keeps what every piece of memory held before the first write to it inside a ``with`` block."""
 
@@ -323,14 +334,9 @@ class MemoryBefore(TorchDispatchMode):
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operator."""
         kwargs = kwargs or {}
-        schema = function._schema
-        if schema.is_mutable:
-            named = {argument.name: argument for argument in schema.arguments}
-            given = [*zip(schema.arguments, args, strict=False), *((named[key], kwargs[key]) for key in kwargs)]
-            for argument, value in given:
-                if isinstance(value, torch.Tensor) and argument.alias_info is not None and argument.alias_info.is_write:
-                    memory = value.untyped_storage()
-                    self._saved.setdefault(memory._cdata, (memory, memory.clone()))
+        for tensor in written_tensors(function, args, kwargs):
+            memory = tensor.untyped_storage()
+            self._saved.setdefault(memory._cdata, (memory, memory.clone()))
         return call_in_trace(function, args, kwargs)
 
     def restore(self, tensor: torch.Tensor) -> bool:

@@ -71,11 +71,11 @@ class DiskCache:
         """The entry's content; None when there is none, or it is damaged, in which case it is removed."""
         path = self._path(key)
         try:
-            stored = path.read_bytes()
+            with open(path, "rb") as file:
+                total, content = file.read(_SUM), file.read()
         except OSError:
             return None
-        content = stored[_SUM:]
-        if hashlib.sha256(content).digest() != stored[:_SUM]:
+        if hashlib.sha256(content).digest() != total:
             with contextlib.suppress(OSError):
                 path.unlink()
             return None
