@@ -96,7 +96,7 @@ def _memory(tensor: torch.Tensor) -> torch.UntypedStorage | None:
     """A tensor's memory; None for what has none of its own, such as sparse tensors."""
     try:
         return tensor.untyped_storage()
-    except (NotImplementedError, RuntimeError):
+    except RuntimeError:
         return None
 
 
