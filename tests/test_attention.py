@@ -45,6 +45,81 @@ def test_heads_in_pieces(batch, heads, pieces, mask):
     torch.testing.assert_close(converted.evaluate(q, k, v, *given).float(), expected, rtol=0, atol=3e-3)
 
 
+@pytest.fixture
+def few_are_many(monkeypatch):
+    """Runs of 2 queries where there are more than 4 of more than 3 heads of at most 8 features."""
+    for name, number in {"_MOST_HEADS": 3, "_MOST_QUERIES": 4, "_RUN": 2, "_SLIM": 8}.items():
+        monkeypatch.setattr(emission, name, number)
+
+
+def softmax_shapes(converted):
+    layers = [converted.network.get_layer(index) for index in range(converted.network.num_layers)]
+    return [tuple(layer.get_output(0).shape) for layer in layers if layer.type.name == "SOFTMAX"]
+
+
+RUNS = {  # the mask's shape, and the shape of the softmax, of 2 x 3 heads of 8 queries and 5 keys
+    "no mask": (None, (4, 6, 2, 5)),
+    "of keys": ((1, 5), (4, 6, 2, 5)),
+    "of queries": ((8, 5), (4, 6, 2, 5)),
+    "of each head": ((3, 8, 5), (8, 3, 2, 5)),
+    "of each entry's keys": ((2, 1, 1, 5), (8, 3, 2, 5)),
+    "of each entry": ((2, 1, 8, 5), (8, 3, 2, 5)),
+    "of all": ((2, 3, 8, 5), (8, 3, 2, 5)),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float16])
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("name", RUNS)
+def test_queries_in_runs(name, known, dtype, few_are_many):
+    shape, softmax = RUNS[name]
+    q, k, v = operands(2, 3, queries=8)
+    masks = []
+    if shape is not None:
+        numbers = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+        masks = [numbers > 0.3 if dtype == torch.bool else numbers.to(dtype)]
+    function = (
+        (lambda *tensors: scaled_dot_product_attention(*tensors, *masks)) if known else scaled_dot_product_attention
+    )
+    inputs = (q, k, v) if known else (q, k, v, *masks)
+    converted = torch2trt.convert(function, inputs)
+    assert softmax_shapes(converted) == [softmax]
+    wide = [mask if mask.dtype == torch.bool else mask.float() for mask in masks]
+    expected = scaled_dot_product_attention(q.float(), k.float(), v.float(), *wide)
+    torch.testing.assert_close(converted.evaluate(*inputs).float(), expected, rtol=0, atol=3e-3)
+
+
+def test_a_last_run_that_is_not_full(few_are_many):
+    q, k, v = operands(2, 3, queries=7)
+    mask = torch.tensor([[1, 1, 0, 1, 0], [0, 0, 0, 0, 0]]).bool()[:, None, None]  # the second entry sees nothing
+    converted = torch2trt.convert(scaled_dot_product_attention, (q, k, v, mask))
+    assert softmax_shapes(converted) == [(8, 3, 2, 5)]
+    expected = scaled_dot_product_attention(q.float(), k.float(), v.float(), mask)
+    torch.testing.assert_close(converted.evaluate(q, k, v, mask).float(), expected, rtol=0, atol=3e-3)
+
+
+IN_ONE = {
+    "few heads": ((1, 3, 8, 5, 8), {}),
+    "few queries": ((2, 3, 4, 5, 8), {}),
+    "few keys": ((2, 3, 8, 4, 8), {}),
+    "many features": ((2, 3, 8, 5, 16), {}),
+    "rows of a mask that do not divide": ((2, 3, 7, 5, 8), {"rows": 7}),
+    "any batch": ((2, 3, 8, 5, 8), {"dynamic": {f"input_{index}": {0: (1, 2, 4)} for index in range(3)}}),
+    "float32": ((2, 3, 8, 5, 8), {"dtype": torch.float32}),
+}
+
+
+@pytest.mark.parametrize("name", IN_ONE)
+def test_other_queries_are_in_one_run(name, few_are_many, monkeypatch):
+    monkeypatch.setattr(emission, "_LONG", 100)
+    (batch, heads, queries, keys, features), options = IN_ONE[name]
+    dtype = options.get("dtype", torch.float16)
+    inputs = [torch.randn(batch, heads, size, features).to(dtype) for size in (queries, keys, keys)]
+    inputs += [torch.ones(options["rows"], keys).bool()] if "rows" in options else []
+    converted = torch2trt.convert(scaled_dot_product_attention, tuple(inputs), dynamic_shapes=options.get("dynamic"))
+    assert [shape[1:3] for shape in softmax_shapes(converted)] == [(heads, queries)]
+
+
 @pytest.mark.parametrize("options", [{"dtype": torch.float32}, {"queries": 3}], ids=["in float32", "of few queries"])
 def test_others_stay_whole(options):
     assert products(torch2trt.convert(scaled_dot_product_attention, tuple(operands(2, 8, **options)))) == 1

@@ -9,13 +9,15 @@ from typing import Any
 import torch
 
 from ..trt_compat import is_rtx
+from ..weights import derive
 from .dims import Dim, as_dim, rank_of, shape_of, size_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, is_bool
 from .math import compare, elementwise, logical_not, matmul, reduce, softmax, unary, where
 from .moving import band_mask
+from .padding import pad
 from .pointwise import is_half, scaled
 from .random import dropped
-from .shape import concatenate, slice_axis
+from .shape import concatenate, expand, permute, reshape, slice_axis, unsqueeze
 
 
 def attention(
@@ -41,9 +43,13 @@ def attention(
         with_weights: whether the softmax is wanted; else it is None.
     """
     dtype = dtype_of(query)
-    heads = None if with_weights else _heads_at_once(query, key)
-    if heads is not None:
-        return _in_pieces(query, key, value, masks, heads, scale, dead_rows_are_zero, dropout), None
+    if not with_weights:
+        runs = _runs_of_queries(query, key, value, masks)
+        if runs is not None:
+            return _in_runs(query, key, value, masks, runs, scale, dead_rows_are_zero, dropout), None
+        heads = _heads_at_once(query, key)
+        if heads is not None:
+            return _in_pieces(query, key, value, masks, heads, scale, dead_rows_are_zero, dropout), None
     wide = torch.float32 if is_half(dtype) else dtype
     features = size_of(query, rank_of(query) - 1)
     if scale is None and isinstance(features, int):
@@ -92,6 +98,97 @@ def _is_short(scores: Any, masks: Sequence[Tensor]) -> bool:
     sizes = static_shape(scores)
     known = bool(masks) and all(isinstance(mask, torch.Tensor) and is_bool(mask) for mask in masks)
     return is_rtx() and known and -1 not in sizes and math.prod(sizes) <= _FEW_SCORES
+
+
+_MOST_HEADS, _MOST_QUERIES, _RUN, _SLIM = 11, 767, 512, 64
+
+
+def _runs_of_queries(query: Tensor, key: Tensor, value: Tensor, masks: Sequence[Tensor | None]) -> int | None:
+    """In how many runs many queries are best attended to, each with a copy of the keys; None: in one.
+
+    Of many long heads in half precision TensorRT for RTX 1.4 makes a kernel that runs on 28 multiprocessors of an H200
+    alone. Runs of fewer queries, as entries of the batch, get another: 12 heads of 1024 queries and keys of 64 features
+    took 53 us, in runs 28; 16 heads of 1500, as in Whisper, 126 and 58; of 4096, 598 and 292; under a mask of keys, 12
+    heads of 1024 in a batch of 4, 228 and 120; under a causal one 327 and 130.
+    """
+    if not _is_slow_in_one(query, key, value):
+        return None
+    queries = static_shape(query)[2]
+    runs = 2 if queries <= 3 * _RUN else -(-queries // _RUN)
+    shapes = [static_shape(mask) for mask in masks if mask is not None]
+    apart = queries % runs == 0 or all(size == 1 for shape in shapes for size in shape[-2:-1])
+    return runs if apart and not any(-1 in shape for shape in shapes) else None
+
+
+def _is_slow_in_one(query: Tensor, key: Tensor, value: Tensor) -> bool:
+    shapes = [static_shape(tensor) for tensor in (query, key, value)]
+    if not is_half(query) or not is_rtx() or any(len(shape) != 4 or -1 in shape for shape in shapes):
+        return False
+    batch, heads, queries, features = shapes[0]
+    if any(shape[:2] != (batch, heads) for shape in shapes) or max(features, shapes[2][3]) > _SLIM:
+        return False
+    return batch * heads > _MOST_HEADS and min(queries, shapes[1][2]) > _MOST_QUERIES
+
+
+def _in_runs(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    masks: Sequence[Tensor | None],
+    runs: int,
+    scale: float | None,
+    dead_rows_are_zero: bool,
+    dropout: float,
+) -> Any:
+    """Attention by runs of queries, all at once."""
+    batch, heads, queries, _ = shape = static_shape(query)
+    if all(mask is None or _is_same_for_heads(mask) for mask in masks):  # the batch counts as heads then
+        batch, heads = 1, batch * heads
+        query, key, value = (reshape(tensor, [1, heads, *static_shape(tensor)[2:]]) for tensor in (query, key, value))
+    whole = pad(query, [0, 0, 0, -queries % runs], 0)
+    keys, values = (_for_each_run(tensor, runs) for tensor in (key, value))
+    parts = [None if mask is None else _mask_in_runs(mask, batch, runs) for mask in masks]
+    result, _ = attention(
+        _rows_in_runs(whole, runs), keys, values, parts, scale, dead_rows_are_zero, dropout, with_weights=False
+    )
+    _, _, size, features = static_shape(result)
+    joined = permute(reshape(result, [batch, runs, heads, size, features]), [0, 2, 1, 3, 4])
+    return slice_axis(reshape(joined, [*shape[:2], runs * size, features]), 2, 0, queries)
+
+
+def _is_same_for_heads(mask: Tensor) -> bool:
+    return all(size == 1 for size in static_shape(mask)[:-2])
+
+
+def _rows_in_runs(value: Tensor, runs: int) -> Any:
+    """``(batch, heads, rows, columns)`` as ``(batch * runs, heads, rows / runs, columns)``."""
+    batch, heads, rows, columns = static_shape(value)
+    apart = permute(reshape(value, [batch, heads, runs, rows // runs, columns]), [0, 2, 1, 3, 4])
+    return reshape(apart, [batch * runs, heads, rows // runs, columns])
+
+
+def _for_each_run(value: Tensor, runs: int) -> Any:
+    """What is the same for all runs, ``(batch, ...)``, as ``(batch * runs, ...)``."""
+    batch, *rest = static_shape(value)
+    return reshape(expand(unsqueeze(value, 1), [batch, runs, *rest]), [batch * runs, *rest])
+
+
+def _mask_in_runs(mask: Tensor, batch: int, runs: int) -> Tensor:
+    """A mask that broadcasts to ``(batch, heads, rows, columns)`` as one that does so for the runs."""
+    if isinstance(mask, torch.Tensor):
+        return derive(_known_mask_in_runs, mask, batch, runs)
+    sizes = [1] * (4 - rank_of(mask)) + list(static_shape(mask))
+    mask = expand(reshape(mask, sizes), [batch, *sizes[1:]])
+    return _for_each_run(mask, runs) if sizes[2] == 1 else _rows_in_runs(mask, runs)
+
+
+def _known_mask_in_runs(mask: torch.Tensor, batch: int, runs: int) -> torch.Tensor:
+    _, heads, rows, columns = sizes = [1] * (4 - mask.dim()) + list(mask.shape)
+    each = mask.reshape(sizes).expand(batch, -1, -1, -1)
+    split = each.unsqueeze(1).expand(-1, runs, -1, -1, -1)
+    if rows > 1:
+        split = each.reshape(batch, heads, runs, rows // runs, columns).transpose(1, 2)
+    return split.reshape(batch * runs, heads, -1, columns)
 
 
 _MANY_HEADS, _LONG = 8, 2048

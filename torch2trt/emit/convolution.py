@@ -20,6 +20,7 @@ from .network import add_layer
 from .padding import pad
 from .quantization import quantized_weight
 from .shape import permute, reshape, slice_axis, squeeze, strided_slice, unsqueeze
+from .unfolded import convolution_as_product
 from .whole import shaped
 
 
@@ -87,11 +88,13 @@ def convolution(
     pointwise, made = math.prod(shape[2:]) == 1, building().state.pointwise
     if pointwise and id(value) in made:
         value = _kept_apart(value)
-    if bias is not None and _is_small(value, shape, attributes):
+    numbers = [expand_list(each, spatial) for each in (stride, padding, after, dilation)]
+    product = convolution_as_product(value, weight, bias, *numbers) if groups == 1 else None
+    if product is None and bias is not None and _is_small(value, shape, attributes):
         offset = shaped(bias, [-1, *[1] * spatial])
         sums = elementwise("SUM", cast(layer(value, None), torch.float32), cast(offset, torch.float32))
         return cast(sums, torch.float16)
-    result = layer(value, bias)
+    result = layer(value, bias) if product is None else product
     if pointwise:
         made[id(result)] = result
     return result

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from ..weights import derive
+from .by_weight import by_weight
 from .dims import dim_product, rank_of, shape_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, is_bool, is_float, tensor
-from .math import elementwise, matmul, reduce
+from .math import elementwise, reduce
 from .network import add_layer, enum
 from .pointwise import computable, to_uint8
-from .quantization import quantized_weight
 from .shape import align_ranks, pad_rank, permute, reshape, unsqueeze
 
 
@@ -31,8 +31,7 @@ def product(left: Tensor, right: Tensor, transpose_right: bool = False) -> Any:
         return _integer_product(left, right, transpose_right)
     first, second = rank_of(left), rank_of(right)
     if first > 1 and second > 1:
-        right, transpose_right = _as_stored(right, transpose_right)
-        return matmul(left, quantized_weight(right), transpose_right=transpose_right)
+        return by_weight(left, *_as_stored(right, transpose_right))
     collection = max(first, second, 2) - 2  # leading axes that both operands must have
     if first == second == 1:
         modes, ranks = ("VECTOR", "VECTOR"), (1, 1)
@@ -77,7 +76,10 @@ def _integer_product(left: Tensor, right: Tensor, transpose_right: bool) -> Any:
 
 def linear(value: Tensor, weight: Tensor, bias: Tensor | None) -> Any:
     """``value @ weight.T + bias``; a known weight keeps its name and its memory."""
-    result = product(value, weight, transpose_right=rank_of(weight) == 2)
+    transposed = rank_of(weight) == 2
+    if transposed and is_float(value) and rank_of(value) > 1:
+        return by_weight(value, *_as_stored(weight, transposed), bias)
+    result = product(value, weight, transposed)
     return result if bias is None else elementwise("SUM", result, bias)
 
 

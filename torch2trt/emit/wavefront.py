@@ -6,20 +6,20 @@ A step of one layer is little work, mostly reading weights. In step ``t`` of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from ..weights import derive
 from .dims import size_of, static_shape
-from .dtypes import Tensor
+from .dtypes import Tensor, dtype_of
 from .math import compare, elementwise, where
 from .padding import pad
 from .product import linear
 from .recurrent import Cell, Weights, plus
 from .scan import MOST_UNROLLED, scan
-from .shape import concatenate, slice_axis
+from .shape import concatenate, expand, permute, reshape, slice_axis, squeeze, unsqueeze
 
 _MOST_ROWS = 8
 """With more sequences at once the products themselves take time, which the wave does more of."""
@@ -56,27 +56,82 @@ def run_at_once(
         the last layer's outputs, of shape ``(length, batch, size)``, and the last states, of the shapes of ``states``.
     """
     count, length = len(layers), size_of(sequence, 0)
-    both = _columns([*(layer.input for layer in layers[1:]), *(layer.hidden for layer in layers)])
-    upper = _rows([layer.merged_bias() if cell.merged else layer.input_bias for layer in layers[1:]])
-    own = None if cell.merged else _rows([layer.hidden_bias for layer in layers])
     projections = [layer.projection for layer in layers if layer.projection is not None]
     projection = _columns(projections) if projections else None
+    bias = _rows([layer.merged_bias() if cell.merged else layer.input_bias for layer in layers[1:]])
+    first = pad(cell.input_gates(sequence, layers[0]), [0, 0, 0, 0, 0, count - 1], 0)
+    if cell.merged and count <= _MOST_SIDE_BY_SIDE:
+        gates_of, gates = _by_one_matrix(layers), _beside(first, bias)
+    else:
+        gates_of, gates = _by_matrices(cell, layers, bias), first
 
     def step(below: Any, states: list[Any]) -> tuple[Any, list[Any]]:
         *before, age = states
-        hidden = before[0]
-        products = linear(concatenate([slice_axis(hidden, 0, 0, count - 1), hidden], 0), both, None)
-        inputs = plus(slice_axis(products, 0, 0, count - 1), upper)
-        gates, own_gates = concatenate([below, inputs], 0), plus(slice_axis(products, 0, count - 1, count), own)
-        after = cell.update(gates, own_gates, before, projection)
+        after = cell.update(*gates_of(below, before[0]), before, projection)
         runs = elementwise("AND", compare("GREATER", age, -1), compare("LESS", age, length))
         kept = [where(runs, new, old) for new, old in zip(after, before, strict=True)]
         return slice_axis(kept[0], 0, count - 1, 1), [*kept, elementwise("SUM", age, torch.ones((), dtype=torch.int32))]
 
-    first = -torch.arange(count, dtype=torch.int32).reshape(count, 1, 1)  # layers begin at age 0
-    gates = pad(cell.input_gates(sequence, layers[0]), [0, 0, 0, 0, 0, count - 1], 0)
-    outputs, (*last, _) = scan(step, gates, [*states, first])
+    ages = -torch.arange(count, dtype=torch.int32).reshape(count, 1, 1)  # layers begin at age 0
+    outputs, (*last, _) = scan(step, gates, [*states, ages])
     return slice_axis(outputs, 0, count - 1, length), last
+
+
+_MOST_SIDE_BY_SIDE = 2
+"""More layers' matrix holds more zeros than others."""
+
+_GatesOf = Callable[[Any, Any], tuple[Any, Any]]
+"""From an element of the sequence of gates and the first state: what inputs and states contribute to all gates."""
+
+
+def _by_matrices(cell: Cell, layers: Sequence[Weights], bias: Tensor | None) -> _GatesOf:
+    """One product a matrix, at once; the sequence is the first layer's gates."""
+    count = len(layers)
+    matrices = _columns([*(layer.input for layer in layers[1:]), *(layer.hidden for layer in layers)])
+    own_bias = None if cell.merged else _rows([layer.hidden_bias for layer in layers])
+
+    def gates_of(below: Any, hidden: Any) -> tuple[Any, Any]:
+        products = linear(concatenate([slice_axis(hidden, 0, 0, count - 1), hidden], 0), matrices, None)
+        inputs = plus(slice_axis(products, 0, 0, count - 1), bias)
+        return concatenate([below, inputs], 0), plus(slice_axis(products, 0, count - 1, count), own_bias)
+
+    return gates_of
+
+
+def _by_one_matrix(layers: Sequence[Weights]) -> _GatesOf:
+    """One product of the states side by side; the sequence holds what else each layer's gates are made of.
+
+    The matrix holds zeros where a layer does not see another. A vector by one matrix has a faster kernel than vectors
+    by several: two LSTM layers of 512 features in float16 took 0.82 ms for 0.96 for 128 steps (H200, CUDA graph).
+    """
+    count = len(layers)
+    matrix = derive(_blocks, [layer.input for layer in layers[1:]], [layer.hidden for layer in layers])
+
+    def gates_of(others: Any, hidden: Any) -> tuple[Any, Any]:
+        _, batch, size = static_shape(hidden)
+        row = reshape(permute(hidden, [1, 0, 2]), [batch, count * size])
+        products = reshape(linear(row, matrix, None), [batch, count, -1])
+        return squeeze(others, [0]), permute(products, [1, 0, 2])
+
+    return gates_of
+
+
+def _blocks(inputs: Sequence[torch.Tensor], hidden: Sequence[torch.Tensor]) -> torch.Tensor:
+    gates, size = hidden[0].shape
+    blocks = hidden[0].new_zeros(len(hidden), gates, len(hidden), size)
+    for index, matrix in enumerate(hidden):
+        blocks[index, :, index] = matrix
+    for index, matrix in enumerate(inputs):
+        blocks[index + 1, :, index] = matrix
+    return blocks.reshape(len(hidden) * gates, len(hidden) * size)
+
+
+def _beside(first: Any, bias: Tensor | None) -> Any:
+    """The first layer's gates, ``(length, batch, gates)``, and those of the upper ones, which are their bias."""
+    length, batch, width = static_shape(first)
+    upper = torch.zeros(1, 1, width, dtype=dtype_of(first)) if bias is None else bias
+    count = static_shape(upper)[0]
+    return concatenate([unsqueeze(first, 1), expand(unsqueeze(upper, 0), [length, count, batch, width])], 1)
 
 
 def _columns(matrices: Sequence[Tensor]) -> Any:
