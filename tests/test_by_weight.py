@@ -156,6 +156,7 @@ OTHERS = {
     "few channels": (nn.Conv2d(64, 12, 3), (1, 64, 5, 5)),
     "few channels, one place": (nn.Conv2d(504, 12, 1), (1, 504, 16, 16)),
     "many places": (nn.Conv2d(512, 12, 1), (1, 512, 16, 17)),
+    "many places of large kernels": (nn.Conv2d(128, 12, 3, padding=1), (3, 128, 10, 11)),
     "a large kernel": (nn.Conv2d(64, 12, (14, 2)), (1, 64, 14, 5)),
     "strides": (nn.Conv2d(512, 12, 1, stride=2), (1, 512, 9, 9)),
     "no images": (nn.Conv2d(512, 12, 1), (0, 512, 3, 3)),

@@ -8,6 +8,7 @@ from torch import nn
 
 import torch2trt
 from tests.passes.rewrites import layer_types
+from torch2trt.emit import wavefront
 
 LENGTH = 20
 
@@ -51,6 +52,20 @@ def test_all_forms(name, layers, given):
     converted = torch2trt.convert(module, inputs)
     assert loops(converted) == 1
     for actual, expected in zip(flat(converted.evaluate(*inputs)), flat(module(*inputs)), strict=True):
+        torch.testing.assert_close(actual, expected.detach(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layers", "largest", "together"), [(2, 32 * 8, True), (2, 32 * 8 - 1, False), (3, 32 * 8, False)]
+)
+def test_small_matrices_of_two_layers_are_one(layers, largest, together, monkeypatch):
+    monkeypatch.setattr(wavefront, "_SMALL", largest)
+    module, x, states = make(nn.LSTM, layers=layers)
+    converted = torch2trt.convert(module, (x, states))
+    layers = [converted.network.get_layer(index) for index in range(converted.network.num_layers)]
+    products = [tuple(layer.get_output(0).shape) for layer in layers if layer.type.name == "MATRIX_MULTIPLY"]
+    assert ((2, 2 * 32) in products) == together
+    for actual, expected in zip(flat(converted.evaluate(x, states)), flat(module(x, states)), strict=True):
         torch.testing.assert_close(actual, expected.detach(), rtol=1e-5, atol=1e-5)
 
 
