@@ -127,7 +127,6 @@ def randomized(layer):
 
 CONVOLUTIONS = {
     "3 x 3": (nn.Conv2d(128, 12, 3, padding=1), (2, 128, 5, 4)),
-    "without a batch": (nn.Conv2d(128, 12, 3, padding=1), (128, 5, 4)),
     "strided": (nn.Conv2d(128, 12, 3, padding=(0, 2), stride=(2, 3), bias=False), (2, 128, 7, 9)),
     "dilated": (nn.Conv2d(128, 12, (3, 5), padding=4, dilation=(2, 3)), (1, 128, 7, 9)),
     "padded to the same size": (nn.Conv2d(256, 12, (2, 3), padding="same"), (1, 256, 4, 5)),
@@ -143,6 +142,14 @@ def test_convolutions_in_parts(name):
     layer, shape = CONVOLUTIONS[name]
     kinds = layer_types(check(randomized(layer), randn(*shape, dtype=torch.float16)))
     assert (kinds["CONVOLUTION"], kinds["MATRIX_MULTIPLY"], kinds["REDUCE"]) == (0, 1, 1)
+
+
+def test_a_convolution_without_a_batch_axis():
+    layer = randomized(nn.Conv2d(128, 12, 3, padding=1)).eval()  # a trace adds the axis itself
+    x = randn(128, 5, 4, dtype=torch.float16)
+    converted = torch2trt.convert(torch.jit.script(layer), x)
+    assert layer_types(converted)["MATRIX_MULTIPLY"] == 1
+    torch.testing.assert_close(converted.evaluate(x).float(), layer.float()(x.float()), rtol=0, atol=4e-3)
 
 
 def test_a_kernel_of_one_place_as_a_whole_product():
