@@ -13,7 +13,7 @@ from .dtypes import Tensor, cast, dtype_of
 from .math import elementwise, matmul, reduce
 from .padding import pad
 from .quantization import quantized_weight
-from .shape import permute, reshape, slice_axis, squeeze
+from .shape import rearrange, reshape, slice_axis, squeeze
 
 
 def by_weight(value: Tensor, weight: Tensor, transposed: bool = False, bias: Tensor | None = None) -> Any:
@@ -74,9 +74,9 @@ def product_in_parts(value: Tensor, weight: Tensor, transposed: bool, bias: Tens
     sizes = static_shape(value)
     rows, inner = math.prod(sizes[:-1]), sizes[-1]
     outer = static_shape(weight)[0 if transposed else 1]
-    apart = permute(reshape(value, [rows, parts, inner // parts]), [1, 0, 2])
+    apart = _columns_in_parts(value, rows, parts)
     if transposed:
-        factors = permute(reshape(weight, [outer, parts, inner // parts]), [1, 0, 2])
+        factors = _columns_in_parts(weight, outer, parts)
     else:
         factors = reshape(weight, [parts, inner // parts, outer])
     products = cast(matmul(apart, factors, transpose_right=transposed), torch.float32)
@@ -84,6 +84,12 @@ def product_in_parts(value: Tensor, weight: Tensor, transposed: bool, bias: Tens
     if bias is not None:
         result = elementwise("SUM", result, cast(bias, torch.float32))
     return cast(reshape(result, [*sizes[:-1], outer]), dtype_of(value))
+
+
+def _columns_in_parts(value: Tensor, rows: int, parts: int) -> Any:
+    """``(..., k)`` of so many rows in all as ``(parts, rows, k / parts)``."""
+    axes = range(rank_of(value))
+    return rearrange(value, axes, [rows, parts, static_shape(value)[-1] // parts], [1, 0, 2])
 
 
 _ALIGNED_BYTES, _MANY_OUTPUTS, _PADDED_TO = 8, 256, 64

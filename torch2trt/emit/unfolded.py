@@ -13,7 +13,7 @@ from .by_weight import parts_of, product_in_parts
 from .dims import static_shape
 from .dtypes import Tensor
 from .padding import pad
-from .shape import concatenate, permute, reshape, squeeze, strided_slice, unsqueeze
+from .shape import concatenate, permute, rearrange, squeeze, strided_slice, unsqueeze
 
 _MOST_ROWS = 320
 
@@ -71,7 +71,7 @@ def convolution_as_product(
         return None
     image = value if lead else unsqueeze(value, 0)
     patches = _patches(image, kernel, places, stride, before, after, dilation)
-    matrix = reshape(permute(weight, [0, *range(2, 2 + spatial), 1]), [outputs, inner])
+    matrix = rearrange(weight, [0, *range(2, 2 + spatial), 1], [outputs, inner], [0, 1])
     product = product_in_parts(patches, matrix, True, bias, parts)
     result = permute(product, [0, spatial + 1, *range(1, spatial + 1)])
     return result if lead else squeeze(result, [0])
