@@ -109,7 +109,7 @@ def _runs_of_queries(query: Tensor, key: Tensor, value: Tensor, masks: Sequence[
     Of many long heads in half precision TensorRT for RTX 1.4 makes a kernel that runs on 28 multiprocessors of an H200
     alone. Runs of fewer queries, as entries of the batch, get another: 12 heads of 1024 queries and keys of 64 features
     took 53 us, in runs 28; 16 heads of 1500, as in Whisper, 126 and 58; of 4096, 598 and 292; under a mask of keys, 12
-    heads of 1024 in a batch of 4, 228 and 120; under a causal one 327 and 130.
+    heads of 1024 in a batch of 4, 228 and 120; under a causal one 327 and 118.
     """
     if not _is_slow_in_one(query, key, value):
         return None
