@@ -64,6 +64,8 @@ def parts_of(rows: int, inner: int, outer: int) -> int:
 def product_in_parts(value: Tensor, weight: Tensor, transposed: bool, bias: Tensor | None, parts: int) -> Any:
     """``by_weight`` as a sum in float32 of products of parts of the inner axis, and the bias.
 
+    Each part is rounded to the operands' dtype before they are summed.
+
     Args:
         value: of known shape ``(..., n, k)``.
         weight: of shape ``(k, m)``.
