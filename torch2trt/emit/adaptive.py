@@ -12,8 +12,9 @@ from .dims import Dim, all_known, dim_add, dim_floordiv, dim_mul, dim_sub, rank_
 from .dtypes import Tensor, cast, dtype_of, tensor
 from .math import elementwise, gather, reduce, unary, where
 from .pointwise import is_half
-from .pooling import Windows, average_pool, max_pool_with_indices
+from .pooling import average_pool, max_pool_with_indices
 from .shape import squeeze
+from .sliding import Windows
 from .whole import is_known, positions, shaped, whole
 
 

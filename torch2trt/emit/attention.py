@@ -185,8 +185,9 @@ def _mask_in_runs(mask: Tensor, batch: int, runs: int) -> Tensor:
 def _known_mask_in_runs(mask: torch.Tensor, batch: int, runs: int) -> torch.Tensor:
     _, heads, rows, columns = sizes = [1] * (4 - mask.dim()) + list(mask.shape)
     each = mask.reshape(sizes).expand(batch, -1, -1, -1)
-    split = each.unsqueeze(1).expand(-1, runs, -1, -1, -1)
-    if rows > 1:
+    if rows == 1:
+        split = each.unsqueeze(1).expand(-1, runs, -1, -1, -1)
+    else:
         split = each.reshape(batch, heads, runs, rows // runs, columns).transpose(1, 2)
     return split.reshape(batch * runs, heads, -1, columns)
 

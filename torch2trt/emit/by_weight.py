@@ -25,7 +25,7 @@ def by_weight(value: Tensor, weight: Tensor, transposed: bool = False, bias: Ten
         transposed: ``weight`` is ``(..., m, k)`` instead.
         bias: broadcast to the result.
     """
-    stored = quantized_weight(weight)
+    stored, cut = quantized_weight(weight), None
     if isinstance(weight, torch.Tensor) and stored is weight and weight.dim() == 2 and is_rtx():
         inner, outer = reversed(weight.shape) if transposed else weight.shape
         sizes = static_shape(value)[:-1]
@@ -34,9 +34,10 @@ def by_weight(value: Tensor, weight: Tensor, transposed: bool = False, bias: Ten
         if parts > 1:
             return product_in_parts(value, weight, transposed, bias, parts)
         if rows != 1 and _is_misaligned(outer, dtype_of(value)):
-            result = _padded(value, weight, transposed)
-            return result if bias is None else elementwise("SUM", result, bias)
+            stored, cut = _filled_up(weight, transposed), outer
     result = matmul(value, stored, transpose_right=transposed)
+    if cut is not None:
+        result = slice_axis(result, rank_of(value) - 1, 0, cut)
     return result if bias is None else elementwise("SUM", result, bias)
 
 
@@ -106,8 +107,6 @@ def _is_misaligned(outer: int, dtype: torch.dtype) -> bool:
     return outer >= _MANY_OUTPUTS and outer * dtype.itemsize % _ALIGNED_BYTES != 0
 
 
-def _padded(value: Tensor, weight: Tensor, transposed: bool) -> Any:
-    outer = static_shape(weight)[0 if transposed else 1]
-    more = -outer % _PADDED_TO
-    whole = pad(weight, [0, 0, 0, more] if transposed else [0, more], 0)
-    return slice_axis(matmul(value, whole, transpose_right=transposed), rank_of(value) - 1, 0, outer)
+def _filled_up(weight: Tensor, transposed: bool) -> Any:
+    more = -static_shape(weight)[0 if transposed else 1] % _PADDED_TO
+    return pad(weight, [0, 0, 0, more] if transposed else [0, more], 0)

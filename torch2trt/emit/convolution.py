@@ -20,6 +20,7 @@ from .network import add_layer
 from .padding import pad
 from .quantization import quantized_weight
 from .shape import permute, reshape, slice_axis, squeeze, strided_slice, unsqueeze
+from .sliding import Windows, static_counts
 from .unfolded import convolution_as_product
 from .whole import shaped
 
@@ -88,9 +89,11 @@ def convolution(
     pointwise, made = math.prod(shape[2:]) == 1, building().state.pointwise
     if pointwise and id(value) in made:
         value = _kept_apart(value)
-    numbers = [expand_list(each, spatial) for each in (stride, padding, after, dilation)]
-    product = convolution_as_product(value, weight, bias, *numbers) if groups == 1 else None
-    if product is None and bias is not None and _is_small(value, shape, attributes):
+    amounts = list(zip(expand_list(padding, spatial), expand_list(after, spatial), strict=True))
+    strides, steps = (tuple(expand_list(each, spatial)) for each in (stride, dilation))
+    spec = Windows(shape[2:], strides, (0,) * spatial, steps, False)
+    product = convolution_as_product(value, weight, bias, amounts, spec) if groups == 1 else None
+    if product is None and bias is not None and _is_small(value, shape[0], amounts, spec):
         offset = shaped(bias, [-1, *[1] * spatial])
         sums = elementwise("SUM", cast(layer(value, None), torch.float32), cast(offset, torch.float32))
         return cast(sums, torch.float16)
@@ -112,7 +115,7 @@ def _kept_apart(value: Any) -> Any:
 _FEW_ELEMENTS = 1 << 20
 
 
-def _is_small(value: Tensor, weight: Sequence[int], attributes: dict[str, Any]) -> bool:
+def _is_small(value: Tensor, outputs: int, amounts: Sequence[tuple[int, int]], spec: Windows) -> bool:
     """Whether a convolution's result has so few elements that its bias is better added in float32.
 
     TensorRT for RTX 1.4 then takes other kernels: float16 on an H200, batch 1, the kernels of ResNet-50 took 367 us for
@@ -121,19 +124,12 @@ def _is_small(value: Tensor, weight: Sequence[int], attributes: dict[str, Any]) 
 
     Args:
         value: what is convolved.
-        weight: the shape of the kernel.
-        attributes: of the layer.
+        outputs: how many maps the result has.
+        amounts: zeros before and after each spatial axis.
+        spec: how the kernel slides over what they make it.
     """
-    spatial = len(weight) - 2
-    sizes = static_shape(value)
-    count = math.prod(sizes[: -spatial - 1]) * weight[0]
-    along = zip(*(attributes[name][-spatial:] for name in _ALONG_AXES), strict=True)
-    for size, width, (stride, before, after, dilation) in zip(sizes[-spatial:], weight[2:], along, strict=True):
-        count *= (size + before + after - dilation * (width - 1) - 1) // stride + 1
-    return -1 not in sizes and count <= _FEW_ELEMENTS
-
-
-_ALONG_AXES = ("stride_nd", "pre_padding", "post_padding", "dilation_nd")
+    lead, places = static_shape(value)[: -spec.spatial - 1], static_counts(value, amounts, spec)
+    return places is not None and -1 not in lead and math.prod(lead) * outputs * math.prod(places) <= _FEW_ELEMENTS
 
 
 def transposed_convolution(

@@ -15,9 +15,9 @@ from .dtypes import Tensor, cast, dtype_of, tensor
 from .math import elementwise, gather, logical_not, matmul, reduce, where
 from .network import add_layer, add_layer_object
 from .pointwise import number_like
-from .pooling import Windows
 from .sampling import linear_places, number, sample
 from .shape import concatenate, reshape, slice_axis, strided_slice, unsqueeze
+from .sliding import Windows
 from .sorting import order_along
 from .whole import positions, shaped, whole
 

@@ -11,8 +11,8 @@ from .dims import Dim, all_known, dim_floordiv, dim_mul, dim_product, rank_of, s
 from .dtypes import Tensor, dtype_of, tensor
 from .math import gather, reduce, where
 from .padding import pad
-from .pooling import Windows
 from .shape import permute, reshape, squeeze, unsqueeze
+from .sliding import Windows
 from .whole import positions, remainder_and_quotient, shaped, whole
 
 

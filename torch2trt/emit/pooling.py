@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,11 +15,8 @@ from .convolution import unit_axes
 from .dims import (
     Dim,
     Shape,
-    all_known,
-    as_dim,
     dim_add,
     dim_floordiv,
-    dim_mul,
     dim_sub,
     expand_list,
     is_static,
@@ -33,63 +29,9 @@ from .dtypes import Tensor, cast, dtype_of, is_float, tensor
 from .math import compare, elementwise, gather, reduce, unary, where
 from .moving import traced_sizes
 from .network import add_layer, enum
-from .shape import expand, reshape, squeeze, strided_slice, unsqueeze
+from .shape import expand, reshape, squeeze, unsqueeze
+from .sliding import Windows, extended, taps
 from .whole import chosen_where, positions, shaped, whole
-
-
-@dataclass(frozen=True)
-class Windows:
-    """How windows lie on the spatial axes, one number an axis.
-
-    Args:
-        size: elements of a window.
-        stride: from one window to the next.
-        padding: on both sides.
-        dilation: from one element of a window to the next.
-        ceil: whether a last window that does not fit counts, as long as it starts inside.
-    """
-
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    ceil: bool
-
-    @property
-    def spatial(self) -> int:
-        """How many axes."""
-        return len(self.size)
-
-    def reach(self, axis: int) -> int:
-        """How many elements a window spans."""
-        return self.dilation[axis] * (self.size[axis] - 1) + 1
-
-    def count(self, axis: int, length: Dim) -> Dim:
-        """How many windows lie on an axis (``pooling_output_shape`` in aten/src/ATen/native/Pool.h)."""
-        stride, padding = self.stride[axis], self.padding[axis]
-        span = dim_add(length, 2 * padding - self.reach(axis) + (stride - 1 if self.ceil else 0))
-        count = dim_add(dim_floordiv(span, stride), 1)
-        if not self.ceil or self.never_starts_outside(axis):
-            return count
-        # The last window may start in the padding behind: it is dropped.
-        last = dim_add(dim_floordiv(dim_add(length, padding - 1), stride), 1)
-        return min(count, last) if all_known([count, last]) else elementwise("MIN", as_dim(count), as_dim(last))
-
-    def rounds_nothing(self, lengths: Sequence[int]) -> bool:
-        """Whether the windows fit sizes exactly, so that rounding up changes nothing; -1 is a size not known."""
-        return all(
-            length >= 0 and (length + 2 * self.padding[axis] - self.reach(axis)) % self.stride[axis] == 0
-            for axis, length in enumerate(lengths)
-        )
-
-    @property
-    def never_start_outside(self) -> bool:
-        """Whether that holds for every axis."""
-        return all(self.never_starts_outside(axis) for axis in range(self.spatial))
-
-    def never_starts_outside(self, axis: int) -> bool:
-        """Whether no window that rounding up adds can start beyond the input, whatever its size."""
-        return self.stride[axis] <= self.reach(axis) - self.padding[axis]
 
 
 def windows(
@@ -132,34 +74,6 @@ def pooled(value: Tensor, spec: Windows, function: Callable[[Any, Windows], Any]
     if isinstance(results, tuple):
         return tuple(squeeze(result, added) for result in results)
     return squeeze(results, added)
-
-
-def _extended(value: Any, spec: Windows, fill: float | int) -> tuple[Any, list[Dim]]:
-    """``value`` padded so that all windows fit exactly, and how many windows there are on each axis."""
-    lead = rank_of(value) - spec.spatial
-    lengths = [size_of(value, lead + axis) for axis in range(spec.spatial)]
-    counts = [spec.count(axis, length) for axis, length in enumerate(lengths)]
-    totals = [
-        dim_add(dim_mul(dim_sub(count, 1), spec.stride[axis]), spec.reach(axis)) for axis, count in enumerate(counts)
-    ]
-    if not any(spec.padding) and all_known(totals) and totals == lengths:
-        return value, counts
-    starts: list[Dim] = [0] * lead + [-amount for amount in spec.padding]
-    sizes: list[Dim] = [*(size_of(value, axis) for axis in range(lead)), *totals]
-    number = tensor(torch.tensor(fill, dtype=dtype_of(value)))
-    return strided_slice(value, starts, sizes, [1] * len(sizes), mode="FILL", fill=number), counts
-
-
-def taps(value: Any, spec: Windows, fill: float | int) -> tuple[list[tuple[tuple[int, ...], Any]], list[Dim]]:
-    """For each place in a window, in row-major order, that element of every window; and the number of windows."""
-    padded, counts = _extended(value, spec, fill)
-    lead = rank_of(value) - spec.spatial
-    sizes: list[Dim] = [*(size_of(value, axis) for axis in range(lead)), *counts]
-    found = []
-    for place in itertools.product(*(range(size) for size in spec.size)):
-        starts = [0] * lead + [index * step for index, step in zip(place, spec.dilation, strict=True)]
-        found.append((place, strided_slice(padded, starts, sizes, [1] * lead + list(spec.stride))))
-    return found, counts
 
 
 def _lowest(dtype: torch.dtype) -> float | int:
@@ -241,7 +155,7 @@ def _native(value: Any, spec: Windows, kind: str, fill: float, **attributes: Any
         if _rounds_up(value, spec):
             mode = "EXPLICIT_ROUND_UP"
         else:
-            value, _ = _extended(value, spec, fill)
+            value, _ = extended(value, spec, fill)
             padding = (0,) * spec.spatial
     return add_layer(
         "pooling_nd",
@@ -275,7 +189,7 @@ def _average_pool(value: Any, spec: Windows, include_padding: bool, divisor: int
     fits = not spec.ceil or (excludes and _rounds_up(value, spec))
     if divisor is None and fits:
         return _native(value, spec, "AVERAGE", 0.0, average_count_excludes_padding=excludes)
-    image, counts = _extended(value, spec, 0.0)
+    image, counts = extended(value, spec, 0.0)
     plain = Windows(spec.size, spec.stride, (0,) * spec.spatial, spec.dilation, False)
     mean = _native(image, plain, "AVERAGE", 0.0)
     factor: Any = torch.tensor(float(math.prod(spec.size)))

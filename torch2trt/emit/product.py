@@ -17,7 +17,7 @@ from .pointwise import computable, to_uint8
 from .shape import align_ranks, pad_rank, permute, reshape, unsqueeze
 
 
-def product(left: Tensor, right: Tensor, transpose_right: bool = False) -> Any:
+def product(left: Tensor, right: Tensor, transpose_right: bool = False, bias: Tensor | None = None) -> Any:
     """``torch.matmul`` of operands of one dtype and rank 1 and higher.
 
     TensorRT multiplies floating point alone: integers are multiplied element by element and summed, which is exact.
@@ -26,12 +26,18 @@ def product(left: Tensor, right: Tensor, transpose_right: bool = False) -> Any:
         left: of shape ``(k,)`` or ``(..., n, k)``.
         right: of shape ``(k,)`` or ``(..., k, m)``.
         transpose_right: ``right`` is ``(..., m, k)`` instead.
+        bias: what is added; broadcast to the product.
     """
-    if not is_float(left):
-        return _integer_product(left, right, transpose_right)
+    if is_float(left) and rank_of(left) > 1 and rank_of(right) > 1:
+        return by_weight(left, *_as_stored(right, transpose_right), bias)
+    form = _vector_product if is_float(left) else _integer_product
+    result = form(left, right, transpose_right)
+    return result if bias is None else elementwise("SUM", result, bias)
+
+
+def _vector_product(left: Tensor, right: Tensor, transpose_right: bool) -> Any:
+    """Of floating point, where an operand is a vector."""
     first, second = rank_of(left), rank_of(right)
-    if first > 1 and second > 1:
-        return by_weight(left, *_as_stored(right, transpose_right))
     collection = max(first, second, 2) - 2  # leading axes that both operands must have
     if first == second == 1:
         modes, ranks = ("VECTOR", "VECTOR"), (1, 1)
@@ -76,11 +82,7 @@ def _integer_product(left: Tensor, right: Tensor, transpose_right: bool) -> Any:
 
 def linear(value: Tensor, weight: Tensor, bias: Tensor | None) -> Any:
     """``value @ weight.T + bias``; a known weight keeps its name and its memory."""
-    transposed = rank_of(weight) == 2
-    if transposed and is_float(value) and rank_of(value) > 1:
-        return by_weight(value, *_as_stored(weight, transposed), bias)
-    result = product(value, weight, transposed)
-    return result if bias is None else elementwise("SUM", result, bias)
+    return product(value, weight, rank_of(weight) == 2, bias)
 
 
 def contract(left: Tensor, right: Tensor, left_axes: Sequence[int], right_axes: Sequence[int]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +12,8 @@ from .by_weight import parts_of, product_in_parts
 from .dims import static_shape
 from .dtypes import Tensor
 from .padding import pad
-from .shape import concatenate, permute, rearrange, squeeze, strided_slice, unsqueeze
+from .shape import concatenate, permute, rearrange, squeeze, unsqueeze
+from .sliding import Windows, static_counts, taps
 
 _MOST_ROWS = 320
 
@@ -24,13 +24,7 @@ _MOST_ROWS_IN_ONE, _LEAST_INNER_IN_ONE = 256, 512
 
 
 def convolution_as_product(
-    value: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Sequence[int],
-    before: Sequence[int],
-    after: Sequence[int],
-    dilation: Sequence[int],
+    value: Tensor, weight: Tensor, bias: Tensor | None, amounts: Sequence[tuple[int, int]], spec: Windows
 ) -> Any:
     """A convolution of one group by a known kernel as a product in parts; None where that would take longer.
 
@@ -47,59 +41,34 @@ def convolution_as_product(
         value: of shape ``(N, C, *spatial)`` or ``(C, *spatial)``.
         weight: of shape ``(out, C, *kernel)``.
         bias: of shape ``(out,)``.
-        stride: per spatial axis.
-        before: zeros before each spatial axis.
-        after: zeros behind it.
-        dilation: per spatial axis.
+        amounts: zeros before and after each spatial axis.
+        spec: how the kernel slides over what they make it.
     """
-    outputs, channels, *kernel = static_shape(weight)
-    spatial = len(kernel)
-    lead, sizes = static_shape(value)[: -spatial - 1], static_shape(value)[-spatial:]
-    if not isinstance(weight, torch.Tensor) or -1 in (*lead, *sizes) or math.prod(kernel) > _LARGEST_KERNEL:
+    outputs, channels = static_shape(weight)[:2]
+    spatial = spec.spatial
+    lead = static_shape(value)[: -spatial - 1]
+    places = static_counts(value, amounts, spec)
+    if not isinstance(weight, torch.Tensor) or places is None or -1 in lead or math.prod(spec.size) > _LARGEST_KERNEL:
         return None
-    reach = [step * (size - 1) for step, size in zip(dilation, kernel, strict=True)]
-    places = [
-        (size + first + last - far - 1) // step + 1
-        for size, first, last, far, step in zip(sizes, before, after, reach, stride, strict=True)
-    ]
-    rows, inner = math.prod(lead) * math.prod(places), channels * math.prod(kernel)
+    rows, inner = math.prod(lead) * math.prod(places), channels * math.prod(spec.size)
     if not 0 < min(places) <= rows <= _MOST_ROWS:
         return None
     parts = parts_of(rows, inner, outputs)
-    in_one = max(*kernel, *stride) == 1 and rows <= _MOST_ROWS_IN_ONE and channels >= _LEAST_INNER_IN_ONE
+    in_one = max(*spec.size, *spec.stride) == 1 and rows <= _MOST_ROWS_IN_ONE and channels >= _LEAST_INNER_IN_ONE
     if parts == 1 and not in_one:
         return None
     image = value if lead else unsqueeze(value, 0)
-    patches = _patches(image, kernel, places, stride, before, after, dilation)
+    patches = _patches(image, amounts, spec)
     matrix = rearrange(weight, [0, *range(2, 2 + spatial), 1], [outputs, inner], [0, 1])
     product = product_in_parts(patches, matrix, True, bias, parts)
     result = permute(product, [0, spatial + 1, *range(1, spatial + 1)])
     return result if lead else squeeze(result, [0])
 
 
-def _patches(
-    value: Tensor,
-    kernel: Sequence[int],
-    places: Sequence[int],
-    stride: Sequence[int],
-    before: Sequence[int],
-    after: Sequence[int],
-    dilation: Sequence[int],
-) -> Any:
+def _patches(value: Tensor, amounts: Sequence[tuple[int, int]], spec: Windows) -> Any:
     """What each place of the result is computed from: of shape ``(N, *places, *kernel x C)``."""
-    spatial = len(kernel)
-    last = permute(value, [0, *range(2, 2 + spatial), 1])
-    amounts = [number for pair in zip(reversed(before), reversed(after), strict=True) for number in pair]
-    padded = pad(last, [0, 0, *amounts], torch.zeros(()))
-    batch, channels = static_shape(last)[0], static_shape(last)[-1]
-    steps = [1, *stride, 1]
-    taken = [
-        strided_slice(
-            padded,
-            [0, *(step * index for step, index in zip(dilation, at, strict=True)), 0],
-            [batch, *places, channels],
-            steps,
-        )
-        for at in itertools.product(*(range(size) for size in kernel))
-    ]
-    return concatenate(taken, spatial + 1)
+    last = permute(value, [0, *range(2, 2 + spec.spatial), 1])
+    padded = pad(last, [0, 0, *(amount for pair in reversed(amounts) for amount in pair)], 0)
+    over_channels = Windows((*spec.size, 1), (*spec.stride, 1), (*spec.padding, 0), (*spec.dilation, 1), spec.ceil)
+    found, _ = taps(padded, over_channels, 0)
+    return concatenate([tap for _, tap in found], spec.spatial + 1)

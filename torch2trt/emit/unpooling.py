@@ -11,8 +11,8 @@ from .dims import Dim, dim_product, rank_of, shape_of, size_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, tensor
 from .folding import candidates
 from .math import elementwise, gather, gather_elements, reduce, scatter_elements, unary, where
-from .pooling import Windows
 from .shape import expand, reshape, slice_axis, unsqueeze
+from .sliding import Windows
 from .whole import positions, shaped, whole
 
 

@@ -11,8 +11,8 @@ from .dims import Dim, dim_floordiv, expand_list, rank_of, shape_of
 from .dtypes import Tensor, tensor
 from .math import elementwise, reduce
 from .padding import pad
-from .pooling import Windows, taps
 from .shape import reshape, squeeze, strided_slice, unsqueeze
+from .sliding import Windows, taps
 from .whole import shaped
 
 
