@@ -39,6 +39,7 @@ def harness(built, library):
     flags = ["-std=c++17", "-O1", f"-I{builder.find_tensorrt_headers()}", f"-I{builder.cuda_include()}"]
     tools = builder.find_toolchain(built.cuda)
     command = [tools.nvcc, "-x", "cu", "-DT2T_CUDA"] if tools.nvcc else [tools.cxx, "-Wall", "-Wextra"]
-    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
-        subprocess.run([*command, *flags, str(source), "-o", str(target), "-ldl"], check=True)
+    with builder.locked(target.with_suffix(".lock")):  # other processes of a run want it too
+        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+            subprocess.run([*command, *flags, str(source), "-o", str(target), "-ldl"], check=True)
     return target

@@ -222,7 +222,7 @@ def build(output: Path = INSTALL_FOLDER, *, cache: Path | None = None, cuda: boo
         raise KernelBuildError(f"the sources are not in {SOURCES}: build from a checkout of the repository")
     tools = find_toolchain(cuda)
     output.mkdir(parents=True, exist_ok=True)
-    with _locked(output / ".lock"):
+    with locked(output / ".lock"):
         compiler = Compiler(tools, cache or output / "objects")
         built = Built(cuda=tools.nvcc is not None)
         if tools.nvcc is None:
@@ -247,7 +247,7 @@ def _information(built: Built, tools: Toolchain) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """One build at a time in a folder."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

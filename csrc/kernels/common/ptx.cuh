@@ -151,6 +151,16 @@ T2T_MMA(Half, "f16")
 T2T_MMA(BFloat16, "bf16")
 #undef T2T_MMA
 
+// The same over 8 numbers of TF32, which the higher 19 bits of a float32 are: a lane holds of the left side the numbers
+// q of rows g and g + 8 (a0, a1) and q + 4 of them (a2, a3), and of the right side the same of column g (b0, b1).
+__device__ __forceinline__ void mma_tf32(float (&sums)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3,
+                                         uint32_t b0, uint32_t b1) {
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+
 // Four matrices of 8 rows by 16 bytes in shared memory: lane l says where row l % 8 of matrix l / 8 lies, and gets of
 // row l / 4 of each its word l % 4.
 __device__ __forceinline__ Words load_matrices(void const* row) {

@@ -5,7 +5,11 @@
 
 namespace t2t {
 
-// Place of walk.h in 32 bits, which take a fraction of the instructions.
+// In longer strips than those of walk.h what a block writes of a channel lies together, 128 bytes of a line at a time:
+// with 16 places the three sizes of warpgroup.cuh take 43.5, 34.6 and 39.1 us on an H200, with 64 42.8, 32.1 and 38.5.
+constexpr int kLongStrip = 64;
+
+// Place of walk.h in long strips, and in 32 bits, which take a fraction of the instructions.
 struct NearPlace {
     uint32_t image, y, x;
 
@@ -14,11 +18,11 @@ struct NearPlace {
         uint32_t const width = uint32_t(arguments.out_width), height = uint32_t(arguments.out_height);
         uint32_t const area = width * height;
         image = number / area;
-        uint32_t const within = number - image * area, strip = within / (height * kStrip);
-        uint32_t const left = width - strip * kStrip, across = left < kStrip ? left : kStrip;
-        uint32_t const rest = within - strip * height * kStrip;
+        uint32_t const within = number - image * area, strip = within / (height * kLongStrip);
+        uint32_t const left = width - strip * kLongStrip, across = left < kLongStrip ? left : kLongStrip;
+        uint32_t const rest = within - strip * height * kLongStrip;
         y = rest / across;
-        x = strip * kStrip + rest - y * across;
+        x = strip * kLongStrip + rest - y * across;
     }
 };
 

@@ -132,7 +132,7 @@ Error run_tensor(DeformConv2d const& op, DeformConv2dData const& data, char* wor
     T const* weight = static_cast<T const*>(data.weight);
     T* to = reinterpret_cast<T*>(workspace + input_bytes(op));
     // Whether 32 bits reach the zeros from an input that may lie anywhere, and number a strip's places.
-    bool const near = arguments.to_zeros == to_zeros && op.out_height() <= INT32_MAX / kStrip;
+    bool const near = arguments.to_zeros == to_zeros && op.out_height() <= INT32_MAX / kLongStrip;
     if (near && has_warpgroups<T>()) {
         return run_warpgroups(arguments, input, weight, to, zeros, stream);
     }
@@ -150,23 +150,24 @@ Error run_tiles(DeformConv2d const& op, DeformConv2dData const& data, char* work
         input = reinterpret_cast<float const*>(workspace);
     }
     float* weight = reinterpret_cast<float*>(workspace + input_bytes(op));
-    int64_t const each = op.channels / op.groups, out_each = op.out_channels / op.groups;
-    transpose(static_cast<float const*>(data.weight), weight, op.out_channels, each, op.taps(), stream);
-    TileArguments<float> const arguments{op,
-                                         input,
-                                         weight,
-                                         static_cast<float const*>(data.offset),
-                                         static_cast<float const*>(data.mask),
-                                         static_cast<float const*>(data.bias),
-                                         static_cast<float*>(data.output),
-                                         each,
-                                         out_each,
-                                         shared_span(op)};
+    Walk const walk = walk_of(op, 1);
+    int64_t const out_each = op.out_channels / op.groups;
+    transpose(static_cast<float const*>(data.weight), weight, op.out_channels, walk.each, walk.taps, stream);
+    TileArguments const arguments{op,
+                                  walk,
+                                  input,
+                                  weight,
+                                  static_cast<float const*>(data.offset),
+                                  static_cast<float const*>(data.mask),
+                                  static_cast<float const*>(data.bias),
+                                  static_cast<float*>(data.output),
+                                  out_each};
     // Blocks of many output channels sample least; with fewer blocks than a device has processors, smaller ones are
     // faster.
     int64_t const blocks = blocks_for(op.batch * op.out_height() * op.out_width(), kPlaces) * op.groups;
-    bool const wide = out_each > 64 && blocks * blocks_for(out_each, 128) >= attribute(cudaDevAttrMultiProcessorCount);
-    return wide ? launch_tile<float, 128>(arguments, stream) : launch_tile<float, 64>(arguments, stream);
+    int64_t const processors = attribute(cudaDevAttrMultiProcessorCount);
+    bool const wide = out_each > 64 && blocks * blocks_for(out_each, 128) >= processors;
+    return wide ? launch_tile<128>(arguments, processors, stream) : launch_tile<64>(arguments, processors, stream);
 }
 
 }  // namespace

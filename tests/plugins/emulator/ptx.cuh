@@ -60,23 +60,44 @@ struct Exchange {
 };
 inline Exchange exchanges[64];
 
+// body(what the lanes hold) once all of them have given theirs.
+template <class Body>
+void with_all(uint32_t const (&left)[4], uint32_t const (&right)[2], Body&& body) {
+    Exchange& all = exchanges[emulator::thread() / 32];
+    std::memcpy(all.left[emulator::thread() % 32], left, sizeof left);
+    std::memcpy(all.right[emulator::thread() % 32], right, sizeof right);
+    emulator::meet_warp();
+    body(all);
+    emulator::meet_warp();
+}
+
 template <class T>
 void mma(float (&sums)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
     unsigned const lane = emulator::thread() % 32, g = lane / 4, q = lane % 4;
-    Exchange& all = exchanges[emulator::thread() / 32];
-    uint32_t const left[] = {a0, a1, a2, a3}, right[] = {b0, b1};
-    std::memcpy(all.left[lane], left, sizeof left);
-    std::memcpy(all.right[lane], right, sizeof right);
-    emulator::meet_warp();
-    for (unsigned i = 0; i < 4; ++i) {
-        unsigned const column = 2 * q + i % 2;
-        for (unsigned k = 0; k < 16; ++k) {
-            unsigned const other = k % 8 / 2, half = k / 8;
-            sums[i] += part<T>(all.left[4 * g + other][2 * half + i / 2], k % 2) *
-                       part<T>(all.right[4 * column + other][half], k % 2);
+    with_all({a0, a1, a2, a3}, {b0, b1}, [&](Exchange const& all) {
+        for (unsigned i = 0; i < 4; ++i) {
+            unsigned const column = 2 * q + i % 2;
+            for (unsigned k = 0; k < 16; ++k) {
+                unsigned const other = k % 8 / 2, half = k / 8;
+                sums[i] += part<T>(all.left[4 * g + other][2 * half + i / 2], k % 2) *
+                           part<T>(all.right[4 * column + other][half], k % 2);
+            }
         }
-    }
-    emulator::meet_warp();
+    });
+}
+
+inline void mma_tf32(float (&sums)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
+    unsigned const lane = emulator::thread() % 32, g = lane / 4, q = lane % 4;
+    auto const read = [](uint32_t bits) { return __uint_as_float(bits & ~0x1FFFu); };
+    with_all({a0, a1, a2, a3}, {b0, b1}, [&](Exchange const& all) {
+        for (unsigned i = 0; i < 4; ++i) {
+            unsigned const column = 2 * q + i % 2;
+            for (unsigned k = 0; k < 8; ++k) {
+                unsigned const other = k % 4, half = k / 4;
+                sums[i] += read(all.left[4 * g + other][2 * half + i / 2]) * read(all.right[4 * column + other][half]);
+            }
+        }
+    });
 }
 
 inline Words load_matrices(void const* row) {
