@@ -9,53 +9,148 @@ namespace {
 constexpr int kLanes = 32;
 constexpr int kBins = 64;  // bins that a block holds in shared memory before it writes them
 
-// A warp a bin, a lane V channels: every corner is read as one row of channels. The results wait in shared memory, so
-// that each channel's bins are written as they lie. The grid: x over boxes, y over channels, z over bins.
+template <class T, int V>
+struct AlignMemory {
+    static constexpr int kChannels = kLanes * V;
+    // What a channel's bins are comes as it lies in the result: they wait here until all are there.
+    alignas(16) T held[kChannels * kBins];
+    // The samples of several bins, where a bin has few: worked out once for all channels. None: at[0] is -1.
+    alignas(16) Sample samples[kThreads];
+};
+
+// A block kChannels channels of a box's bins: a warp has a bin, a lane V channels, so that every corner is read as one
+// row of channels.
+template <class T, int V>
+struct AlignBlock {
+    using Memory = AlignMemory<T, V>;
+    static constexpr int kChannels = Memory::kChannels;
+
+    RoiAlign const& op;
+    Memory& memory;
+    T const* from;  // the lane's channels of the box's image
+    Box const& box;
+    int64_t bins;
+    int channels;  // that there are
+
+    __device__ __forceinline__ static int lane() { return int(threadIdx.x) % kLanes; }
+    __device__ __forceinline__ static int warp() { return int(threadIdx.x) / kLanes; }
+
+    struct Bin {
+        int64_t row, column;
+    };
+
+    __device__ __forceinline__ Bin bin_of(int64_t number) const {
+        int64_t const row = quotient(number, op.pooled_width);
+        return {row, number - row * op.pooled_width};
+    }
+
+    __device__ __forceinline__ void add(float (&sums)[V], Sample const& sample) const {
+        Pack<T, V> corners[4];
+#pragma unroll
+        for (int corner = 0; corner < 4; ++corner) {
+            corners[corner] = load_pack<T, V>(from + sample.at[corner] * op.channels);
+        }
+#pragma unroll
+        for (int corner = 0; corner < 4; ++corner) {
+            accumulate(sums, corners[corner], sample.weight[corner]);
+        }
+    }
+
+    // Sets what is held of a bin, the `number`-th of `count`. body(sums) adds up its samples.
+    template <class Body>
+    __device__ __forceinline__ void hold(int number, int count, Body&& body) const {
+        if (lane() * V >= channels) {
+            return;
+        }
+        float sums[V];
+#pragma unroll
+        for (int i = 0; i < V; ++i) {
+            sums[i] = box.image < 0 ? quiet_nan() : 0.0f;
+        }
+        body(sums);
+#pragma unroll
+        for (int i = 0; i < V; ++i) {
+            memory.held[(lane() * V + i) * count + number] = from_float<T>(sums[i] / box.divisor);
+        }
+    }
+
+    // Bins from `first` on that have `each` samples, of which the block holds those of several bins at once.
+    __device__ __forceinline__ void run_together(int64_t first, int count, int each) const {
+        int const most = kThreads / each, thread = int(threadIdx.x);
+        for (int begin = 0; begin < count; begin += most) {
+            int const end = begin + most < count ? begin + most : count;
+            __syncthreads();
+            if (thread < (end - begin) * each) {
+                int const number = thread / each, sample = thread - number * each;
+                int const wide = int(box.x.samples), i = sample / wide;
+                Bin const bin = bin_of(first + begin + number);
+                Sample found;
+                if (!sample_of(op, box.y.place(bin.row, i), box.x.place(bin.column, sample - i * wide), found)) {
+                    found.at[0] = -1;
+                }
+                memory.samples[thread] = found;
+            }
+            __syncthreads();
+            for (int bin = begin + warp(); bin < end; bin += kThreads / kLanes) {
+                hold(bin, count, [&](float (&sums)[V]) {
+                    for (int i = 0; i < each; ++i) {
+                        Sample const& sample = memory.samples[(bin - begin) * each + i];
+                        if (sample.at[0] >= 0) {
+                            add(sums, sample);
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    __device__ __forceinline__ void run_each(int64_t first, int count) const {
+        for (int bin = warp(); bin < count; bin += kThreads / kLanes) {
+            Bin const at = bin_of(first + bin);
+            hold(bin, count, [&](float (&sums)[V]) {
+                for_samples(op, box, at.row, at.column, [&](Sample const& sample) { add(sums, sample); });
+            });
+        }
+    }
+
+    __device__ __forceinline__ void write(int count, T* to) const {
+        int const numbers = channels * count;
+        if (count == bins && numbers % kPack<T> == 0 && reinterpret_cast<uintptr_t>(to) % 16 == 0) {
+            for (int item = int(threadIdx.x) * kPack<T>; item < numbers; item += kThreads * kPack<T>) {
+                *reinterpret_cast<Pack<T, kPack<T>>*>(to + item) = load_pack<T, kPack<T>>(memory.held + item);
+            }
+            return;
+        }
+        for (int item = threadIdx.x; item < numbers; item += kThreads) {
+            to[int64_t(item / count) * bins + item % count] = memory.held[item];
+        }
+    }
+};
+
+// The grid: x over boxes, y over channels, z over bins.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads) align_kernel(RoiAlign op, T const* input, T const* rois, T* output) {
-    constexpr int kChannels = kLanes * V;
-    __shared__ T held[kChannels][kBins + 1];
-    int64_t const bins = op.pooled_height * op.pooled_width;
-    int64_t const channel = int64_t(blockIdx.y) * kChannels;
-    int const channels = int(op.channels - channel < kChannels ? op.channels - channel : kChannels);
-    int const lane = threadIdx.x % kLanes, warp = threadIdx.x / kLanes;
-    bool const active = lane * V < channels;
-
+    using Block = AlignBlock<T, V>;
+    __shared__ AlignMemory<T, V> memory;
+    int64_t const bins = op.pooled_height * op.pooled_width, channel = int64_t(blockIdx.y) * Block::kChannels;
+    int64_t const left = op.channels - channel;
+    int const channels = int(left < Block::kChannels ? left : Block::kChannels);
     for (int64_t index = blockIdx.x; index < op.boxes; index += gridDim.x) {
         Box const box = box_of(op, rois + index * 5);
         int64_t const image = box.image < 0 ? 0 : box.image;
-        T const* from = input + image * op.height * op.width * op.channels + channel + lane * V;
+        T const* from = input + image * op.height * op.width * op.channels + channel + Block::lane() * V;
+        Block const block{op, memory, from, box, bins, channels};
+        int64_t const samples = box.y.samples <= kThreads && box.x.samples <= kThreads ? box.y.samples * box.x.samples
+                                                                                      : kThreads + 1;
         for (int64_t first = int64_t(blockIdx.z) * kBins; first < bins; first += int64_t(gridDim.z) * kBins) {
             int const count = int(bins - first < kBins ? bins - first : kBins);
-            for (int bin = warp; bin < count && active; bin += kThreads / kLanes) {
-                float sums[V];
-#pragma unroll
-                for (int i = 0; i < V; ++i) {
-                    sums[i] = box.image < 0 ? quiet_nan() : 0.0f;
-                }
-                int64_t const row = quotient(first + bin, op.pooled_width);
-                int64_t const column = first + bin - row * op.pooled_width;
-                for_samples(op, box, row, column, [&](Sample const& sample) {
-                    Pack<T, V> corners[4];
-#pragma unroll
-                    for (int corner = 0; corner < 4; ++corner) {
-                        corners[corner] = load_pack<T, V>(from + sample.at[corner] * op.channels);
-                    }
-#pragma unroll
-                    for (int corner = 0; corner < 4; ++corner) {
-                        accumulate(sums, corners[corner], sample.weight[corner]);
-                    }
-                });
-#pragma unroll
-                for (int i = 0; i < V; ++i) {
-                    held[lane * V + i][bin] = from_float<T>(sums[i] / box.divisor);
-                }
+            if (samples > 0 && samples <= kThreads) {
+                block.run_together(first, count, int(samples));
+            } else {
+                block.run_each(first, count);
             }
             __syncthreads();
-            T* to = output + (index * op.channels + channel) * bins + first;
-            for (int item = threadIdx.x; item < channels * count; item += kThreads) {
-                to[int64_t(item / count) * bins + item % count] = held[item / count][item % count];
-            }
+            block.write(count, output + (index * op.channels + channel) * bins + first);
             __syncthreads();
         }
     }
