@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -191,3 +193,26 @@ def test_new_kernels():
     layer.load_state_dict(new)
     result = converted.evaluate_with(new, x)
     torch.testing.assert_close(result.float(), layer.float()(x.float()), rtol=0, atol=1e-2)
+
+
+REFITTED = {
+    "in parts": (nn.Linear(1024, 12), (4, 1024)),
+    "padded": (nn.Linear(64, 257), (4, 64)),
+    "a convolution in parts": CONVOLUTIONS["3 x 3"],
+    "a convolution as a whole product": (nn.Conv2d(512, 12, 1), (1, 512, 16, 16)),
+}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", REFITTED)
+def test_engines_are_refitted(name):
+    layer, shape = REFITTED[name]
+    layer = randomized(copy.deepcopy(layer)).cuda().eval()
+    x = randn(*shape, dtype=torch.float16).cuda()
+    with torch2trt.convert(layer, x).build(refit=True) as engine:
+        for factor in (1, -2):
+            new = {key: value * factor for key, value in layer.state_dict().items()}
+            layer.load_state_dict(new)
+            engine.refit(new)
+            with torch.no_grad():
+                torch.testing.assert_close(engine(x), layer(x), rtol=0, atol=1e-2)
