@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import copy
 import functools
+import inspect
 import warnings
 
 import pytest
@@ -154,6 +155,75 @@ class Double(torch.autograd.Function):
 def test_custom_autograd_function_is_looked_into():
     graph = trace(lambda x: Double.apply(x + 1), torch.randn(2))
     assert [node.kind for node in graph.nodes] == ["aten::add", "aten::exp", "aten::mul"]
+
+
+class Appends(nn.Module):
+    def forward(self, values: list[torch.Tensor], x: torch.Tensor) -> list[torch.Tensor]:
+        values.append(x * 2)
+        return values
+
+
+class GivesAList(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.appends = torch.jit.script(Appends())
+
+    def forward(self, x):
+        first, second, third = self.appends([x, x + 1], x)
+        return first + second * third
+
+
+@torch.jit.script
+def doubled(x, times: int):
+    for i in range(times):
+        x = x * 2 + i
+    return x
+
+
+class CallsCompiled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return doubled(self.linear(x), 3), {"more": [x, x + 1]}
+
+
+class CalledTwice(nn.Module):
+    """Its submodules share one, whose call takes it as an argument in the trace."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = CallsCompiled()
+        self.shares = nn.Sequential(self.calls.linear, nn.ReLU())
+
+    def forward(self, x):
+        first, others = self.calls(x)
+        second, _ = self.calls(first)
+        return self.shares(second) + others["more"][1]
+
+
+class HoldsCompiled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.compiled = torch.jit.script(CallsCompiled().linear)
+        self.traced = torch.jit.trace(CallsCompiled().linear, torch.randn(2, 4))
+        self.both = nn.Sequential(self.compiled, self.traced)
+
+    def forward(self, x):
+        return self.both(x) + self.compiled(self.traced(x))
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("module", [GivesAList, CalledTwice, HoldsCompiled, lambda: nn.LSTM(4, 3)])
+def test_calls_of_submodules_are_looked_into(module, dynamic):
+    module, x = module().eval(), torch.randn(2, 4)
+    shapes = {next(iter(inspect.signature(module.forward).parameters)): {0: (2, 2, 5)}} if dynamic else None
+    converted = torch2trt.convert(module, x, dynamic_shapes=shapes)
+    names = [value.name for node in converted.graph.nodes for value in node.outputs]
+    assert len(names) == len(set(names))
+    for example in (x, torch.randn(5, 4)) if dynamic else (x,):
+        torch.testing.assert_close(converted.evaluate(example), module(example), rtol=1e-4, atol=1e-4)
 
 
 class Aliases(nn.Module):

@@ -252,7 +252,7 @@ def _take_back(holder: dict[str, Any], before: Mapping[str, Any], memory: _Memor
     kept = [
         name
         for name, value in holder.items()
-        if isinstance(value, (torch.Tensor, list, tuple, dict))
+        if (isinstance(value, torch.Tensor) or (isinstance(value, (list, tuple, dict)) and value))
         and name not in _REGISTRIES
         and any(isinstance(leaf, torch.Tensor) and memory.is_uncomputed(leaf) for leaf in pytree.tree_leaves(value))
     ]

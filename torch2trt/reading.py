@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -25,31 +25,40 @@ _LIST_KEEPERS = {
 
 
 class GraphReader:
-    """Turns a traced module's inlined TorchScript graph into a :class:`~torch2trt.graph.Graph`.
+    """Turns the TorchScript graphs of a traced module and its submodules into a :class:`~torch2trt.graph.Graph`.
+
+    PyTorch could inline the submodules' graphs, but keeps another copy of each for that, for good.
 
     Args:
         traced: the traced module.
         state_dict: the tensors that have names, by path in the traced module.
         strip: gives the name of a path in the module that the caller knows.
+        compiled: the paths of modules that were in TorchScript before.
     """
 
     def __init__(
-        self, traced: torch.jit.ScriptModule, state_dict: Mapping[str, torch.Tensor], strip: Callable[[str], str]
+        self,
+        traced: torch.jit.ScriptModule,
+        state_dict: Mapping[str, torch.Tensor],
+        strip: Callable[[str], str],
+        compiled: Collection[str] = (),
     ) -> None:
         self._traced = traced
         self._strip = strip
+        self._compiled = compiled
         self.constants: list[torch.Tensor] = []
         self._keys = {id(tensor): self._strip(key) for key, tensor in reversed(list(state_dict.items()))}
         self._operands: dict[str, Operand] = {}
         self._paths: dict[str, str] = {}
         self._attributes: dict[int, Value] = {}
         self._parameters: dict[str, torch.Tensor] = {}
+        self._names: set[str] = set()
         self._counter = itertools.count()
         self._device: str | None = None
 
     def read(self, names: list[str], structure: Structure, output_structure: Structure) -> Graph:
         """The whole graph."""
-        raw = self._traced.inlined_graph
+        raw = self._graph_of("", "forward")
         owner, *tensors = raw.inputs()
         self._paths[owner.debugName()] = ""
         inputs = [self._define(value) for value in tensors]
@@ -60,8 +69,29 @@ class GraphReader:
         flat_outputs = list(outputs) if isinstance(outputs, tuple) else [outputs]
         return Graph(inputs, nodes, flat_outputs, names, structure, output_structure, self._parameters)
 
+    def _graph_of(self, path: str, method: str) -> Any:
+        """The graph of a module's method, inlined where it calls what was compiled."""
+        found = self._at(path)._c._get_method(method)
+        graph = found.graph
+        inlined = path in self._compiled or graph.findAllNodes("prim::CallFunction")
+        return found.inlined_graph if inlined else graph
+
+    def _at(self, path: str) -> Any:
+        found = self._traced
+        for part in path.split(".") if path else ():
+            found = getattr(found, part)
+        return found
+
+    def _unique(self, name: str) -> str:
+        """The name, or one like it where another graph has it, too."""
+        stem, count = name.rsplit(".", 1)[0], itertools.count(1)
+        while name in self._names:
+            name = f"{stem}.{next(count)}"
+        self._names.add(name)
+        return name
+
     def _define(self, raw: Any) -> Value:
-        value = Value(raw.debugName())
+        value = Value(self._unique(raw.debugName()))
         kind = raw.type()
         if kind.kind() == "TensorType":
             value.dtype = kind.dtype()
@@ -70,7 +100,7 @@ class GraphReader:
             value.strides = tuple(strides) if strides is not None else None
             device = kind.device()
             value.device = device.type if device is not None else self._device
-        self._operands[value.name] = value
+        self._operands[raw.debugName()] = value
         return value
 
     def _operand(self, raw: Any) -> Operand:
@@ -123,9 +153,7 @@ class GraphReader:
         path = f"{owner}.{raw.s('name')}" if owner else raw.s("name")
         output = raw.output()
         name = output.debugName()
-        found = self._traced
-        for part in path.split("."):
-            found = getattr(found, part)
+        found = self._at(path)
         if output.type().kind() == "ClassType" and isinstance(found, torch.nn.Module):
             self._paths[name] = path
             return True
@@ -152,16 +180,28 @@ class GraphReader:
         if isinstance(constant, torch.Tensor):
             self.constants.append(constant)
             number = torch_compat.wrapped_number(constant)
-            constant = number if number is not None else _tensor_value(name, constant, None)
+            constant = number if number is not None else _tensor_value(self._unique(name), constant, None)
         self._operands[name] = constant
         return True
 
     def _read_list(self, raw: Any, nodes: list[Node]) -> bool:
         output = raw.output()
-        if any(use.user.kind() in _LIST_KEEPERS for use in output.uses()):
+        if self._is_kept(output):
             return False
         self._operands[output.debugName()] = [self._operand(value) for value in raw.inputs()]
         return True
+
+    def _is_kept(self, raw: Any) -> bool:
+        """Whether a list is changed, or handed on to what may."""
+        for use in raw.uses():
+            kind = use.user.kind()
+            if kind in _LIST_KEEPERS or (kind == "prim::CallMethod" and self._is_kept_by_call(use)):
+                return True
+        return False
+
+    def _is_kept_by_call(self, use: Any) -> bool:
+        path = self._paths.get(next(iter(use.user.inputs())).debugName())
+        return path is None or self._is_kept(list(self._graph_of(path, use.user.s("name")).inputs())[use.offset])
 
     def _read_tuple(self, raw: Any, nodes: list[Node]) -> bool:
         self._operands[raw.output().debugName()] = tuple(self._operand(value) for value in raw.inputs())
@@ -174,6 +214,39 @@ class GraphReader:
         for value, item in zip(raw.outputs(), operand, strict=True):
             self._operands[value.debugName()] = item
         return True
+
+    def _read_call(self, raw: Any, nodes: list[Node]) -> bool:
+        """A submodule's call."""
+        owner = next(iter(raw.inputs())).debugName()
+        if owner not in self._paths:  # an interface: which module it is, is not known
+            return False
+        self._read_body(raw, self._graph_of(self._paths[owner], raw.s("name")), nodes, {}, {})
+        return True
+
+    def _read_body(
+        self, raw: Any, body: Any, nodes: list[Node], operands: dict[str, Operand], paths: dict[str, str]
+    ) -> None:
+        """The nodes of the graph that a node runs.
+
+        Args:
+            raw: the node.
+            body: the graph.
+            nodes: where its nodes go.
+            operands: what it knows besides the node's inputs.
+            paths: the modules that it knows besides these.
+        """
+        for inside, outside in zip(body.inputs(), raw.inputs(), strict=False):
+            if outside.debugName() in self._paths:  # a call's module, and those of others that it shares
+                paths[inside.debugName()] = self._paths[outside.debugName()]
+            else:
+                operands[inside.debugName()] = self._operand(outside)
+        outer = self._operands, self._paths
+        self._operands, self._paths = operands, paths
+        nodes.extend(self._nodes(body))
+        results = [self._operand(value) for value in body.outputs()]
+        self._operands, self._paths = outer
+        for value, operand in zip(raw.outputs(), results, strict=True):
+            self._operands[value.debugName()] = operand
 
     def _refuse_state(self, raw: Any, nodes: list[Node]) -> bool:
         """A scripted module that writes to its own attribute: what later nodes read is known to TorchScript alone."""
@@ -207,25 +280,18 @@ class GraphReader:
                 location=Location("prim::PythonOp", self._scope(raw), raw.sourceRange()),
                 hint="call the function's forward instead of apply when not training",
             )
-        body = raw.g("Subgraph")
-        outer = dict(self._operands)
-        for inside, outside in zip(body.inputs(), raw.inputs(), strict=False):
-            self._operands[inside.debugName()] = self._operand(outside)
         first = len(nodes)
-        nodes.extend(self._nodes(body))
-        results = [self._operand(value) for value in body.outputs()]
+        self._read_body(raw, raw.g("Subgraph"), nodes, dict(self._operands), dict(self._paths))
         for node in nodes[first:]:
             node.scope = self._scope(raw)
-            for value in node.outputs:  # names inside may be taken outside
+            for value in node.outputs:
                 value.name = f"{raw.pyname()}_{next(self._counter)}_{value.name}"
-        self._operands = outer
-        for value, operand in zip(raw.outputs(), results, strict=True):
-            self._operands[value.debugName()] = operand
         return True
 
 
 _READERS: dict[str, Callable[[GraphReader, Any, list[Node]], bool]] = {
     "prim::GetAttr": GraphReader._read_attribute,
+    "prim::CallMethod": GraphReader._read_call,
     "prim::SetAttr": GraphReader._refuse_state,
     "prim::Constant": GraphReader._read_constant,
     "prim::ListConstruct": GraphReader._read_list,

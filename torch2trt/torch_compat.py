@@ -8,7 +8,7 @@ import functools
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -379,6 +379,23 @@ def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.ji
     """torch.jit.trace without its second, checking run."""
     shell = torch.jit.trace(module, inputs, check_trace=False, strict=False, _module_class=_Shell)
     return torch.jit._recursive.wrap_cpp_module(shell._c)
+
+
+def forget(traced: torch.jit.ScriptModule, compiled: Collection[str]) -> None:
+    """Empty the graphs of a traced module that nobody will run: PyTorch keeps them for good.
+
+    Args:
+        traced: the module.
+        compiled: the paths of submodules that were in TorchScript before, and are the caller's.
+    """
+    for path, module in traced.named_modules(remove_duplicate=False):
+        if path not in compiled:
+            for name in module._c._method_names():
+                graph = module._c._get_method(name).graph
+                for _ in list(graph.outputs()):
+                    graph.eraseOutput(0)
+                for node in reversed(list(graph.nodes())):
+                    node.destroy()
 
 
 def has_kernel(name: str, key: str) -> bool:

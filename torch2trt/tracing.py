@@ -75,6 +75,11 @@ class FlatModule(torch.nn.Module):
         """A path to a parameter or module of this wrapper, as one of what it wraps."""
         return path.removeprefix("module").lstrip(".") if "module" in self._modules else path
 
+    def compiled(self) -> set[str]:
+        """The paths of the modules that are in TorchScript already."""
+        modules = self.named_modules(remove_duplicate=False)
+        return {path for path, module in modules if isinstance(module, torch.jit.ScriptModule)}
+
     def plain_tensors(self) -> list[tuple[str, torch.Tensor]]:
         """The tensors among the modules' attributes that are neither parameters nor buffers, with their paths."""
         return [
@@ -231,7 +236,7 @@ def _check_names(names: list[str], count: int) -> None:
 def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: list[str]) -> Graph:
     try:
         with flat.inside(_guard(leaves)):
-            return _trace_once(flat, leaves, names)[1]
+            return _graph_alone(flat, leaves, names)
     except TraceError as error:
         shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves, strict=True))
         raise ShapeError(
@@ -250,7 +255,7 @@ def _check_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tens
         return
     try:
         with flat.inside(_guard(leaves)):
-            other = _trace_once(flat, leaves, names)[1]
+            other = _graph_alone(flat, leaves, names)
     except TraceError:  # a model may need multiples, which ranges cannot say
         return
     check_same(graph, other)
@@ -282,9 +287,16 @@ def _trace_once(
     return traced, graph
 
 
+def _graph_alone(flat: FlatModule, leaves: Sequence[torch.Tensor], names: list[str]) -> Graph:
+    """The graph of a trace that nobody will run."""
+    traced, graph = _trace_once(flat, leaves, names)
+    torch_compat.forget(traced, flat.compiled())
+    return graph
+
+
 def _read(flat: FlatModule, traced: torch.jit.ScriptModule, names: list[str]) -> tuple[Graph, list[torch.Tensor]]:
     """The graph of a trace, and the tensors that it holds as constants."""
-    reader = GraphReader(traced, flat.state_dict(keep_vars=True), flat.strip)
+    reader = GraphReader(traced, flat.state_dict(keep_vars=True), flat.strip, flat.compiled())
     return reader.read(names, flat.__dict__["structure"], flat.__dict__["output_structure"]), reader.constants
 
 
