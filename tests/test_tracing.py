@@ -14,7 +14,7 @@ from torch import nn
 
 import torch2trt
 from tests import harness
-from torch2trt import errors, structure, tracing
+from torch2trt import errors, structure, torch_compat, tracing
 
 
 def trace(module, *args, **kwargs):
@@ -224,6 +224,16 @@ def test_calls_of_submodules_are_looked_into(module, dynamic):
     assert len(names) == len(set(names))
     for example in (x, torch.randn(5, 4)) if dynamic else (x,):
         torch.testing.assert_close(converted.evaluate(example), module(example), rtol=1e-4, atol=1e-4)
+
+
+def test_a_trace_is_let_go_but_for_what_was_compiled_before():
+    module, x = HoldsCompiled().eval(), torch.randn(2, 4)
+    expected = module(x)
+    traced = torch_compat.trace(module, (x,))
+    torch_compat.forget(traced, {"compiled", "traced", "both.0", "both.1"})
+    graphs = [traced.graph, traced.both.graph, module.compiled.graph, module.traced.graph]
+    assert [bool(list(graph.nodes())) for graph in graphs] == [False, False, True, True]
+    assert torch.equal(module(x), expected)
 
 
 class Aliases(nn.Module):

@@ -41,7 +41,7 @@ class GraphReader:
         traced: torch.jit.ScriptModule,
         state_dict: Mapping[str, torch.Tensor],
         strip: Callable[[str], str],
-        compiled: Collection[str] = (),
+        compiled: Collection[str],
     ) -> None:
         self._traced = traced
         self._strip = strip
