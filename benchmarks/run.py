@@ -10,6 +10,9 @@ Without a GPU, or with ``--cpu``, nothing is timed but the stages: trace, conver
 ``--jobs`` makes that many ready at once, which saves time where there are many processors, and makes the stages longer
 than they are alone. Latency is measured one after the other all the same, when all of them are ready.
 
+Compiled kernels that a road keeps for later processes are not found, each has a new folder; with ``--caches FOLDER``
+those of an earlier run are.
+
 ``--json``, ``--markdown`` and ``--chart`` name the files to write; ``--roads`` and ``--dtypes`` choose.
 """
 
@@ -47,6 +50,8 @@ Task = tuple[str, str, str]  # model, precision, road
 READY = "ready to be timed"
 THREADS = ("OMP_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
 """What says how many processors a process takes: those that are made ready at once share them."""
+CACHES = ("TORCH2TRT_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+"""Where the roads keep compiled kernels for later processes."""
 TOLERANCES = {"float16": 5e-2, "bfloat16": 2e-1, "float32": 1e-2}
 """The largest error, by the largest output, with which a time counts; float32 multiplies in TF32."""
 
@@ -154,7 +159,9 @@ class Job:
         self._timeout = options.timeout
         command = [sys.executable, __file__, name, "--one", road, "--dtypes", dtype, "--runs", str(options.runs)]
         threads = str(max(1, (os.cpu_count() or 1) // options.jobs))
-        environment = {**dict.fromkeys(THREADS, threads), **os.environ}
+        self._folder = tempfile.TemporaryDirectory()
+        caches = {name: str(Path(options.caches or self._folder.name) / name) for name in CACHES}
+        environment = {**dict.fromkeys(THREADS, threads), **os.environ, **caches}
         if options.cpu:
             environment["CUDA_VISIBLE_DEVICES"] = ""
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
@@ -186,6 +193,7 @@ class Job:
         self._watch()
         output, _ = self._process.communicate("\n")
         self._late.cancel()
+        self._folder.cleanup()
         with self._errors as file:
             file.seek(0)
             said = file.read().strip().splitlines()
@@ -262,6 +270,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--timeout", type=int, default=1800, help="seconds for one model by one road")
     parser.add_argument("--jobs", type=int, default=1, help="how many are made ready at once")
     parser.add_argument("--cpu", action="store_true", help="hide the GPU: the stages alone")
+    parser.add_argument("--caches", help="a folder of compiled kernels that are found again")
     parser.add_argument("--json")
     parser.add_argument("--markdown")
     parser.add_argument("--chart", help="an SVG file")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +12,14 @@ import torch
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the slow tests too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What tests leave in the platform's folder for caches is theirs alone, and goes with them."""
+    if "TORCH2TRT_CACHE_DIR" not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="torch2trt-tests-")
+        os.environ["TORCH2TRT_CACHE_DIR"] = folder.name  # of this process's workers too
+        config.add_cleanup(folder.cleanup)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -43,7 +43,7 @@ def test_a_road_that_fails_says_why(tmp_path):
     from argparse import Namespace
 
     tasks = [("smoke", "float32", "eager"), ("smoke", "float64", "ours"), ("smoke", "float32", "ours")]
-    rows = dict(run.run(tasks, Namespace(runs=1, cpu=True, timeout=120, jobs=2)))
+    rows = dict(run.run(tasks, Namespace(runs=1, cpu=True, timeout=120, jobs=2, caches=None)))
     assert list(rows) == tasks and "failed" not in rows[tasks[0]] and rows[tasks[2]]["layers"]
     row = rows[tasks[1]]
     assert "float64" in row["failed"] and run.describe(row).startswith("failed: ")
@@ -52,7 +52,7 @@ def test_a_road_that_fails_says_why(tmp_path):
 def test_a_road_that_takes_too_long_is_ended():
     from argparse import Namespace
 
-    ((_, row),) = run.run([("smoke", "float32", "ours")], Namespace(runs=1, cpu=True, timeout=0.5, jobs=1))
+    ((_, row),) = run.run([("smoke", "float32", "ours")], Namespace(runs=1, cpu=True, timeout=0.5, jobs=1, caches=None))
     assert row == {"failed": "took longer than 0.5 s"}
 
 

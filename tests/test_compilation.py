@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import subprocess
+import sys
+import textwrap
+import threading
+
 import pytest
 import torch
 import torchvision
 from torch import nn
 
 import torch2trt
-from torch2trt import errors
+from torch2trt import compilation, errors
 from torch2trt.compilation import explain
 from torch2trt.partition import partition
 from torch2trt.passes.fold import fold
@@ -220,3 +226,127 @@ def test_state_dicts_have_the_modules_own_names():
     assert torch.equal(module.second.bias, other["second.bias"])
     with pytest.raises(RuntimeError, match=r"(?s)Missing.*first\.weight.*Unexpected.*nonsense"):
         fast.load_state_dict({**{key: other[key] for key in list(other)[1:] if key != "first.weight"}, "nonsense": x})
+
+
+# In the background
+
+
+class Slow(compilation._Evaluated):
+    """Waits to be let go before it is there, and counts its calls."""
+
+    calls = 0
+
+    def __init__(self, converted):
+        assert Slow.gate.wait(60)
+        super().__init__(converted)
+
+    def __call__(self, *tensors):
+        Slow.calls += 1
+        return super().__call__(*tensors)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Lets engines that are built in the background go on."""
+    monkeypatch.setattr(compilation, "_Evaluated", Slow)
+    Slow.gate, Slow.calls = threading.Event(), 0
+    yield Slow.gate.set
+    Slow.gate.set()
+
+
+def test_pytorch_answers_until_engines_are_there(slow):
+    module, x = Mixed().eval(), torch.randn(2, 4)
+    fast = compiled(module, x, background=True)
+    assert not fast.ready
+    torch.testing.assert_close(fast(x)[0], module(x)[0].detach())
+    assert Slow.calls == 0
+    slow()
+    fast.wait()
+    assert fast.ready
+    torch.testing.assert_close(fast(x)[0], module(x)[0].detach())
+    assert Slow.calls == 2 and not fast._known.keys() - {v for s in fast.segments if not s.in_engine for v in s.inputs}
+
+
+def test_networks_of_blocks_and_rewritten_nodes_run_in_pytorch(slow):
+    """What rewrites put in place of others, folded weights and attention."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+            self.block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=True)
+            self.norm.running_var.uniform_(0.5, 2.0)
+
+        def forward(self, x):
+            y = self.norm(self.conv(x)).flatten(2).transpose(1, 2)
+            return nn.functional.gelu(self.block(y)) * torch.sigmoid(y)
+
+    module, x = Model().eval(), torch.randn(2, 3, 6, 6)
+    fast = compiled(module, x, background=True)
+    torch.testing.assert_close(fast(x), module(x).detach())
+    assert Slow.calls == 0
+
+
+def test_new_weights_wait_for_the_engines(slow):
+    module, other, x = Mixed().eval(), Mixed().eval(), torch.randn(2, 4)
+    fast = compiled(module, x, background=True)
+    fast.load_state_dict(other.state_dict())
+    threading.Timer(0.2, slow).start()
+    torch.testing.assert_close(fast(x)[0], other(x)[0].detach())
+    assert fast.ready
+
+
+def test_a_copy_holds_engines(slow):
+    module, x = Mixed().eval(), torch.randn(2, 4)
+    fast = compiled(module, x, background=True)
+    slow()
+    again = copy.deepcopy(fast)
+    assert again.ready
+    torch.testing.assert_close(again(x)[0], module(x)[0].detach())
+
+
+def test_a_failure_in_the_background_is_raised_by_the_next_call(monkeypatch):
+    def fail(converted):
+        raise errors.BuildError("no engine today")
+
+    monkeypatch.setattr(compilation, "_Evaluated", fail)
+    fast = compiled(Mixed().eval(), torch.randn(2, 4), background=True)
+    for _ in range(2):
+        with pytest.raises(errors.BuildError, match="no engine today"):
+            fast.wait()
+    with pytest.raises(errors.BuildError, match="no engine today"):
+        fast(torch.randn(2, 4))
+
+
+def test_a_program_may_end_before_its_engines_are_there():
+    code = """
+        import time, torch, torch2trt
+        from torch2trt import compilation
+
+        class Slow:
+            def __init__(self, converted):
+                print("begun", flush=True)
+                time.sleep(0.5)
+
+        compilation._Evaluated = Slow
+        module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Sigmoid(), torch.nn.Linear(2, 2)).eval()
+        options = {"backend": "reference", "exclude": "aten::sigmoid", "background": True}
+        fast = torch2trt.compile(module, torch.ones(1, 2), **options)
+        assert len(fast.segments) == 3
+        fast(torch.ones(1, 2))
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["begun"] and done.stderr == ""
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("cuda_graph", [False, True])
+def test_engines_built_in_the_background(cuda_graph):
+    module, x = Mixed().cuda().eval(), torch.randn(2, 4, device="cuda")
+    fast = torch2trt.compile(module, x, background=True, run={"cuda_graph": cuda_graph})
+    expected = module(x)[0].detach()
+    torch.testing.assert_close(fast(x)[0], expected)
+    fast.wait()
+    assert fast.ready and all(engine.result().bundle().runtime_cache for engine in fast._engines)
+    for _ in range(2):
+        torch.testing.assert_close(fast(x)[0], expected, rtol=1e-3, atol=1e-4)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +55,7 @@ class CompileOptions:
     optimize: bool | Iterable[str] = True
     backend: str = "engine"
     engine_cache: CacheChoice = None
+    background: bool = False
     build: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
 
@@ -114,14 +118,16 @@ def compile_module(module: torch.nn.Module, inputs: Inputs, **options: Any) -> C
             that stay in PyTorch; ``min_block_size``, the fewest nodes that are worth an engine; ``full=True`` to raise
             if a node would stay in PyTorch; ``backend="reference"`` to run the networks in the reference evaluator,
             which needs no GPU; ``engine_cache``, where engines are kept to be found again
-            (:mod:`torch2trt.engine.cached`); ``build``, a dict of :class:`torch2trt.engine.build.BuildOptions` fields;
-            ``run``, a dict of options of :class:`torch2trt.engine.run.Engine`.
+            (:mod:`torch2trt.engine.cached`); ``background=True`` to build engines in a thread while PyTorch answers
+            the calls (:meth:`CompiledModule.wait`); ``build``, a dict of
+            :class:`torch2trt.engine.build.BuildOptions` fields; ``run``, a dict of options of
+            :class:`torch2trt.engine.run.Engine`.
 
     Raises:
         InputError: an option does not exist or does not fit.
         UnsupportedOpError: ``full`` is set and ops have no handler.
         Torch2TRTError: ``full`` is set and a node cannot be converted.
-        BuildError: an engine could not be built.
+        BuildError: an engine could not be built; in the background, the next call raises it.
     """
     return CompiledModule(module, inputs, _options(options))
 
@@ -150,6 +156,7 @@ class _Compilation:
         self._missing = {op.kind for op in coverage.missing_ops(self.plan)}
         self._data_sized = data_sized(self.prepared.graph.inputs, self.plan.nodes)
         self._refused: dict[str, str] = {}
+        self._networks: dict[int, Converted] = {}
         self.segments = self._partition()
         if options.full:
             self._require_full()
@@ -157,6 +164,7 @@ class _Compilation:
     def _partition(self) -> list[Segment]:
         """Partition until every segment that should be an engine converts: a refusal shows only in a network."""
         while True:
+            self._networks.clear()
             segments = partition.partition(self.plan, self._reason, self.options.min_block_size)
             refused = {}
             for segment in segments:
@@ -173,7 +181,7 @@ class _Compilation:
         if not trt_compat.is_available():
             return {}
         try:
-            self.network(segment)
+            self._networks[id(segment)] = self._convert(segment)
         except Torch2TRTError as error:
             if error.location is None or error.location.node not in {node.name for node in segment.nodes}:
                 raise
@@ -212,7 +220,10 @@ class _Compilation:
                     )
 
     def network(self, segment: Segment) -> Converted:
-        """The network of one segment, its outputs marked."""
+        """The network of one segment of :attr:`segments`, its outputs marked; whoever asks first owns it."""
+        return self._networks.pop(id(segment), None) or self._convert(segment)
+
+    def _convert(self, segment: Segment) -> Converted:
         builder = trt.Builder(trt_compat.logger())
         network = trt_compat.create_network(builder)
         names = [f"input_{index}" for index in range(len(segment.inputs))]
@@ -349,11 +360,24 @@ class _Evaluated:
         self._evaluator = Evaluator(converted.network)
         self.weights = converted.weights
 
-    def __call__(self, tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    def __call__(self, *tensors: torch.Tensor) -> Sequence[torch.Tensor]:
         return self._converted.run_flat(self._evaluator, tensors)
 
     def refit(self, state: Mapping[str, torch.Tensor]) -> None:
         self._evaluator = self._converted.evaluator_with(state)
+
+
+def _in_turn(work: Sequence[tuple[Future[Any], Callable[[], Any]]], device: int | None) -> None:
+    """Make the results of some futures, one after another, for as long as the program runs."""
+    with nullcontext() if device is None else torch.cuda.device(device):
+        for future, make in work:
+            if not threading.main_thread().is_alive():
+                future.cancel()
+                continue
+            try:
+                future.set_result(make())
+            except BaseException as error:
+                future.set_exception(error)
 
 
 class CompiledModule(torch.nn.Module):
@@ -381,36 +405,61 @@ class CompiledModule(torch.nn.Module):
         self.segments = compilation.segments
         stored = iter(engines or ())
         self._runs: list[Run] = []
-        self._engines: list[Any] = []
+        self._engines: list[Future[Any]] = []
+        waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
         for segment in self.segments:
-            run = self._engine_run(compilation, segment, stored) if segment.in_engine else self._torch_run(segment)
-            self._runs.append(run)
+            if not segment.in_engine:
+                self._runs.append(self._torch_run(segment))
+                continue
+            make = self._maker(compilation, segment, next(stored, None))
+            engine: Future[Any] = Future()
+            if options.background and engines is None:
+                waiting.append((engine, make))
+            else:
+                engine.set_result(make())
+            self._engines.append(engine)
+            self._runs.append(self._engine_run(engine, self._torch_run(segment)))
         self._known: dict[Value, Any] = {}
         self._device: torch.device | None = None
         self._news = _News()
         module.register_load_state_dict_post_hook(functools.partial(_note_new_weights, self._news))
         self._register_state_dict_hook(_without_owner)
         self._register_load_state_dict_pre_hook(_with_owner)
+        self._in_background = bool(waiting)
+        if waiting:
+            self._run(compilation.prepared.examples)  # PyTorch loads its kernels, which TensorRT's compilation delays
+            device = torch.cuda.current_device() if torch.cuda.is_available() else None
+            threading.Thread(target=_in_turn, args=(waiting, device), name="torch2trt-compile").start()
 
-    def _engine_run(self, compilation: _Compilation, segment: Segment, stored: Iterator[bytes]) -> Run:
-        if self._options.backend == "reference":
-            stand_in = _Evaluated(compilation.network(segment))
-            self._engines.append(stand_in)
-            return stand_in
+    def _maker(self, compilation: _Compilation, segment: Segment, blob: bytes | None) -> Callable[[], Any]:
+        """What makes the engine of a segment, whose network is there already unless the engine is stored."""
+        options = self._options
+        if options.backend == "reference":
+            return functools.partial(_Evaluated, compilation.network(segment))
         from .engine.run import Engine
 
-        blob = next(stored, None)
         if blob is not None:
-            engine = Engine.from_bytes(blob, auto_contiguous=True, **self._options.run)
-        else:
-            engine = compilation.network(segment).build(
-                engine_cache=self._options.engine_cache,
-                auto_contiguous=True,
-                **self._options.build,
-                **self._options.run,
+            return functools.partial(Engine.from_bytes, blob, auto_contiguous=True, **options.run)
+        converted = compilation.network(segment)
+
+        def make() -> Engine:
+            engine = converted.build(
+                engine_cache=options.engine_cache, auto_contiguous=True, **options.build, **options.run
             )
-        self._engines.append(engine)
-        return lambda tensors: engine(*tensors)
+            if options.background:
+                engine.compile_kernels()
+            return engine
+
+        return make
+
+    @staticmethod
+    def _engine_run(engine: Future[Any], meanwhile: Run) -> Run:
+        """Runs a segment in its engine, and in PyTorch until that is there."""
+
+        def run(tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+            return engine.result()(*tensors) if engine.done() else meanwhile(tensors)
+
+        return run
 
     def _torch_run(self, segment: Segment) -> Run:
         def run(tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
@@ -446,7 +495,9 @@ class CompiledModule(torch.nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the segments one after another; arguments and result are the module's."""
-        leaves = core.bind_inputs(self._graph, call_inputs(args, kwargs))
+        return self._run(core.bind_inputs(self._graph, call_inputs(args, kwargs)))
+
+    def _run(self, leaves: Sequence[torch.Tensor]) -> Any:
         self._prepare(leaves)
         values: dict[Value, Any] = dict(zip(self._graph.inputs, leaves, strict=True))
         with torch.no_grad():
@@ -458,6 +509,20 @@ class CompiledModule(torch.nn.Module):
             for output in self._plan.outputs
         ]
         return structure.unflatten(outputs, self._graph.output_structure)
+
+    @property
+    def ready(self) -> bool:
+        """Whether all engines are there; until then, with ``background=True``, PyTorch runs what they will."""
+        return all(engine.done() for engine in self._engines)
+
+    def wait(self) -> None:
+        """Wait for the engines that are built in the background.
+
+        Raises:
+            BuildError, EngineError: one could not be built or loaded.
+        """
+        for engine in self._engines:
+            engine.result()
 
     def refit(self) -> None:
         """Give the engines the parameters and buffers as they are now: changes in place are not noticed.
@@ -472,6 +537,9 @@ class CompiledModule(torch.nn.Module):
         if device != self._device:
             self._device = device
             self._known.clear()
+        if self._in_background and self.ready:
+            self._in_background = False
+            self._known.clear()  # of what PyTorch ran
         if self._news.unread:
             self._take_new_weights()
 
@@ -481,12 +549,12 @@ class CompiledModule(torch.nn.Module):
             source = origin(known) if isinstance(known, torch.Tensor) else None
             if source is not None:
                 self._known[value] = source.compute(state).to(self._device)
-        for engine in self._engines:
+        for engine in (built.result() for built in self._engines):
             engine.refit({key: state[key] for key in engine.weights.keys()})  # noqa: SIM118 (no dict)
         self._news.unread = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        blobs = [] if self._options.backend == "reference" else [engine.to_bytes() for engine in self._engines]
+        blobs = [] if self._options.backend == "reference" else [built.result().to_bytes() for built in self._engines]
         options = dataclasses.replace(self._options)
         return CompiledModule, (self.module, self._inputs, options, blobs)
 

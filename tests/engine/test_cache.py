@@ -9,7 +9,15 @@ import pytest
 import torch
 
 from torch2trt.engine import cache as caches
-from torch2trt.engine.cache import DiskCache, EngineCache, TimingCacheFile, cache_folder, digest_tensors, make_key
+from torch2trt.engine.cache import (
+    DiskCache,
+    EngineCache,
+    KernelFile,
+    TimingCacheFile,
+    cache_folder,
+    digest_tensors,
+    make_key,
+)
 from torch2trt.errors import EngineError, InputError
 
 
@@ -89,6 +97,27 @@ def test_timing_cache_file(tmp_path):
     assert timing.read() == b""
     timing.write(b"tactics")
     assert TimingCacheFile(DiskCache(tmp_path)).read() == b"tactics"
+
+
+def test_kernel_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(caches, "_machine", lambda device=None: {"gpu": str(device)})
+    cache, device = DiskCache(tmp_path), torch.device("cuda", 0)
+    kernels = KernelFile.of(cache, 100, {"specs": [["x", "torch.float16", (1, 2)]]}, device)
+    assert kernels.read() == b""
+    kernels.write(b"kernels")
+    assert KernelFile.of(cache, 100, {"specs": [["x", "torch.float16", (1, 2)]]}, device).read() == b"kernels"
+    others = [
+        KernelFile.of(cache, 101, {"specs": [["x", "torch.float16", (1, 2)]]}, device),
+        KernelFile.of(cache, 100, {"specs": [["x", "torch.float16", (1, 3)]]}, device),
+        KernelFile.of(cache, 100, {"specs": [["x", "torch.float16", (1, 2)]]}, torch.device("cuda", 1)),
+    ]
+    assert [other.read() for other in others] == [b""] * 3
+
+
+def test_kernels_that_cannot_be_kept_are_no_error(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.warns(UserWarning, match="kernels are not kept for the next load: cannot make the cache folder"):
+        KernelFile(DiskCache(tmp_path / "file" / "c"), "key").write(b"kernels")
 
 
 class Builder:

@@ -13,9 +13,10 @@ import textwrap
 
 import pytest
 import torch
+from torch import nn
 
+import torch2trt
 from torch2trt.engine.bundle import Bundle, Environment
-from torch2trt.engine.cache import DiskCache
 from torch2trt.engine.graphs import CapturedRun
 from torch2trt.engine.options import BuildOptions
 from torch2trt.engine.run import Engine
@@ -119,25 +120,62 @@ def test_built_without_a_gpu(tmp_path):
         close(engine(x), EAGER(x))
 
 
-@pytest.mark.skipif(not is_rtx(), reason="the full library compiles nothing at loading")
+COMPILES_NOTHING = "the full library compiles nothing at loading"
+
+
+@pytest.mark.skipif(not is_rtx(), reason=COMPILES_NOTHING)
 def test_compiled_kernels_are_kept(mlp, tmp_path):
-    x = features(4)
-    cache = DiskCache(tmp_path / "kernels")
-    engine = mlp(kernel_cache=cache)
-    assert engine._stored_kernels == b""
-    engine(x)
-    assert engine.bundle().runtime_cache
-    engine.close()
-    assert cache.size > 0
-    again = mlp(kernel_cache=cache)
-    assert again._stored_kernels
-    close(again(x), EAGER(x))
-    (path,) = (tmp_path / "kernels").glob("*.entry")
+    x, folder = features(4), tmp_path / "kernels"
+    engine = mlp(kernel_cache=folder)
+    close(engine(x), EAGER(x))
+    (path,) = folder.glob("*.entry")
+    compiled = engine.bundle().runtime_cache
+    engine.close()  # what the call compiled is kept too
+    kept = path.read_bytes()
+    assert compiled and kept.endswith(compiled)
+    os.utime(path, (1000, 1000))
+    close(mlp(kernel_cache=folder)(x), EAGER(x))
+    assert path.stat().st_mtime > 1000  # it was read
     path.write_bytes(b"damaged")
-    close(mlp(kernel_cache=cache)(x), EAGER(x))
+    close(mlp(kernel_cache=folder)(x), EAGER(x))
+    assert path.read_bytes() == kept
 
 
-@pytest.mark.skipif(not is_rtx(), reason="the full library compiles nothing at loading")
+@pytest.mark.skipif(not is_rtx(), reason=COMPILES_NOTHING)
+def test_where_kernels_are_kept(mlp, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH2TRT_CACHE_DIR", str(tmp_path / "default"))
+    for choice, kept in ((None, 0), (False, 0), (True, 1)):
+        mlp(kernel_cache=choice)(features(4))
+        assert len(list(tmp_path.glob("default/*.entry"))) == kept
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.warns(UserWarning, match="kernels are not kept"):
+        close(mlp(kernel_cache=tmp_path / "file" / "c")(features(4)), EAGER(features(4)))
+
+
+@pytest.mark.skipif(not is_rtx(), reason=COMPILES_NOTHING)
+def test_kernels_hold_no_weights(tmp_path):
+    """Of a network of the same form, and of another whose kernels are taken for its own."""
+    x = torch.randn(4, 64, device="cuda")
+
+    def engine(*modules, **options):
+        return torch2trt.build_engine(nn.Sequential(*modules).cuda().eval(), (x,), **options)
+
+    def count():
+        return sorted((path.name, path.read_bytes()) for path in tmp_path.glob("*.entry"))
+
+    first, second = nn.Linear(64, 64).cuda(), nn.Linear(64, 64).cuda()
+    close(engine(first, nn.ReLU(), kernel_cache=tmp_path)(x), first(x).relu())
+    kept = count()
+    close(engine(second, nn.ReLU(), kernel_cache=tmp_path)(x), second(x).relu())
+    assert count() == kept
+    (kernels,) = [content[32:] for _, content in kept]
+    with engine(second, nn.Sigmoid(), kernel_cache=None) as other:
+        bundle = dataclasses.replace(other.bundle(), runtime_cache=kernels)
+    with Engine(bundle) as other:
+        close(other(x), second(x).sigmoid())
+
+
+@pytest.mark.skipif(not is_rtx(), reason=COMPILES_NOTHING)
 def test_kernels_of_something_else_are_compiled_again(mlp):
     x = features(4)
     with Engine(dataclasses.replace(mlp().bundle(), runtime_cache=b"no kernels at all" * 20)) as engine:

@@ -165,9 +165,43 @@ def _machine(device: torch.device | None = None) -> dict[str, str]:
     return identity
 
 
-def kernel_cache_key(plan: bytes, device: torch.device) -> str:
-    """The key for the kernels that TensorRT for RTX compiles for an engine."""
-    return make_key(kind="kernels", plan=hashlib.sha256(plan).hexdigest(), **_machine(device))
+@dataclass(frozen=True)
+class KernelFile:
+    """The kernels that TensorRT for RTX compiled for an engine, kept for engines of the same form.
+
+    Kernels hold no weights: an engine built again with other weights has a plan of the same size, and finds them. One
+    of another network that happens to share tensors and size does not find its own among them, and compiles those.
+
+    Args:
+        cache: where to keep them.
+        key: what the engine's form and the machine are, as :meth:`of` makes it.
+    """
+
+    cache: DiskCache
+    key: str
+
+    @classmethod
+    def of(cls, cache: DiskCache, plan_size: int, tensors: Mapping[str, Any], device: torch.device) -> KernelFile:
+        """The file of an engine.
+
+        Args:
+            cache: where to keep them.
+            plan_size: bytes of the engine.
+            tensors: what it takes and gives, as JSON values.
+            device: where it runs.
+        """
+        return cls(cache, make_key(kind="kernels", size=plan_size, tensors=tensors, **_machine(device)))
+
+    def read(self) -> bytes:
+        """The stored kernels; empty when there are none."""
+        return self.cache.get(self.key) or b""
+
+    def write(self, content: bytes) -> None:
+        """Store kernels; where that is impossible, it warns: the engine runs without."""
+        try:
+            self.cache.put(self.key, content)
+        except EngineError as error:
+            warnings.warn(f"the engine's kernels are not kept for the next load: {error.message}", stacklevel=2)
 
 
 @dataclass(frozen=True)

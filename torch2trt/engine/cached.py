@@ -26,7 +26,7 @@ CacheChoice = bool | PathLike | DiskCache | None
 
 
 def open_cache(choice: CacheChoice) -> DiskCache | None:
-    """The cache that ``engine_cache=choice`` stands for; None for none.
+    """The cache that ``choice`` stands for; None for none.
 
     Raises:
         InputError: it is no such choice.
@@ -40,9 +40,7 @@ def open_cache(choice: CacheChoice) -> DiskCache | None:
     try:
         return DiskCache(choice)
     except TypeError:
-        raise InputError(
-            f"engine_cache={choice!r} is no place for a cache", hint="use True, a folder, or a DiskCache"
-        ) from None
+        raise InputError(f"{choice!r} is no place for a cache", hint="use True, a folder, or a DiskCache") from None
 
 
 def find_or_build(

@@ -238,6 +238,10 @@ class ExecutionContext:
             hint="start processes with the 'spawn' method and load the engine in each",
         )
 
+    def compile_kernels(self) -> None:
+        """See :meth:`torch2trt.engine.run.Engine.compile_kernels`."""
+        self._sessions[0] = self._sessions.get(0) or Session(self._loaded)
+
     @property
     def graphs(self) -> int:
         """How many CUDA graphs it holds."""

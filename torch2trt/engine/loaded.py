@@ -14,6 +14,7 @@ import torch
 from .. import trt_compat
 from ..errors import EngineError, InputError
 from ..trt_compat import to_torch_dtype, trt
+from .cache import DiskCache, KernelFile
 from .signature import TensorSpec
 
 Shape = tuple[int, ...]
@@ -49,6 +50,11 @@ def memory_hint(messages: Sequence[str]) -> str:
     if "out of memory" in text or "outofmemory" in text or "out_of_memory" in text:
         return MEMORY_HINT
     return ""
+
+
+def _compiles_kernels() -> bool:
+    """Whether TensorRT compiles an engine's kernels when it is loaded: TensorRT for RTX does."""
+    return hasattr(getattr(trt, "IRuntimeConfig", None), "create_runtime_cache")
 
 
 def _load_plugins() -> None:
@@ -87,12 +93,19 @@ class LoadedEngine:
         plan: the engine's bytes.
         device: where to load it.
         runtime_cache: kernels that TensorRT for RTX compiled before; ignored by the full library, which needs none.
+        kernel_cache: where these are kept if ``runtime_cache`` is empty; None: nowhere.
 
     Raises:
         EngineError: TensorRT cannot load it; the message carries what it reported.
     """
 
-    def __init__(self, plan: bytes | memoryview, device: torch.device, runtime_cache: bytes | None = None) -> None:
+    def __init__(
+        self,
+        plan: bytes | memoryview,
+        device: torch.device,
+        runtime_cache: bytes = b"",
+        kernel_cache: DiskCache | None = None,
+    ) -> None:
         if len(plan) == 0:
             raise EngineError("the engine is empty: it has no bytes")
         self.device = device
@@ -127,7 +140,10 @@ class LoadedEngine:
         self._recorder = recorder
         self._read_tensors()
         self.profiles = tuple(self._profile(index) for index in range(self.cuda_engine.num_optimization_profiles))
-        self._stored_cache = runtime_cache
+        self._kernel_file: KernelFile | None = None
+        if kernel_cache is not None and _compiles_kernels():
+            self._kernel_file = KernelFile.of(kernel_cache, len(plan), self._tensors(), device)
+        self._stored_kernels = runtime_cache
         self.scratch = torch.empty(256, dtype=torch.uint8, device=device)
         """What TensorRT is given as the address of an empty tensor, which may not be null."""
 
@@ -168,14 +184,24 @@ class LoadedEngine:
             ranges[name] = (low, best, high)
         return ranges
 
+    def _tensors(self) -> dict[str, Any]:
+        """What it takes and gives, as JSON values."""
+        specs = [info.spec for info in self.inputs + self.outputs]
+        return {
+            "specs": [[spec.name, str(spec.dtype), spec.shape] for spec in specs],
+            "profiles": self.profiles,
+        }
+
     def _runtime_cache(self) -> Any:
         """The cache of compiled kernels that all contexts share; None in the full library, which has none.
 
         Made with the first context: an engine without its weights has none before.
         """
-        if self._cache is None and hasattr(getattr(trt, "IRuntimeConfig", None), "create_runtime_cache"):
+        if self._cache is None and _compiles_kernels():
             cache = self.cuda_engine.create_runtime_config().create_runtime_cache()
-            if self._stored_cache and not cache.deserialize(self._stored_cache):
+            if not self._stored_kernels and self._kernel_file is not None:
+                self._stored_kernels = self._kernel_file.read()
+            if self._stored_kernels and not cache.deserialize(self._stored_kernels):
                 cache.reset()  # of another GPU or version: the kernels are compiled again
                 self._recorder.clear()
             self._cache = cache
@@ -184,9 +210,19 @@ class LoadedEngine:
     def runtime_cache_bytes(self) -> bytes:
         """The kernels compiled so far, for the next load; empty in the full library."""
         if self._cache is None:
-            return self._stored_cache or b""
+            return self._stored_kernels
         content = self._cache.serialize()
         return b"" if content is None else bytes(content)
+
+    def store_kernels(self) -> None:
+        """Keep the kernels that were compiled since the last call of this."""
+        if self._kernel_file is None or os.getpid() != self.process:
+            return
+        with self.lock:
+            kernels = self.runtime_cache_bytes()
+            if kernels and kernels != self._stored_kernels:
+                self._stored_kernels = kernels
+                self._kernel_file.write(kernels)
 
     @property
     def refitter(self) -> Any:
@@ -234,6 +270,7 @@ class LoadedEngine:
                     f"TensorRT could not make an execution context:\n{reported(messages)}", hint=memory_hint(messages)
                 )
             context.error_recorder = recorder
+        self.store_kernels()
         return context, recorder, config
 
     def choose_profile(self, shapes: Sequence[Shape], active: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import torch
 from ..errors import EngineError
 from ..trt_compat import trt
 from .bundle import Bundle, Environment, plain_bundle
-from .cache import DiskCache, kernel_cache_key
+from .cached import CacheChoice, open_cache
 from .execution import CallOptions, ExecutionContext
 from .files import PathLike, read_file, write_file_atomically
 from .loaded import LoadedEngine, RangeOfShapes, cuda_device, reported
@@ -39,8 +40,9 @@ class Engine:
         cuda_graph: capture a CUDA graph for each combination of input shapes and replay it; saves the launch of each
             kernel, and copies inputs and outputs. Where that is impossible, it says so once and runs plainly.
         max_graphs: how many graphs each thread keeps.
-        kernel_cache: where TensorRT for RTX keeps the kernels that it compiles at loading; None: nowhere but in a
-            saved file.
+        kernel_cache: where the kernels that TensorRT for RTX compiles at loading are kept for the next load, a choice
+            as for ``engine_cache`` (:mod:`torch2trt.engine.cached`): by default in the platform's folder for caches,
+            with None nowhere but in a saved file.
 
     Raises:
         EngineError: there is no GPU, or the engine does not fit this TensorRT or GPU.
@@ -56,17 +58,12 @@ class Engine:
         auto_contiguous: bool = False,
         cuda_graph: bool = False,
         max_graphs: int = 8,
-        kernel_cache: DiskCache | None = None,
+        kernel_cache: CacheChoice = True,
     ) -> None:
         self._options = CallOptions(auto_device, auto_contiguous, cuda_graph, max_graphs)
         chosen = cuda_device(device)
         bundle.check(chosen)
-        self._kernel_cache = kernel_cache
-        self._kernel_key = "" if kernel_cache is None else kernel_cache_key(bundle.plan, chosen)
-        self._stored_kernels = bundle.runtime_cache
-        if kernel_cache is not None and not self._stored_kernels:
-            self._stored_kernels = kernel_cache.get(self._kernel_key) or b""
-        self._loaded = LoadedEngine(bundle.plan, chosen, self._stored_kernels)
+        self._loaded = LoadedEngine(bundle.plan, chosen, bundle.runtime_cache, open_cache(kernel_cache))
         self._signature = _fitting_signature(bundle.signature, self._loaded)
         self._bundle: Bundle | None = bundle
         self._needs_weights = bundle.options is not None and bundle.options.strip_weights
@@ -80,6 +77,8 @@ class Engine:
         """Where it was built; None when not known."""
         self._local = threading.local()
         self._closed = False
+        self._store_kernels = weakref.finalize(self, self._loaded.store_kernels)
+        """At the end of the process at the latest: some kernels are compiled in a first call."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the engine on CUDA tensors.
@@ -113,6 +112,16 @@ class Engine:
         if self._needs_weights:
             raise EngineError("this engine was built without its weights", hint="call engine.refit(state_dict) first")
         return ExecutionContext(self._loaded, self._signature, self._options)
+
+    def compile_kernels(self) -> None:
+        """Let TensorRT for RTX compile the kernels now, instead of in the first call.
+
+        Those of an engine whose shapes may change are compiled in part when it runs first.
+
+        Raises:
+            EngineError: the engine is closed, or its weights are missing still, or GPU memory ran out.
+        """
+        self.context().compile_kernels()
 
     @property
     def signature(self) -> EngineSignature:
@@ -332,13 +341,6 @@ class Engine:
         if content is None:
             raise EngineError(f"TensorRT could not serialise the engine:\n{reported(self._loaded.messages())}")
         return bytes(content)
-
-    def _store_kernels(self) -> None:
-        if self._kernel_cache is None:
-            return
-        kernels = self._loaded.runtime_cache_bytes()
-        if kernels and kernels != self._stored_kernels:
-            self._kernel_cache.put(self._kernel_key, kernels)
 
 
 def _fitting_signature(signature: EngineSignature | None, loaded: LoadedEngine) -> EngineSignature:
