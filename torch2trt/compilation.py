@@ -427,7 +427,6 @@ class CompiledModule(torch.nn.Module):
         self._register_load_state_dict_pre_hook(_with_owner)
         self._in_background = bool(waiting)
         if waiting:
-            self._run(compilation.prepared.examples)  # PyTorch loads its kernels, which TensorRT's compilation delays
             device = torch.cuda.current_device() if torch.cuda.is_available() else None
             threading.Thread(target=_in_turn, args=(waiting, device), name="torch2trt-compile").start()
 
@@ -495,9 +494,7 @@ class CompiledModule(torch.nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the segments one after another; arguments and result are the module's."""
-        return self._run(core.bind_inputs(self._graph, call_inputs(args, kwargs)))
-
-    def _run(self, leaves: Sequence[torch.Tensor]) -> Any:
+        leaves = core.bind_inputs(self._graph, call_inputs(args, kwargs))
         self._prepare(leaves)
         values: dict[Value, Any] = dict(zip(self._graph.inputs, leaves, strict=True))
         with torch.no_grad():

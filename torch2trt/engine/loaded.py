@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,16 @@ class TensorInfo:
     spec: TensorSpec
     host: bool
     shape_value: bool
+
+
+_loaded: weakref.WeakSet[LoadedEngine] = weakref.WeakSet()
+
+
+@atexit.register
+def _store_kernels() -> None:
+    """Keep what first calls compiled of engines that are open still."""
+    for loaded in list(_loaded):
+        loaded.store_kernels()
 
 
 def reported(messages: Sequence[str]) -> str:
@@ -139,11 +150,16 @@ class LoadedEngine:
             )
         self._recorder = recorder
         self._read_tensors()
+        self._is_fixed = all(not info.shape_value and -1 not in info.spec.shape for info in self.inputs)
+        """Whether all calls have the same shapes."""
         self.profiles = tuple(self._profile(index) for index in range(self.cuda_engine.num_optimization_profiles))
         self._kernel_file: KernelFile | None = None
         if kernel_cache is not None and _compiles_kernels():
             self._kernel_file = KernelFile.of(kernel_cache, len(plan), self._tensors(), device)
         self._stored_kernels = runtime_cache
+        self._has_stored = False
+        """Whether the kernels of the first context were kept: further ones need the same."""
+        _loaded.add(self)
         self.scratch = torch.empty(256, dtype=torch.uint8, device=device)
         """What TensorRT is given as the address of an empty tensor, which may not be null."""
 
@@ -203,6 +219,7 @@ class LoadedEngine:
                 self._stored_kernels = self._kernel_file.read()
             if self._stored_kernels and not cache.deserialize(self._stored_kernels):
                 cache.reset()  # of another GPU or version: the kernels are compiled again
+                self._stored_kernels = b""
                 self._recorder.clear()
             self._cache = cache
         return self._cache
@@ -215,12 +232,12 @@ class LoadedEngine:
         return b"" if content is None else bytes(content)
 
     def store_kernels(self) -> None:
-        """Keep the kernels that were compiled since the last call of this."""
+        """Keep the kernels that were compiled since the last call of this; no context may run meanwhile."""
         if self._kernel_file is None or os.getpid() != self.process:
             return
         with self.lock:
             kernels = self.runtime_cache_bytes()
-            if kernels and kernels != self._stored_kernels:
+            if len(kernels) > len(self._stored_kernels):  # the same ones come in another order
                 self._stored_kernels = kernels
                 self._kernel_file.write(kernels)
 
@@ -259,9 +276,8 @@ class LoadedEngine:
                 config = self.cuda_engine.create_runtime_config()
                 config.set_runtime_cache(cache)
                 strategies = trt.DynamicShapesKernelSpecializationStrategy
-                fixed = all(not info.shape_value and -1 not in info.spec.shape for info in self.inputs)
                 # At once: a CUDA graph would keep a fallback kernel for ever.
-                strategy = strategies.EAGER if fixed else strategies.NONE
+                strategy = strategies.EAGER if self._is_fixed else strategies.NONE
                 config.dynamic_shapes_kernel_specialization_strategy = strategy
                 context = self.cuda_engine.create_execution_context(config)
             if context is None:
@@ -270,8 +286,29 @@ class LoadedEngine:
                     f"TensorRT could not make an execution context:\n{reported(messages)}", hint=memory_hint(messages)
                 )
             context.error_recorder = recorder
-        self.store_kernels()
+            if not self._has_stored:
+                self._has_stored = True
+                self.store_kernels()
         return context, recorder, config
+
+    def guarded(self, execute: Callable[[int], bool]) -> Callable[[int], bool]:
+        """A context's run, as threads can call it beside those of other contexts.
+
+        Where shapes may change, TensorRT for RTX 1.4 looks kernels up during a run in the cache that the contexts
+        share, and fails if another context is made or run meanwhile: on an H200 in 22 of 128 threads, in groups of
+        eight, and in none with a lock, or without a cache, when each context compiles its own.
+
+        Args:
+            execute: enqueues the run on a stream, given by its handle.
+        """
+        if self._is_fixed or not _compiles_kernels():
+            return execute
+
+        def one_by_one(stream: int) -> bool:
+            with self.lock:
+                return execute(stream)
+
+        return one_by_one
 
     def choose_profile(self, shapes: Sequence[Shape], active: int) -> int:
         """The index of a profile that takes these shapes; ``active`` if it does.

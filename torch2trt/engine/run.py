@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +76,6 @@ class Engine:
         """Where it was built; None when not known."""
         self._local = threading.local()
         self._closed = False
-        self._store_kernels = weakref.finalize(self, self._loaded.store_kernels)
-        """At the end of the process at the latest: some kernels are compiled in a first call."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the engine on CUDA tensors.
@@ -312,7 +309,7 @@ class Engine:
         if self._closed or os.getpid() != self._loaded.process:
             return
         self._closed = True
-        self._store_kernels()
+        self._loaded.store_kernels()
         for context in list(self._loaded.contexts):
             context.close()
         self._local = threading.local()

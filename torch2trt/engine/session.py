@@ -86,7 +86,7 @@ class Session:
         self.data_dependent = False
         """Whether an output's size is known only after a run; valid once shapes are set."""
         self._set_address = self.context.set_tensor_address
-        self._execute = self.context.execute_async_v3
+        self._execute = loaded.guarded(self.context.execute_async_v3)
         self._inputs = tuple(info.spec.name for info in loaded.inputs)
         self._outputs = tuple(info.spec.name for info in loaded.outputs)
         self._input_pointers = [0] * len(self._inputs)
