@@ -367,17 +367,20 @@ class _Evaluated:
         self._evaluator = self._converted.evaluator_with(state)
 
 
-def _in_turn(work: Sequence[tuple[Future[Any], Callable[[], Any]]], device: int | None) -> None:
-    """Make the results of some futures, one after another, for as long as the program runs."""
+_Work = tuple[Future[Any], Callable[[], Any]]
+"""An engine to be, and what makes it."""
+
+
+def _make_in_turn(work: Sequence[_Work], device: int | None) -> None:
+    """Make engines one after another, for as long as the program runs."""
     with nullcontext() if device is None else torch.cuda.device(device):
-        for future, make in work:
+        for engine, make in work:
             if not threading.main_thread().is_alive():
-                future.cancel()
-                continue
+                return
             try:
-                future.set_result(make())
+                engine.set_result(make())
             except BaseException as error:
-                future.set_exception(error)
+                engine.set_exception(error)
 
 
 class CompiledModule(torch.nn.Module):
@@ -405,30 +408,28 @@ class CompiledModule(torch.nn.Module):
         self.segments = compilation.segments
         stored = iter(engines or ())
         self._runs: list[Run] = []
-        self._engines: list[Future[Any]] = []
-        waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
+        work: list[_Work] = []
         for segment in self.segments:
-            if not segment.in_engine:
-                self._runs.append(self._torch_run(segment))
-                continue
-            make = self._maker(compilation, segment, next(stored, None))
-            engine: Future[Any] = Future()
-            if options.background and engines is None:
-                waiting.append((engine, make))
-            else:
-                engine.set_result(make())
-            self._engines.append(engine)
-            self._runs.append(self._engine_run(engine, self._torch_run(segment)))
+            run = self._torch_run(segment)
+            if segment.in_engine:
+                engine: Future[Any] = Future()
+                work.append((engine, self._maker(compilation, segment, next(stored, None))))
+                run = self._engine_run(engine, run)
+            self._runs.append(run)
+        self._engines = [engine for engine, _ in work]
         self._known: dict[Value, Any] = {}
         self._device: torch.device | None = None
         self._news = _News()
         module.register_load_state_dict_post_hook(functools.partial(_note_new_weights, self._news))
         self._register_state_dict_hook(_without_owner)
         self._register_load_state_dict_pre_hook(_with_owner)
-        self._in_background = bool(waiting)
-        if waiting:
+        self._in_background = options.background and engines is None
+        if self._in_background:
             device = torch.cuda.current_device() if torch.cuda.is_available() else None
-            threading.Thread(target=_in_turn, args=(waiting, device), name="torch2trt-compile").start()
+            threading.Thread(target=_make_in_turn, args=(work, device), name="torch2trt-compile").start()
+        else:
+            for engine, make in work:
+                engine.set_result(make())
 
     def _maker(self, compilation: _Compilation, segment: Segment, blob: bytes | None) -> Callable[[], Any]:
         """What makes the engine of a segment, whose network is there already unless the engine is stored."""
@@ -445,7 +446,7 @@ class CompiledModule(torch.nn.Module):
             engine = converted.build(
                 engine_cache=options.engine_cache, auto_contiguous=True, **options.build, **options.run
             )
-            if options.background:
+            if options.background and not options.build.get("strip_weights"):
                 engine.compile_kernels()
             return engine
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 import weakref
@@ -38,16 +37,6 @@ class TensorInfo:
     spec: TensorSpec
     host: bool
     shape_value: bool
-
-
-_loaded: weakref.WeakSet[LoadedEngine] = weakref.WeakSet()
-
-
-@atexit.register
-def _store_kernels() -> None:
-    """Keep what first calls compiled of engines that are open still."""
-    for loaded in list(_loaded):
-        loaded.store_kernels()
 
 
 def reported(messages: Sequence[str]) -> str:
@@ -159,7 +148,6 @@ class LoadedEngine:
         self._stored_kernels = runtime_cache
         self._has_stored = False
         """Whether the kernels of the first context were kept: further ones need the same."""
-        _loaded.add(self)
         self.scratch = torch.empty(256, dtype=torch.uint8, device=device)
         """What TensorRT is given as the address of an empty tensor, which may not be null."""
 

@@ -113,8 +113,6 @@ class Engine:
     def compile_kernels(self) -> None:
         """Let TensorRT for RTX compile the kernels now, instead of in the first call.
 
-        Those of an engine whose shapes may change are compiled in part when it runs first.
-
         Raises:
             EngineError: the engine is closed, or its weights are missing still, or GPU memory ran out.
         """
