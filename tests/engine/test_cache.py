@@ -37,6 +37,31 @@ def test_folder(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "torch2trt" / "Cache"
 
 
+def test_a_user_without_a_home(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("TORCH2TRT_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(caches.Path, "home", no_home)
+    with pytest.raises(EngineError, match="no folder for caches: Could not determine") as error:
+        DiskCache()
+    assert "TORCH2TRT_CACHE_DIR" in error.value.hint
+    with pytest.warns(UserWarning, match=r"kernels are not kept .* \(set TORCH2TRT_CACHE_DIR"), caches.kernels_may_go():
+        DiskCache()
+
+
+def test_a_folder_without_locks(monkeypatch, tmp_path):
+    def no_locks(self):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", no_locks)
+    with pytest.raises(EngineError, match="cannot lock the cache folder .* No locks available"):
+        DiskCache(tmp_path).put("a", b"x")
+    with pytest.raises(EngineError, match="cannot lock"), DiskCache(tmp_path).locked("a"):
+        pass
+
+
 def test_entries(tmp_path):
     cache = DiskCache(tmp_path / "c")
     assert cache.get("a") is None

@@ -25,20 +25,32 @@ from .files import PathLike, write_file_atomically
 
 ENVIRONMENT_VARIABLE = "TORCH2TRT_CACHE_DIR"
 DEFAULT_LIMIT = 8 << 30
+_HINT = f"set {ENVIRONMENT_VARIABLE} to a folder that can be written"
 _SUFFIX = ".entry"
 _SUM = 32
 
 
 def cache_folder() -> Path:
-    """Where caches are kept: ``TORCH2TRT_CACHE_DIR``, or the platform's folder for caches."""
+    """Where caches are kept: ``TORCH2TRT_CACHE_DIR``, or the platform's folder for caches.
+
+    Raises:
+        EngineError: the user has no home that it could be in.
+    """
     chosen = os.environ.get(ENVIRONMENT_VARIABLE)
     if chosen:
         return Path(chosen)
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "torch2trt" / "Cache"
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "torch2trt" / "Cache"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "torch2trt"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch2trt"
+        return _home() / "Library" / "Caches" / "torch2trt"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "torch2trt"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:  # as of a user that only a container's numbers know
+        raise EngineError(f"there is no folder for caches: {error}", hint=_HINT) from error
 
 
 def make_key(**parts: Any) -> str:
@@ -123,10 +135,19 @@ class DiskCache:
         with self._lock(hashlib.sha256(key.encode()).hexdigest()[:16]):
             yield
 
-    def _lock(self, name: str) -> Any:
+    @contextlib.contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
         from filelock import FileLock  # torch needs it itself
 
-        return FileLock(self.folder / f"{name}.lock", thread_local=False)
+        lock = FileLock(self.folder / f"{name}.lock", thread_local=False)
+        try:
+            lock.acquire()
+        except (OSError, NotImplementedError) as error:  # not every network file system has locks
+            raise EngineError(f"cannot lock the cache folder {self.folder}: {error}", hint=_HINT) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _make_folder(self) -> None:
         try:
@@ -134,7 +155,7 @@ class DiskCache:
         except OSError as error:
             raise EngineError(
                 f"cannot make the cache folder {self.folder}: {error.strerror or error}",
-                hint=f"set {ENVIRONMENT_VARIABLE} to a folder that can be written",
+                hint=_HINT,
             ) from error
 
     def _entries(self) -> list[tuple[Path, int, float]]:
@@ -197,11 +218,19 @@ class KernelFile:
         return self.cache.get(self.key) or b""
 
     def write(self, content: bytes) -> None:
-        """Store kernels; where that is impossible, it warns: the engine runs without."""
-        try:
+        """Store kernels; where that is impossible, it warns."""
+        with kernels_may_go():
             self.cache.put(self.key, content)
-        except EngineError as error:
-            warnings.warn(f"the engine's kernels are not kept for the next load: {error.message}", stacklevel=2)
+
+
+@contextlib.contextmanager
+def kernels_may_go() -> Iterator[None]:
+    """Warns where no folder can be had to keep kernels in: the engine runs without."""
+    try:
+        yield
+    except EngineError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        warnings.warn(f"the engine's kernels are not kept for the next load: {error.message}{hint}", stacklevel=4)
 
 
 @dataclass(frozen=True)

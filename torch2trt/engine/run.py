@@ -13,6 +13,7 @@ import torch
 from ..errors import EngineError
 from ..trt_compat import trt
 from .bundle import Bundle, Environment, plain_bundle
+from .cache import kernels_may_go
 from .cached import CacheChoice, open_cache
 from .execution import CallOptions, ExecutionContext
 from .files import PathLike, read_file, write_file_atomically
@@ -62,7 +63,10 @@ class Engine:
         self._options = CallOptions(auto_device, auto_contiguous, cuda_graph, max_graphs)
         chosen = cuda_device(device)
         bundle.check(chosen)
-        self._loaded = LoadedEngine(bundle.plan, chosen, bundle.runtime_cache, open_cache(kernel_cache))
+        cache = None
+        with kernels_may_go():
+            cache = open_cache(kernel_cache)
+        self._loaded = LoadedEngine(bundle.plan, chosen, bundle.runtime_cache, cache)
         self._signature = _fitting_signature(bundle.signature, self._loaded)
         self._bundle: Bundle | None = bundle
         self._needs_weights = bundle.options is not None and bundle.options.strip_weights
