@@ -228,6 +228,26 @@ def test_state_dicts_have_the_modules_own_names():
         fast.load_state_dict({**{key: other[key] for key in list(other)[1:] if key != "first.weight"}, "nonsense": x})
 
 
+def test_sizes_of_what_stays_in_pytorch_need_no_engine():
+    """A trace computes with sizes as with tensors; no engine is made for these alone, of tensors it could not take."""
+    module, x = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval().double(), torch.randn(2, 5, 8).double()
+    fast = compiled(module, x, dynamic_shapes={"src": {0: (1, 2, 4), 1: (2, 5, 9)}})
+    assert [segment.in_engine for segment in fast.segments] == [False]
+    other = torch.randn(3, 7, 8).double()
+    torch.testing.assert_close(fast(other), module(other).detach())
+
+
+def test_rewritten_nodes_run_in_pytorch():
+    """Attention gives other strides than what it takes the place of, and a view comes next."""
+    module, x = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval(), torch.randn(2, 5, 8)
+    shapes = {"src": {0: (1, 2, 4), 1: (2, 5, 9)}}
+    fast = compiled(module, x, dynamic_shapes=shapes, min_block_size=1000)
+    kinds = {node.kind for segment in fast.segments for node in segment.nodes}
+    assert not any(segment.in_engine for segment in fast.segments)
+    assert {"aten::scaled_dot_product_attention", "aten::view"} <= kinds
+    torch.testing.assert_close(fast(x), module(x).detach())
+
+
 # In the background
 
 
@@ -267,37 +287,16 @@ def test_pytorch_answers_until_engines_are_there(slow):
     assert Slow.calls == 2
 
 
-def test_rewritten_nodes_run_in_pytorch(slow):
-    """What rewrites put in place of others, folded weights and attention."""
-
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv, self.norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
-            self.block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=True)
-            self.norm.running_var.uniform_(0.5, 2.0)
-
-        def forward(self, x):
-            y = self.norm(self.conv(x)).flatten(2).transpose(1, 2)
-            return nn.functional.gelu(self.block(y)) * torch.sigmoid(y)
-
-    module, x = Model().eval(), torch.randn(2, 3, 6, 6)
-    fast = compiled(module, x, background=True)
-    torch.testing.assert_close(fast(x), module(x).detach())
-    assert Slow.calls == 0 and fast._known
-    slow()
-    fast.wait()
-    torch.testing.assert_close(fast(x), module(x).detach())
-    assert Slow.calls == 1 and not fast._known  # weights that only PyTorch needed
-
-
-def test_new_weights_wait_for_the_engines(slow):
+def test_new_weights_while_engines_are_built(slow):
     module, other, x = Mixed().eval(), Mixed().eval(), torch.randn(2, 4)
     fast = compiled(module, x, background=True)
     fast.load_state_dict(other.state_dict())
-    threading.Timer(0.2, slow).start()
     torch.testing.assert_close(fast(x)[0], other(x)[0].detach())
-    assert fast.ready
+    assert Slow.calls == 0
+    slow()
+    fast.wait()
+    torch.testing.assert_close(fast(x)[0], other(x)[0].detach())
+    assert Slow.calls == 2
 
 
 def test_a_copy_holds_engines(slow):

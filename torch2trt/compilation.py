@@ -410,12 +410,12 @@ class CompiledModule(torch.nn.Module):
         self._runs: list[Run] = []
         work: list[_Work] = []
         for segment in self.segments:
-            run = self._torch_run(segment)
             if segment.in_engine:
                 engine: Future[Any] = Future()
                 work.append((engine, self._maker(compilation, segment, next(stored, None))))
-                run = self._engine_run(engine, run)
-            self._runs.append(run)
+                self._runs.append(self._engine_run(engine))
+            else:
+                self._runs.append(self._torch_run(segment))
         self._engines = [engine for engine, _ in work]
         self._known: dict[Value, Any] = {}
         self._device: torch.device | None = None
@@ -453,13 +453,8 @@ class CompiledModule(torch.nn.Module):
         return make
 
     @staticmethod
-    def _engine_run(engine: Future[Any], meanwhile: Run) -> Run:
-        """Runs a segment in its engine, and in PyTorch until that is there."""
-
-        def run(tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
-            return engine.result()(*tensors) if engine.done() else meanwhile(tensors)
-
-        return run
+    def _engine_run(engine: Future[Any]) -> Run:
+        return lambda tensors: engine.result()(*tensors)
 
     def _torch_run(self, segment: Segment) -> Run:
         def run(tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
@@ -494,7 +489,15 @@ class CompiledModule(torch.nn.Module):
         return known
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the segments one after another; arguments and result are the module's."""
+        """Run the segments one after another; arguments and result are the module's.
+
+        The module itself runs while an engine is built in the background.
+        """
+        if self._in_background:
+            if not self.ready:
+                with torch.no_grad():
+                    return self.module(*args, **kwargs)
+            self._in_background = False
         leaves = core.bind_inputs(self._graph, call_inputs(args, kwargs))
         self._prepare(leaves)
         values: dict[Value, Any] = dict(zip(self._graph.inputs, leaves, strict=True))
@@ -510,7 +513,7 @@ class CompiledModule(torch.nn.Module):
 
     @property
     def ready(self) -> bool:
-        """Whether all engines are there; until then, with ``background=True``, PyTorch runs what they will."""
+        """Whether all engines are there; until then, with ``background=True``, PyTorch runs the module."""
         return all(engine.done() for engine in self._engines)
 
     def wait(self) -> None:
@@ -535,9 +538,6 @@ class CompiledModule(torch.nn.Module):
         if device != self._device:
             self._device = device
             self._known.clear()
-        if self._in_background and self.ready:
-            self._in_background = False
-            self._known.clear()  # of what PyTorch ran
         if self._news.unread:
             self._take_new_weights()
 

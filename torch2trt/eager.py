@@ -47,7 +47,7 @@ def _call_operator(node: Node, args: Sequence[Any]) -> Any:
     schema = node.schema
     if (node.kind, node.overload) in _OF_LISTS:  # Python can pass no nested list to the operator
         return torch.tensor(args[0], dtype=args[1], device=args[2])
-    function = torch_compat.operator(node.kind, node.overload)
+    function = torch_compat.operator(*_OF_ANY_STRIDES.get((node.kind, node.overload), (node.kind, node.overload)))
     if schema is None or function is None:
         raise InternalError(f"torch has no operator {node.kind}", location=node.location)
     count = schema.positional_count
@@ -59,6 +59,9 @@ def _call_operator(node: Node, args: Sequence[Any]) -> Any:
 
 
 _OF_LISTS = frozenset({("aten::tensor", ""), ("aten::as_tensor", "list")})
+
+_OF_ANY_STRIDES = {("aten::view", ""): ("aten::reshape", "")}
+"""Rewritten nodes before this one may give tensors of other strides than the module's did."""
 
 
 def structural(node: Node) -> Callable[[Node, Sequence[Any]], Any] | None:

@@ -70,11 +70,7 @@ def _size(segment: Segment) -> int:
 
 
 def _is_bookkeeping(node: Node) -> bool:
-    return eager.structural(node) is not None or node.kind in metadata.KINDS or not _gives_tensors(node)
-
-
-def _gives_tensors(node: Node) -> bool:
-    return all(value.dtype is not None for value in node.outputs)
+    return eager.structural(node) is not None or is_size(node)
 
 
 def _sides(plan: Plan, reasons: dict[str, str]) -> dict[Node, bool]:
@@ -97,7 +93,19 @@ def _sides(plan: Plan, reasons: dict[str, str]) -> dict[Node, bool]:
 
 def is_size(node: Node) -> bool:
     """Whether the node gives numbers computed from sizes, which each segment can compute for itself."""
-    return node.kind in metadata.KINDS or (eager.structural(node) is None and not _gives_tensors(node))
+    if node.kind in metadata.KINDS:
+        return True
+    if eager.structural(node) is not None:
+        return False
+    if any(value.dtype is None for value in node.outputs):
+        return True
+    # A trace makes tensors of sizes, and computes with these.
+    taken = node.values()
+    return bool(taken and node.outputs) and all(_is_number(value) for value in [*taken, *node.outputs])
+
+
+def _is_number(value: Value) -> bool:
+    return value.dtype is None or (value.dtype == torch.int64 and value.shape is not None and not value.shape)
 
 
 def _group(plan: Plan, sides: dict[Node, bool]) -> list[Segment]:
@@ -125,7 +133,7 @@ def _pull_in_sizes(segment: Segment, plan: Plan) -> None:
         node = waiting.pop()
         for value in node.values():
             producer = producers.get(value)
-            if producer is not None and producer not in own and value.dtype is None and is_size(producer):
+            if producer is not None and producer not in own and _is_number(value) and is_size(producer):
                 own.add(producer)
                 needed.append(producer)
                 waiting.append(producer)
