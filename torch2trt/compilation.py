@@ -227,7 +227,7 @@ class _Compilation:
         builder = trt.Builder(trt_compat.logger())
         network = trt_compat.create_network(builder)
         names = [f"input_{index}" for index in range(len(segment.inputs))]
-        shapes = self._shapes()
+        shapes = self._shapes
         ranges = {name: shapes.ranges(value) for name, value in zip(names, segment.inputs, strict=True)}
         inside = Structure("tuple", tuple(LEAF for _ in names))
         graph = Graph(
@@ -246,17 +246,16 @@ class _Compilation:
             context.allow_float64_as_float32 = self.options.allow_float64_as_float32
             context.precision = parse_precision(self.options.precision, self.options.keep_float32)
             tensors = [
-                core.add_input(context, name, _stand_in(value), ranges[name])
+                core.add_input(context, name, shapes.stand_in(value), ranges[name])
                 for name, value in zip(names, segment.inputs, strict=True)
             ]
             core.run_plan(graph, Plan(segment.nodes, self.plan.known, list(segment.outputs)), tensors)
             outputs = mark_outputs(graph, None)
         return Converted(network, graph, self.prepared.trace, outputs, builder)
 
+    @functools.cached_property
     def _shapes(self) -> _Shapes:
-        if not hasattr(self, "_cached_shapes"):
-            self._cached_shapes = _Shapes(self.prepared)
-        return self._cached_shapes
+        return _Shapes(self.prepared, self.plan)
 
 
 def _takers(segment: Segment, data_sized: set[Value]) -> list[str]:
@@ -282,37 +281,58 @@ def _pattern(text: str | None) -> Any:
         raise InputError(f"exclude={text!r} is no regular expression: {error}") from None
 
 
-def _stand_in(value: Value) -> torch.Tensor:
-    if value.dtype is None or value.shape is None:
-        raise InputError(f"nothing is known of the type of {value.name}, so it cannot enter an engine")
-    return torch.empty([size if size is not None else 2 for size in value.shape], dtype=value.dtype, device="meta")
-
-
 class _Shapes:
-    """The sizes that the values between segments have at the smallest, optimal and largest inputs."""
+    """What the values between segments are at the smallest, optimal and largest inputs.
 
-    def __init__(self, prepared: core.Prepared) -> None:
-        self._runs: list[dict[str, Any]] = []
-        graph = prepared.graph
-        if any(graph.ranges.values()):
-            for which in ("min", "opt", "max"):
-                leaves = [
-                    _resized(example, graph.ranges.get(name, {}), which)
-                    for name, example in zip(graph.input_names, prepared.examples, strict=True)
-                ]
-                args, kwargs = structure.unflatten(leaves, graph.input_structure)
-                self._runs.append(core.debug_call_graph(graph, call_inputs(args, kwargs), return_all=True))
+    Args:
+        prepared: the trace.
+        plan: what is run, after rewriting: not all of its values have known sizes.
+    """
+
+    def __init__(self, prepared: core.Prepared, plan: Plan) -> None:
+        self._graph, self._plan, self._examples = prepared.graph, plan, prepared.examples
+        self._runs: dict[str, dict[Value, Any]] = {}
+
+    def _at(self, which: str, value: Value) -> torch.Tensor:
+        """The value when all inputs have these sizes, on the meta device."""
+        if which not in self._runs:
+            self._runs[which] = self._run(which)
+        return self._runs[which][value]
+
+    def _run(self, which: str) -> dict[Value, Any]:
+        graph = self._graph
+        leaves = [
+            _resized(example, graph.ranges.get(name, {}), which)
+            for name, example in zip(graph.input_names, self._examples, strict=True)
+        ]
+        known = {value: _moved(data, leaves[0].device) for value, data in self._plan.known.items()}
+        runner = core.Runner(graph, known)
+        with torch_network():
+            runner.run(self._plan.nodes, leaves, self._plan.outputs)
+        return {value: _moved(data, torch.device("meta")) for value, data in runner.values.items()}
+
+    def stand_in(self, value: Value) -> torch.Tensor:
+        """A tensor of the value's type, on the meta device; dynamic axes have some size."""
+        if value.dtype is None or value.shape is None:
+            return self._at("opt", value)
+        sizes = [2 if size is None else size for size in value.shape]
+        return torch.empty(sizes, dtype=value.dtype, device="meta")
 
     def ranges(self, value: Value) -> dict[int, Range]:
         """The dynamic axes of a value."""
-        if value.shape is None or None not in value.shape or not self._runs:
+        if not any(self._graph.ranges.values()) or (value.shape is not None and None not in value.shape):
             return {}
-        sizes = [run[value.name].shape for run in self._runs]
-        return {
-            axis: Range(*sorted(size[axis] for size in sizes))
-            for axis, known in enumerate(value.shape)
-            if known is None
-        }
+        found = {}
+        shapes = [self._at(which, value).shape for which in ("min", "opt", "max")]
+        for axis, sizes in enumerate(zip(*shapes, strict=True)):
+            low, best, high = sorted(sizes)
+            if low < high if value.shape is None else value.shape[axis] is None:
+                found[axis] = Range(low, best, high)
+        return found
+
+
+def _moved(data: Any, device: torch.device | None) -> Any:
+    return data.to(device) if isinstance(data, torch.Tensor) else data
 
 
 def _resized(example: torch.Tensor, axes: Mapping[int, Range], which: str) -> torch.Tensor:
