@@ -248,6 +248,26 @@ def test_rewritten_nodes_run_in_pytorch():
     torch.testing.assert_close(fast(x), module(x).detach())
 
 
+@pytest.mark.parametrize("min_block_size", [1, 4, 1000])
+def test_new_weights_reach_what_pytorch_runs(min_block_size):
+    """Weights that a rewrite folded, and those that were computed from parameters before."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm, self.scale = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Parameter(torch.rand(4, 1, 1))
+
+        def forward(self, x):
+            return foreign(self.norm(self.conv(x))) * (self.scale + 1)
+
+    module, other, x = Model().eval(), Model().eval(), torch.randn(1, 3, 5, 5)
+    other.norm.running_var.uniform_(0.5, 2.0)
+    fast = compiled(module, x, min_block_size=min_block_size)
+    torch.testing.assert_close(fast(x), module(x).detach())
+    fast.load_state_dict(other.state_dict())
+    torch.testing.assert_close(fast(x), other(x).detach())
+
+
 # In the background
 
 

@@ -439,6 +439,7 @@ class CompiledModule(torch.nn.Module):
         self._engines = [engine for engine, _ in work]
         self._known: dict[Value, Any] = {}
         self._device: torch.device | None = None
+        self._loaded: dict[str, torch.Tensor] | None = None  # the weights, if they are not those that were traced
         self._news = _News()
         module.register_load_state_dict_post_hook(functools.partial(_note_new_weights, self._news))
         self._register_state_dict_hook(_without_owner)
@@ -504,6 +505,9 @@ class CompiledModule(torch.nn.Module):
             return getattr(self.module.get_submodule(owner), name)
         known = value.data if value.data is not None else self._plan.known[value]
         if isinstance(known, torch.Tensor):
+            source = origin(known)
+            if source is not None and self._loaded is not None:
+                known = source.compute(self._loaded)
             known = known.to(self._device)
         self._known[value] = known
         return known
@@ -562,11 +566,8 @@ class CompiledModule(torch.nn.Module):
             self._take_new_weights()
 
     def _take_new_weights(self) -> None:
-        state = self.module.state_dict()
-        for value, known in self._plan.known.items():
-            source = origin(known) if isinstance(known, torch.Tensor) else None
-            if source is not None:
-                self._known[value] = source.compute(state).to(self._device)
+        state = self._loaded = self.module.state_dict()
+        self._known.clear()
         for engine in (built.result() for built in self._engines):
             engine.refit({key: state[key] for key in engine.weights.keys()})  # noqa: SIM118 (no dict)
         self._news.unread = False
