@@ -23,7 +23,7 @@ from .errors import InputError, Torch2TRTError, UnsupportedOpError
 from .graph import Block, Graph, Node, Value, map_operand
 from .partition import Segment
 from .passes.data_sizes import data_sized
-from .passes.fold import Plan, fold
+from .passes.fold import Plan, fold, values_read
 from .passes.optimize import optimize as optimize_plan
 from .passes.spectra import values_alone
 from .precision import parse_precision
@@ -305,10 +305,15 @@ class _Shapes:
             _resized(example, graph.ranges.get(name, {}), which)
             for name, example in zip(graph.input_names, self._examples, strict=True)
         ]
-        known = {value: _moved(data, leaves[0].device) for value, data in self._plan.known.items()}
+        plan = self._plan
+        known = {
+            value: _moved(value.data if value.data is not None else plan.known[value], leaves[0].device)
+            for value in values_read(plan.nodes, plan.outputs)
+            if value.data is not None or value in plan.known
+        }
         runner = core.Runner(graph, known)
         with torch_network():
-            runner.run(self._plan.nodes, leaves, self._plan.outputs)
+            runner.run(plan.nodes, leaves, plan.outputs)
         return {value: _moved(data, torch.device("meta")) for value, data in runner.values.items()}
 
     def stand_in(self, value: Value) -> torch.Tensor:
@@ -331,7 +336,7 @@ class _Shapes:
         return found
 
 
-def _moved(data: Any, device: torch.device | None) -> Any:
+def _moved(data: Any, device: torch.device) -> Any:
     return data.to(device) if isinstance(data, torch.Tensor) else data
 
 
