@@ -67,6 +67,16 @@ def test_other_inputs_than_those_converted(net):
     assert verify(converted, torch.randn(7, 4))
 
 
+@pytest.mark.parametrize("order", [torch.argsort, lambda keys: torch.sort(keys)[1]])
+def test_equal_keys_are_in_one_order(order):
+    """PyTorch sorts equal keys in any order, the network in that of their indices: what is gathered by it agrees."""
+
+    def function(keys, values):
+        return values[order(keys)]
+
+    assert verify(function, (torch.randint(0, 3, (500,)), torch.randn(500)))
+
+
 def test_float16_overflow_is_named():
     report = verify(lambda x: torch.exp(x) - 1, torch.tensor([20.0]))
     assert report.first_float16_overflow.kind == "aten::exp" and "unsafe in float16" in str(report)

@@ -47,6 +47,10 @@ def _call_operator(node: Node, args: Sequence[Any]) -> Any:
     schema = node.schema
     if (node.kind, node.overload) in _OF_LISTS:  # Python can pass no nested list to the operator
         return torch.tensor(args[0], dtype=args[1], device=args[2])
+    unstable = _UNSTABLE.get((node.kind, node.overload))
+    if unstable is not None:
+        with torch.no_grad():
+            return unstable(args[0], dim=args[1], descending=args[2], stable=True)
     function = torch_compat.operator(*_OF_ANY_STRIDES.get((node.kind, node.overload), (node.kind, node.overload)))
     if schema is None or function is None:
         raise InternalError(f"torch has no operator {node.kind}", location=node.location)
@@ -59,6 +63,12 @@ def _call_operator(node: Node, args: Sequence[Any]) -> Any:
 
 
 _OF_LISTS = frozenset({("aten::tensor", ""), ("aten::as_tensor", "list")})
+
+_UNSTABLE: dict[tuple[str, str], Callable[..., Any]] = {
+    ("aten::sort", ""): torch.sort,
+    ("aten::argsort", ""): torch.argsort,
+}
+"""Equal elements come in any order, which depends on the size and the device: here in that of their indices."""
 
 _OF_ANY_STRIDES = {("aten::view", ""): ("aten::reshape", "")}
 """Rewritten nodes before this one may give tensors of other strides than the module's did."""
