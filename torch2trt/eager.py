@@ -58,6 +58,8 @@ def _call_operator(node: Node, args: Sequence[Any]) -> Any:
     keywords = dict(zip(schema.argument_names[count:], args[count:], strict=False))
     with torch.no_grad():
         result = function(*args[:count], **keywords)
+        if node.kind in _UNSET:
+            result.zero_()
     quantized.note(node.kind, args, result)
     return result
 
@@ -69,6 +71,11 @@ _UNSTABLE: dict[tuple[str, str], Callable[..., Any]] = {
     ("aten::argsort", ""): torch.argsort,
 }
 """Equal elements come in any order, which depends on the size and the device: here in that of their indices."""
+
+_UNSET = frozenset(
+    f"aten::{name}" for name in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")
+)
+"""What these leave unset is zero in networks, and here."""
 
 _OF_ANY_STRIDES = {("aten::view", ""): ("aten::reshape", "")}
 """Rewritten nodes before this one may give tensors of other strides than the module's did."""
