@@ -44,14 +44,11 @@ def call(node: Node, args: Sequence[Any]) -> list[Any]:
 
 
 def _call_operator(node: Node, args: Sequence[Any]) -> Any:
-    schema = node.schema
-    if (node.kind, node.overload) in _OF_LISTS:  # Python can pass no nested list to the operator
-        return torch.tensor(args[0], dtype=args[1], device=args[2])
-    unstable = _UNSTABLE.get((node.kind, node.overload))
-    if unstable is not None:
+    instead = _INSTEAD.get((node.kind, node.overload))
+    if instead is not None:
         with torch.no_grad():
-            return unstable(args[0], dim=args[1], descending=args[2], stable=True)
-    function = torch_compat.operator(*_OF_ANY_STRIDES.get((node.kind, node.overload), (node.kind, node.overload)))
+            return instead(*args)
+    schema, function = node.schema, torch_compat.operator(node.kind, node.overload)
     if schema is None or function is None:
         raise InternalError(f"torch has no operator {node.kind}", location=node.location)
     count = schema.positional_count
@@ -64,21 +61,29 @@ def _call_operator(node: Node, args: Sequence[Any]) -> Any:
     return result
 
 
-_OF_LISTS = frozenset({("aten::tensor", ""), ("aten::as_tensor", "list")})
+def _of_list(items: Any, dtype: Any, device: Any, *_: Any) -> torch.Tensor:
+    """Python can pass no nested list to the operator."""
+    return torch.tensor(items, dtype=dtype, device=device)
 
-_UNSTABLE: dict[tuple[str, str], Callable[..., Any]] = {
-    ("aten::sort", ""): torch.sort,
-    ("aten::argsort", ""): torch.argsort,
+
+def _stable(sort: Callable[..., Any]) -> Callable[..., Any]:
+    """Equal elements come in any order, which depends on the size and the device: here in that of their indices."""
+    return lambda value, dim, descending: sort(value, dim=dim, descending=descending, stable=True)
+
+
+_INSTEAD: dict[tuple[str, str], Callable[..., Any]] = {
+    ("aten::tensor", ""): _of_list,
+    ("aten::as_tensor", "list"): _of_list,
+    ("aten::sort", ""): _stable(torch.sort),
+    ("aten::argsort", ""): _stable(torch.argsort),
+    ("aten::view", ""): torch.reshape,  # rewritten nodes may give other strides than the module's did
 }
-"""Equal elements come in any order, which depends on the size and the device: here in that of their indices."""
+"""What is called in an operator's place, with all of its arguments."""
 
 _UNSET = frozenset(
     f"aten::{name}" for name in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")
 )
 """What these leave unset is zero in networks, and here."""
-
-_OF_ANY_STRIDES = {("aten::view", ""): ("aten::reshape", "")}
-"""Rewritten nodes before this one may give tensors of other strides than the module's did."""
 
 
 def structural(node: Node) -> Callable[[Node, Sequence[Any]], Any] | None:
