@@ -135,12 +135,32 @@ def test_deform_conv2d_clusters(harness, emulated, operators, maps, blocks, proc
     check(harness, emulated, operators, tmp_path, made, torch.float16)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
-@pytest.mark.parametrize(("far", "width", "padding"), [(4, 36, 0), (5, 37, 3)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(("far", "width", "padding"), [(4, 36, 0), (4, 60, 4), (0, 32, 0), (2, 40, 0), (5, 37, 3)])
 def test_correlation_volumes(harness, emulated, operators, far, width, padding, dtype, tmp_path):
     made = draw("correlation", 0)
-    made.tensors = [torch.randn(2, 18, 7, width) for _ in range(2)]
+    made.tensors = [torch.randn(2, 42, 7, width) for _ in range(2)]
     made.options |= {"kernel_size": 1, "max_displacement": far, "stride": 1, "padding": padding, "patch_dilation": 1}
+    check(harness, emulated, operators, tmp_path, made, dtype)
+
+
+# Of a single processor each thread has all places of a query; of many four threads share them. Blocks hold some places
+# of some queries at a time, and some packs of a head.
+@pytest.mark.parametrize("processors", [1, 132])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+@pytest.mark.parametrize(
+    ("channels", "queries", "points"), [(32, 70, 4), (40, 9, 7), (7, 130, 3), (264, 5, 2), (1, 40, 1)]
+)
+def test_ms_deform_attn_blocks(
+    harness, emulated, operators, channels, queries, points, dtype, processors, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("EMULATED_PROCESSORS", str(processors))
+    made = draw("ms_deform_attn", 0)
+    sizes = torch.tensor([[4, 5], [3, 1], [1, 1], [2, 6]])
+    starts = sizes.prod(1).cumsum(0) - sizes.prod(1)
+    locations = torch.rand(2, queries, 3, 4, points, 2) * 1.4 - 0.2
+    weights = torch.rand(2, queries, 3, 4, points)
+    made.tensors = [torch.randn(2, 36, 3, channels), sizes, starts, locations, weights]
     check(harness, emulated, operators, tmp_path, made, dtype)
 
 

@@ -258,6 +258,28 @@ BAD = {
         ),
         "attention_weights must have shape",
     ),
+    "attention too wide": (
+        "ms_deform_attn",
+        lambda x: (
+            x.new_zeros(0, 4, 2**15, 2**13),
+            torch.tensor([[2, 2]]),
+            torch.tensor([0]),
+            torch.zeros(0, 1, 2**15, 1, 1, 2),
+            torch.zeros(0, 1, 2**15, 1, 1),
+        ),
+        "at most",
+    ),
+    "attention too many places": (
+        "ms_deform_attn",
+        lambda x: (
+            x.new_zeros(0, 4, 2**10, 1),
+            torch.zeros(2**9, 2, dtype=torch.long),
+            torch.zeros(2**9, dtype=torch.long),
+            torch.zeros(0, 1, 2**10, 2**9, 2**9, 2),
+            torch.zeros(0, 1, 2**10, 2**9, 2**9),
+        ),
+        "at most",
+    ),
     "correlation shapes": ("correlation", lambda x: (x, x[:, :, 1:]), "second must have shape"),
     "correlation stride": ("correlation", lambda x: (x, x, 1, 1, 0), "must be 1 at least"),
     "correlation kernel": ("correlation", lambda x: (x, x, 9), "larger than the padded input"),

@@ -45,6 +45,38 @@ __device__ __forceinline__ P load_if(bool wanted, void const* from) {
     return pack;
 }
 
+// `row` rows of `pitch` bytes after `from`.
+template <class T>
+__device__ __forceinline__ T* row_at(T* from, int32_t row, int32_t pitch) {
+    T* result;
+    asm("mad.wide.s32 %0, %1, %2, %3;" : "=l"(result) : "r"(row), "r"(pitch), "l"(from));
+    return result;
+}
+
+// A pack of 16 bytes there, of memory that no one writes to; zeros where the row is negative, and nothing is read.
+template <class P>
+__device__ __forceinline__ P load_row(void const* from, int32_t row, int32_t pitch) {
+    static_assert(sizeof(P) == 16);
+    uint32_t words[4];
+    asm volatile(
+        "{\n"
+        ".reg .pred wanted;\n"
+        ".reg .b64 at;\n"
+        "setp.ge.s32 wanted, %5, 0;\n"
+        "mad.wide.s32 at, %5, %6, %4;\n"
+        "mov.b32 %0, 0;\n"
+        "mov.b32 %1, 0;\n"
+        "mov.b32 %2, 0;\n"
+        "mov.b32 %3, 0;\n"
+        "@wanted ld.global.nc.v4.b32 {%0, %1, %2, %3}, [at];\n"
+        "}\n"
+        : "=&r"(words[0]), "=&r"(words[1]), "=&r"(words[2]), "=&r"(words[3])
+        : "l"(from), "r"(row), "r"(pitch));
+    P pack;
+    memcpy(&pack, words, sizeof pack);
+    return pack;
+}
+
 // Two numbers, rounded, side by side.
 template <class T>
 __device__ __forceinline__ uint32_t pair_of(float low, float high);
@@ -131,6 +163,15 @@ __device__ __forceinline__ uint32_t fma_pair<BFloat16>(uint32_t left, uint32_t r
     return result;
 }
 
+// Eight numbers of a half precision, times one that is given twice, added to as many.
+template <class T>
+__device__ __forceinline__ void add_weighed(Words& sums, Words const& numbers, uint32_t weight) {
+#pragma unroll
+    for (int word = 0; word < 4; ++word) {
+        sums.at[word] = fma_pair<T>(numbers.at[word], weight, sums.at[word]);
+    }
+}
+
 // A warp's product of 16 rows by 8 columns over 16 numbers. With g = lane / 4 and q = lane % 4, a lane holds of the
 // left side the numbers 2q, 2q + 1 of rows g and g + 8 (a0, a1), and 2q + 8, 2q + 9 of them (a2, a3); of the right side
 // the same numbers of column g (b0, b1); and the sums of rows g and g + 8 for columns 2q and 2q + 1.
@@ -161,15 +202,19 @@ __device__ __forceinline__ void mma_tf32(float (&sums)[4], uint32_t a0, uint32_t
         : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
-// Four matrices of 8 rows by 16 bytes in shared memory: lane l says where row l % 8 of matrix l / 8 lies, and gets of
-// row l / 4 of each its word l % 4.
-__device__ __forceinline__ Words load_matrices(void const* row) {
-    Words words;
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(words.at[0]), "=r"(words.at[1]), "=r"(words.at[2]), "=r"(words.at[3])
-                 : "r"(unsigned(__cvta_generic_to_shared(row))));
-    return words;
-}
+#define T2T_LOAD_MATRICES(NAME, HOW)                                                                              \
+    __device__ __forceinline__ Words NAME(void const* row) {                                                      \
+        Words words;                                                                                              \
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4" HOW ".shared.b16 {%0, %1, %2, %3}, [%4];"                    \
+                     : "=r"(words.at[0]), "=r"(words.at[1]), "=r"(words.at[2]), "=r"(words.at[3])                 \
+                     : "r"(unsigned(__cvta_generic_to_shared(row))));                                             \
+        return words;                                                                                             \
+    }
+// Four matrices of 8 rows by 8 numbers of a half precision in shared memory: lane l says where row l % 8 of matrix
+// l / 8 lies, and gets of row l / 4 of each the numbers 2 (l % 4) and 2 (l % 4) + 1, or of column l / 4 ("across").
+T2T_LOAD_MATRICES(load_matrices, "")
+T2T_LOAD_MATRICES(load_matrices_across, ".trans")
+#undef T2T_LOAD_MATRICES
 
 // Numbers added to as many side by side in memory, in no order with others.
 template <int V>

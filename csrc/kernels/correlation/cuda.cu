@@ -1,7 +1,8 @@
 #include "../common/dispatch.h"
 #include "../common/launch.cuh"
 #include "point.h"
-#include "volume.cuh"
+#include "volume_half.cuh"
+#include "volume_single.cuh"
 
 namespace t2t {
 namespace {

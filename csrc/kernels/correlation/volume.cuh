@@ -1,16 +1,17 @@
 // The cost volume of single places one apart, as PWC-Net has it: kernel_size, stride and patch_dilation are 1.
 //
-// A block computes 32 places of a row under 9 by 9 displacements: a warp a row of displacements, a lane 4 places by 9
-// displacements for a quarter of the channels. What the block reads lies in shared memory as float32, zeros outside, so
-// that every number read from there serves for several products.
+// A block computes 32 places of a row under 9 by 9 displacements, a warp a row of displacements. What it reads comes
+// into shared memory some channels at a time, zeros outside.
 #pragma once
+
+#include <cuda_pipeline.h>
 
 #include "../common/launch.cuh"
 #include "correlation.h"
 
 namespace t2t {
 
-constexpr int kAcross = 32, kShifts = 9, kChannels = 16;  // channels that are in shared memory at a time
+constexpr int kAcross = 32, kShifts = 9;
 constexpr int kVolumeThreads = kShifts * 32;
 constexpr int kReach = kAcross + 8;  // kShifts - 1 more
 
@@ -21,9 +22,11 @@ inline bool takes_volume(Correlation const& op) {
            op.padding <= INT32_MAX / 4 && op.max_displacement <= INT32_MAX / 4;
 }
 
+template <class T, int kCount>
 struct VolumeTile {
-    float first[kChannels][kAcross];
-    float second[kChannels][kShifts][kReach];
+    static constexpr int kChannels = kCount;
+    alignas(16) T first[kCount][kReach];  // of the same pitch as the other's rows; the last 8 are not used
+    alignas(16) T second[kCount][kShifts][kReach];
 };
 
 // An image whose numbers are counted in 32 bits, and zeros outside of it.
@@ -32,95 +35,114 @@ struct Image {
     T const* from;
     int32_t channels, height, width;
 
+    __device__ __forceinline__ Image(Correlation const& op, T const* images, int32_t number)
+        : from(images + number * op.channels * op.height * op.width),
+          channels(int32_t(op.channels)),
+          height(int32_t(op.height)),
+          width(int32_t(op.width)) {}
+
+    __device__ __forceinline__ bool has(int32_t channel, int32_t y, int32_t x) const {
+        return channel < channels && unsigned(y) < unsigned(height) && unsigned(x) < unsigned(width);
+    }
+    __device__ __forceinline__ T const* to(int32_t channel, int32_t y, int32_t x) const {
+        return from + (channel * height + y) * width + x;
+    }
     __device__ __forceinline__ float at(int32_t channel, int32_t y, int32_t x) const {
-        bool const inside = channel < channels && unsigned(y) < unsigned(height) && unsigned(x) < unsigned(width);
-        return inside ? to_float(from[(channel * height + y) * width + x]) : 0.0f;
+        return has(channel, y, x) ? to_float(*to(channel, y, x)) : 0.0f;
     }
 };
 
-// The grid: x over places of a row, y over rows, z over images and blocks of displacements.
-template <class T>
-__global__ void __launch_bounds__(kVolumeThreads, 2) volume_kernel(Correlation op, T const* first, T const* second,
-                                                                   T* output) {
-    __shared__ VolumeTile tile;
-    int32_t const patch = int32_t(op.patch()), blocks = (patch + kShifts - 1) / kShifts;
-    int32_t const image = int32_t(blockIdx.z) / (blocks * blocks), block = int32_t(blockIdx.z) % (blocks * blocks);
-    int32_t const i0 = block / blocks * kShifts, j0 = block % blocks * kShifts, far = int32_t(op.max_displacement);
-    int32_t const x0 = int32_t(blockIdx.x) * kAcross, y = int32_t(blockIdx.y);
-    int32_t const x_in = x0 - int32_t(op.padding), y_in = y - int32_t(op.padding);
-    int32_t const channels = int32_t(op.channels), height = int32_t(op.height), width = int32_t(op.width);
-    Image<T> const one{first + image * op.channels * height * width, channels, height, width};
-    Image<T> const other{second + image * op.channels * height * width, channels, height, width};
-    int const warp = threadIdx.x / 32, part = threadIdx.x % 32 / 8, four = threadIdx.x % 8 * 4;
+// What a block computes, by where it is in volume_grid.
+struct VolumeBlock {
+    int32_t image, i0, j0;       // the first displacements
+    int32_t y, x;                // of the result's first place
+    int32_t first_y, first_x;    // where it lies in the first image
+    int32_t second_y, second_x;  // where the first one that it is compared to lies in the second
+    int32_t out_height, out_width;
 
-    float sums[kShifts][4] = {};
-    for (int32_t channel = 0; channel < channels; channel += kChannels) {
-        for (int item = threadIdx.x; item < kChannels * kAcross; item += kVolumeThreads) {
-            tile.first[item / kAcross][item % kAcross] =
-                one.at(channel + item / kAcross, y_in, x_in + item % kAcross);
-        }
-#pragma unroll 10
-        for (int item = threadIdx.x; item < kChannels * kShifts * kReach; item += kVolumeThreads) {
-            int const line = item / kReach, column = item % kReach, row = line % kShifts;
-            tile.second[line / kShifts][row][column] =
-                other.at(channel + line / kShifts, y_in + i0 - far + row, x_in + j0 - far + column);
-        }
-        __syncthreads();
-#pragma unroll
-        for (int k = 0; k < kChannels; k += 4) {
-            auto const here = load_pack<float, 4>(tile.first[k + part] + four);
-            Pack<float, 4> there[3];
-#pragma unroll
-            for (int n = 0; n < 3; ++n) {
-                there[n] = load_pack<float, 4>(tile.second[k + part][warp] + four + n * 4);
-            }
-#pragma unroll
-            for (int j = 0; j < kShifts; ++j) {
-#pragma unroll
-                for (int n = 0; n < 4; ++n) {
-                    sums[j][n] = fmaf(here.at[n], there[(j + n) / 4].at[(j + n) % 4], sums[j][n]);
-                }
-            }
-        }
-        __syncthreads();
+    __device__ __forceinline__ explicit VolumeBlock(Correlation const& op) {
+        int32_t const blocks = (int32_t(op.patch()) + kShifts - 1) / kShifts, far = int32_t(op.max_displacement);
+        image = int32_t(blockIdx.z) / (blocks * blocks);
+        int32_t const block = int32_t(blockIdx.z) % (blocks * blocks);
+        i0 = block / blocks * kShifts;
+        j0 = block % blocks * kShifts;
+        y = int32_t(blockIdx.y);
+        x = int32_t(blockIdx.x) * kAcross;
+        first_y = y - int32_t(op.padding);
+        first_x = x - int32_t(op.padding);
+        second_y = first_y + i0 - far;
+        second_x = first_x + j0 - far;
+        out_height = int32_t(op.height) + 2 * int32_t(op.padding);  // as takes_volume has it
+        out_width = int32_t(op.width) + 2 * int32_t(op.padding);
     }
 
-    float const scale = op.normalize ? 1.0f / float(op.channels) : 1.0f;
-    int64_t const out_width = op.out_width(), i = i0 + warp;
-#pragma unroll
-    for (int j = 0; j < kShifts; ++j) {
-        Pack<T, 4> results;
-#pragma unroll
-        for (int n = 0; n < 4; ++n) {
-            float sum = sums[j][n];
-            sum += __shfl_xor_sync(0xFFFFFFFFu, sum, 8);
-            sum += __shfl_xor_sync(0xFFFFFFFFu, sum, 16);
-            results.at[n] = from_float<T>(sum * scale);
+    // Of the block's displacements (i, j) the results of four places from the block's place `four` on.
+    template <class T>
+    __device__ __forceinline__ void write(Correlation const& op, T* output, int32_t i, int32_t j, int32_t four,
+                                          Pack<T, 4> const& results) const {
+        int32_t const patch = int32_t(op.patch()), left = out_width - x - four;
+        if (i0 + i >= patch || j0 + j >= patch) {
+            return;
         }
-        if (j % 4 != part || i >= patch || j0 + j >= patch) {
-            continue;
-        }
-        int64_t const line = ((int64_t(image) * patch + i) * patch + j0 + j) * op.out_height() + y;
-        T* to = output + line * out_width + x0 + four;
-        if (out_width % 4 == 0 && x0 + four < out_width) {
+        int64_t const line = ((int64_t(image) * patch + i0 + i) * patch + j0 + j) * out_height + y;
+        T* to = output + line * out_width + x + four;
+        if (out_width % 4 == 0 && left > 0) {
             *reinterpret_cast<Pack<T, 4>*>(to) = results;
         } else {
 #pragma unroll
             for (int n = 0; n < 4; ++n) {
-                if (x0 + four + n < out_width) {
+                if (n < left) {
                     to[n] = results.at[n];
                 }
             }
         }
     }
+};
+
+// Four numbers of a row from x on; kWhole: they lie side by side inside of the image, or all outside.
+template <bool kWhole, class T>
+__device__ __forceinline__ void copy_four(Image<T> const& image, int32_t channel, int32_t y, int32_t x, T* to) {
+    if constexpr (kWhole) {
+        bool const inside = image.has(channel, y, x);
+        T const* from = inside ? image.to(channel, y, x) : image.from;
+        __pipeline_memcpy_async(to, from, sizeof(Pack<T, 4>), inside ? 0 : sizeof(Pack<T, 4>));
+    } else {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            to[i] = from_float<T>(image.at(channel, y, x + i));
+        }
+    }
 }
 
+// Lets what a tile holds of the channels from `channel` on come.
+template <bool kWhole, class T, int kCount>
+__device__ __forceinline__ void fill(VolumeTile<T, kCount>& tile, VolumeBlock const& block, Image<T> const& one,
+                                     Image<T> const& other, int32_t channel) {
+    for (int item = threadIdx.x; item < kCount * kAcross / 4; item += kVolumeThreads) {
+        int const line = item / (kAcross / 4), four = item % (kAcross / 4) * 4;
+        copy_four<kWhole>(one, channel + line, block.first_y, block.first_x + four, tile.first[line] + four);
+    }
+    for (int item = threadIdx.x; item < kCount * kShifts * kReach / 4; item += kVolumeThreads) {
+        int const line = item / (kReach / 4), four = item % (kReach / 4) * 4, row = line % kShifts;
+        copy_four<kWhole>(other, channel + line / kShifts, block.second_y + row, block.second_x + four,
+                          tile.second[line / kShifts][row] + four);
+    }
+    __pipeline_commit();
+}
+
+// Whether fours of numbers lie inside of an image or outside.
 template <class T>
-void launch_volume(Correlation const& op, T const* first, T const* second, T* output, Stream stream) {
+bool has_whole_fours(Correlation const& op, T const* first, T const* second) {
+    uintptr_t const either = reinterpret_cast<uintptr_t>(first) | reinterpret_cast<uintptr_t>(second);
+    return either % sizeof(Pack<T, 4>) == 0 && op.width % 4 == 0 && op.padding % 4 == 0 &&
+           op.max_displacement % 4 == 0 && op.patch() <= kShifts;
+}
+
+// x over places of a row, y over rows, z over images and blocks of displacements.
+inline dim3 volume_grid(Correlation const& op) {
     int64_t const blocks = (op.patch() + kShifts - 1) / kShifts;
-    dim3 const grid(unsigned(blocks_for(op.out_width(), kAcross)), unsigned(op.out_height()),
-                    unsigned(op.batch * blocks * blocks));
-    volume_kernel<T><<<grid, kVolumeThreads, 0, stream>>>(op, first, second, output);
+    return dim3(unsigned(blocks_for(op.out_width(), kAcross)), unsigned(op.out_height()),
+                unsigned(op.batch * blocks * blocks));
 }
 
 }  // namespace t2t

@@ -36,11 +36,7 @@ __device__ __forceinline__ Words weigh(Corners const& corners, CornerWeights con
     Words sums{};
 #pragma unroll
     for (int corner = 0; corner < 4; ++corner) {
-        uint32_t const weight = twice(weights.at[corner / 2], corner % 2 != 0);
-#pragma unroll
-        for (int word = 0; word < 4; ++word) {
-            sums.at[word] = fma_pair<T>(corners.at[corner].at[word], weight, sums.at[word]);
-        }
+        add_weighed<T>(sums, corners.at[corner], twice(weights.at[corner / 2], corner % 2 != 0));
     }
     return sums;
 }

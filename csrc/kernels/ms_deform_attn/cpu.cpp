@@ -11,7 +11,14 @@ Error ms_deform_attn_check(MsDeformAttn const& op) {
         op.points < 0) {
         return "a size is negative";
     }
-    return op.length > INT32_MAX ? "value may have 2^31 - 1 rows at most" : nullptr;
+    if (op.length > INT32_MAX) {
+        return "value may have 2^31 - 1 rows at most";
+    }
+    int64_t const most = INT32_MAX / 8;
+    auto const fit = [&](int64_t left, int64_t right) { return right == 0 || left <= most / right; };
+    bool const all_fit = fit(op.heads, op.channels) && fit(op.levels, op.points) &&
+                         fit(op.heads, op.levels * op.points);
+    return all_fit ? nullptr : "heads times channels and heads times places may be 2^28 - 1 at most";
 }
 
 Error ms_deform_attn_check_levels(MsDeformAttn const& op, void const* spatial_shapes, void const* level_start_index) {
@@ -43,15 +50,23 @@ void ms_deform_attn_cpu(MsDeformAttn const& op, MsDeformAttnData const& data, in
                 std::fill(sums.begin(), sums.end(), 0.0f);
                 T const* value = static_cast<T const*>(data.value) +
                                  (image * op.length * op.heads + head) * op.channels;
-                for_rows(op, static_cast<I const*>(data.spatial_shapes), static_cast<I const*>(data.level_start_index),
-                         static_cast<T const*>(data.sampling_locations) + item * places * 2,
-                         static_cast<T const*>(data.attention_weights) + item * places,
-                         [&](int32_t row, float weight) {
-                             T const* from = value + int64_t(row) * op.heads * op.channels;
-                             for (int64_t channel = 0; channel < op.channels; ++channel) {
-                                 sums[channel] += weight * to_float(from[channel]);
-                             }
-                         });
+                T const* location = static_cast<T const*>(data.sampling_locations) + item * places * 2;
+                T const* weight = static_cast<T const*>(data.attention_weights) + item * places;
+                for (int64_t place = 0; place < places; ++place, location += 2, ++weight) {
+                    Level const level = level_of(op, static_cast<I const*>(data.spatial_shapes),
+                                                 static_cast<I const*>(data.level_start_index), place / op.points);
+                    Reads const reads =
+                        reads_of(op, level, to_float(location[0]), to_float(location[1]), to_float(*weight));
+                    for (int corner = 0; corner < 4; ++corner) {
+                        if (reads.rows[corner] < 0) {
+                            continue;
+                        }
+                        T const* from = value + int64_t(reads.rows[corner]) * op.heads * op.channels;
+                        for (int64_t channel = 0; channel < op.channels; ++channel) {
+                            sums[channel] += reads.weights[corner] * to_float(from[channel]);
+                        }
+                    }
+                }
                 for (int64_t channel = 0; channel < op.channels; ++channel) {
                     static_cast<T*>(data.output)[item * op.channels + channel] = from_float<T>(sums[channel]);
                 }

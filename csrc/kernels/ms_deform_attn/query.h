@@ -1,4 +1,4 @@
-// What one query reads with one head.
+// What a query reads with one head.
 #pragma once
 
 #include <cmath>
@@ -22,45 +22,36 @@ T2T_HD Level level_of(MsDeformAttn const& op, I const* shapes, I const* starts, 
     return Level{int32_t(height), int32_t(width), int32_t(start), valid};
 }
 
-// Calls body(row, weight) for every row of value that a (query, head) reads; `row` counts along value's second axis.
-// A weight is NaN, at a row that exists, where a level is invalid.
-template <class T, class I, class Body>
-T2T_HD void for_rows(MsDeformAttn const& op, I const* shapes, I const* starts, T const* locations, T const* weights,
-                     Body&& body) {
-    for (int64_t l = 0; l < op.levels; ++l) {
-        Level const level = level_of(op, shapes, starts, l);
-        if (!level.valid) {
-            if (op.length > 0) {
-                body(0, quiet_nan());
-            }
-            continue;
-        }
-        for (int64_t p = 0; p < op.points; ++p) {
-            T const* place = locations + (l * op.points + p) * 2;
-            float const x = to_float(place[0]) * float(level.width) - 0.5f;
-            float const y = to_float(place[1]) * float(level.height) - 0.5f;
-            if (!(x > -1.0f && y > -1.0f && x < float(level.width) && y < float(level.height))) {
-                continue;
-            }
-            float const weight = to_float(weights[l * op.points + p]);
-            int32_t const x0 = int32_t(floorf(x)), y0 = int32_t(floorf(y));
-            float const fx = x - float(x0), fy = y - float(y0);
-            int32_t const row = level.start + y0 * level.width + x0;
-            bool const left = x0 >= 0, right = x0 + 1 < level.width;
-            if (y0 >= 0 && left) {
-                body(row, weight * (1.0f - fy) * (1.0f - fx));
-            }
-            if (y0 >= 0 && right) {
-                body(row + 1, weight * (1.0f - fy) * fx);
-            }
-            if (y0 + 1 < level.height && left) {
-                body(row + level.width, weight * fy * (1.0f - fx));
-            }
-            if (y0 + 1 < level.height && right) {
-                body(row + level.width + 1, weight * fy * fx);
-            }
+// The rows of value that a place lies between, and what they weigh; `rows` count along value's second axis, and are -1
+// where there is none, of weight 0.
+struct Reads {
+    int32_t rows[4];
+    float weights[4];
+};
+
+// Of a place in an invalid level it is a NaN of a row that exists.
+T2T_HD Reads reads_of(MsDeformAttn const& op, Level const& level, float across, float down, float weight) {
+    Reads reads{{-1, -1, -1, -1}, {}};
+    if (!level.valid) {
+        reads.rows[0] = op.length > 0 ? 0 : -1;
+        reads.weights[0] = quiet_nan();
+        return reads;
+    }
+    float const x = across * float(level.width) - 0.5f, y = down * float(level.height) - 0.5f;
+    if (!(x > -1.0f && y > -1.0f && x < float(level.width) && y < float(level.height))) {
+        return reads;
+    }
+    int32_t const x0 = int32_t(floorf(x)), y0 = int32_t(floorf(y));
+    float const right = x - float(x0), below = y - float(y0);
+    int32_t const row = level.start + y0 * level.width + x0;
+    for (int corner = 0; corner < 4; ++corner) {
+        int32_t const i = corner / 2, j = corner % 2;
+        if (unsigned(x0 + j) < unsigned(level.width) && unsigned(y0 + i) < unsigned(level.height)) {
+            reads.rows[corner] = row + i * level.width + j;
+            reads.weights[corner] = weight * (i ? below : 1.0f - below) * (j ? right : 1.0f - right);
         }
     }
+    return reads;
 }
 
 }  // namespace t2t

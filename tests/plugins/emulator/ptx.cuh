@@ -15,6 +15,16 @@ P load_if(bool wanted, void const* from) {
     return wanted ? *static_cast<P const*>(from) : P{};
 }
 
+template <class T>
+T* row_at(T* from, int32_t row, int32_t pitch) {
+    return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(from) + int64_t(row) * pitch);
+}
+
+template <class P>
+P load_row(void const* from, int32_t row, int32_t pitch) {
+    return load_if<P>(row >= 0, row_at(from, row, pitch));
+}
+
 template <class T, int V>
 Pack<T, V> load_once(T const* from) {
     if (reinterpret_cast<uintptr_t>(from) % std::min<size_t>(sizeof(T) * V, 16) != 0) {
@@ -43,6 +53,13 @@ uint32_t fma_pair(uint32_t left, uint32_t right, uint32_t sum) {
         result |= uint32_t(from_float<T>(value).bits) << 16 * i;
     }
     return result;
+}
+
+template <class T>
+void add_weighed(Words& sums, Words const& numbers, uint32_t weight) {
+    for (int word = 0; word < 4; ++word) {
+        sums.at[word] = fma_pair<T>(numbers.at[word], weight, sums.at[word]);
+    }
 }
 
 template <class T>
@@ -100,17 +117,34 @@ inline void mma_tf32(float (&sums)[4], uint32_t a0, uint32_t a1, uint32_t a2, ui
     });
 }
 
-inline Words load_matrices(void const* row) {
+// number(lane, which of its two): what of a matrix a lane gets, as row and column.
+template <class Number>
+Words load_matrices_by(void const* row, Number&& number) {
     static void const* rows[2048];
     unsigned const mine = emulator::thread(), lane = mine % 32;
+    if (reinterpret_cast<uintptr_t>(row) % 16 != 0) {
+        std::abort();
+    }
     rows[mine] = row;
     emulator::meet_warp();
-    Words words;
-    for (unsigned i = 0; i < 4; ++i) {
-        words.at[i] = static_cast<uint32_t const*>(rows[mine - lane + 8 * i + lane / 4])[lane % 4];
+    Words words{};
+    for (unsigned matrix = 0; matrix < 4; ++matrix) {
+        for (unsigned which = 0; which < 2; ++which) {
+            auto const [line, column] = number(lane, which);
+            uint32_t const bits = static_cast<uint16_t const*>(rows[mine - lane + 8 * matrix + line])[column];
+            words.at[matrix] |= bits << 16 * which;
+        }
     }
     emulator::meet_warp();
     return words;
+}
+
+inline Words load_matrices(void const* row) {
+    return load_matrices_by(row, [](unsigned lane, unsigned which) { return std::pair(lane / 4, lane % 4 * 2 + which); });
+}
+
+inline Words load_matrices_across(void const* row) {
+    return load_matrices_by(row, [](unsigned lane, unsigned which) { return std::pair(lane % 4 * 2 + which, lane / 4); });
 }
 
 template <int V>
