@@ -1,4 +1,4 @@
-"""Which of several equal forms is emitted for TensorRT for RTX in float16: what it computes right, and fast."""
+"""Which of several equal forms is emitted for TensorRT for RTX in half precision: what it computes right, and fast."""
 
 from __future__ import annotations
 
@@ -72,6 +72,33 @@ def test_other_convolutions_are_not(name):
     module, dtype = OTHERS[name]
     converted = torch2trt.convert(module.to(dtype).eval(), image(120, 320, 7, 7, dtype=dtype))
     assert layer_types(converted)["UNARY"] == 0
+
+
+@pytest.mark.parametrize("layer, sizes", [(nn.Conv1d, (9,)), (nn.Conv2d, (9, 8)), (nn.ConvTranspose2d, (5, 6))])
+def test_depthwise_convolutions_of_bfloat16_are_computed_in_float32(layer, sizes):
+    """RTX 1.4 compiles no others on an H200; weights that are swapped still reach them."""
+    module = layer(8, 8, 3, groups=8).bfloat16().eval()
+    x = image(2, 8, *sizes, dtype=torch.bfloat16)
+    converted = torch2trt.convert(module, x)
+    assert layer_types(converted)["CAST"] == 2
+    torch.testing.assert_close(converted.evaluate(x), module(x), rtol=1e-2, atol=1e-2)
+    other = layer(8, 8, 3, groups=8).bfloat16().eval()
+    swapped = converted.evaluate_with(other.state_dict(), x)
+    torch.testing.assert_close(swapped, other(x), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "module, shape",
+    [
+        (nn.Conv2d(8, 16, 3, groups=8), (2, 8, 9, 9)),
+        (nn.Conv2d(8, 8, 3, groups=4), (2, 8, 9, 9)),
+        (nn.Conv3d(8, 8, 3, groups=8), (2, 8, 5, 5, 5)),
+        (nn.Conv2d(8, 8, 3), (2, 8, 9, 9)),
+    ],
+)
+def test_other_convolutions_stay_in_bfloat16(module, shape):
+    converted = torch2trt.convert(module.bfloat16().eval(), image(*shape, dtype=torch.bfloat16))
+    assert layer_types(converted)["CAST"] == 0
 
 
 @pytest.mark.parametrize("groups", [1, 2])

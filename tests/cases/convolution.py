@@ -114,6 +114,21 @@ CASES = [
     Case("conv2d-empty-batch", _layer(nn.Conv2d(4, 6, 3)), rand(0, 4, 9, 8)),
     Case("conv2d-half", _layer(nn.Conv2d(4, 6, 3)).half(), rand(2, 4, 9, 8, dtype=torch.float16)),
     Case("conv2d-bfloat16", _layer(nn.Conv2d(4, 6, 3)).bfloat16(), rand(2, 4, 9, 8, dtype=torch.bfloat16)),
+    Case(
+        "conv1d-depthwise-bfloat16",
+        _layer(nn.Conv1d(8, 8, 3, groups=8, bias=False)).bfloat16(),
+        rand(2, 8, 9, dtype=torch.bfloat16),
+    ),
+    Case(
+        "conv2d-depthwise-bfloat16",
+        _layer(nn.Conv2d(8, 8, 3, padding="same", groups=8)).bfloat16(),
+        rand(2, 8, 9, 8, dtype=torch.bfloat16),
+    ),
+    Case(
+        "conv2d-depthwise-bfloat16-run-time",
+        _run_time(F.conv2d, groups=8),
+        tuple(rand(*shape, dtype=torch.bfloat16) for shape in ((2, 8, 9, 8), (8, 1, 3, 3), (8,))),
+    ),
     Case("conv2d-dynamic", _layer(nn.Conv2d(4, 6, 3, padding=1)), rand(2, 4, 9, 8), _DYNAMIC, _OTHER_IMAGES),
     Case("conv2d-run-time", _run_time(F.conv2d, padding=1), (rand(2, 4, 9, 8), rand(6, 4, 3, 3), rand(6))),
     Case(
@@ -180,6 +195,11 @@ CASES = [
         "transposed2d-bfloat16",
         _layer(nn.ConvTranspose2d(4, 6, 3, stride=2)).bfloat16(),
         rand(2, 4, 5, 6, dtype=torch.bfloat16),
+    ),
+    Case(
+        "transposed2d-depthwise-bfloat16",
+        _layer(nn.ConvTranspose2d(8, 8, 4, stride=2, padding=1, groups=8)).bfloat16(),
+        rand(2, 8, 5, 6, dtype=torch.bfloat16),
     ),
     Case(
         "transposed2d-dynamic",

@@ -74,6 +74,11 @@ def convolution(
     shape = kernel_sizes(weight)
     spatial = len(shape) - 2
     after = padding if padding_after is None else padding_after
+    if dtype_of(value) == torch.bfloat16 and _is_depthwise(shape, groups) and is_rtx():
+        value, weight = cast(value, torch.float32), cast(weight, torch.float32)
+        bias = None if bias is None else cast(bias, torch.float32)
+        wide = convolution(value, weight, bias, stride, padding, dilation, groups, padding_after=padding_after)
+        return cast(wide, torch.bfloat16)
     attributes = {
         "stride_nd": tuple(_padded_list(stride, spatial, 1)),
         "pre_padding": tuple(_padded_list(padding, spatial, 0)),
@@ -101,6 +106,15 @@ def convolution(
     if pointwise:
         made[id(result)] = result
     return result
+
+
+def _is_depthwise(shape: tuple[int, ...], groups: int) -> bool:
+    """Whether each channel is convolved on its own, along one or two axes, into one.
+
+    TensorRT for RTX 1.4 builds those of bfloat16, but cannot compile them on an H200 ("cuDNN graph compilation failed",
+    where the execution context is made); with several maps a channel, or along three axes, it can.
+    """
+    return shape[:2] == (groups, 1) and len(shape) < 5
 
 
 def _kept_apart(value: Any) -> Any:
