@@ -102,13 +102,14 @@ class GpuPeak:
 def measure(name: str, road: str, dtype: str, runs: int) -> dict[str, Any]:
     """One model by one road, in this process; once it is ready to be timed it says so and waits to be told."""
     torch.manual_seed(0)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     model, inputs = ALL[name].load()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, inputs = model.to(device), tuple(value.to(device) for value in inputs)
     row: dict[str, Any] = {"batch": ALL[name].batch}
     with torch.no_grad():
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         expected = first(model(*inputs)).float() if device == "cuda" else None
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         ROADS[road](*_warm_up(device))
         half = copy.deepcopy(model).to(DTYPES[dtype])
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -8,6 +8,7 @@ from ..errors import InputError
 from .activations import gelu, silu
 from .attentions import attention, narrow_masks
 from .batch_norm import fold_batch_norm
+from .branches import short_branches_first
 from .concatenations import join_parts, parts_of_joined, signs_into_constants
 from .fold import Plan
 from .linears import addmm_to_linear, fold_linear_scale, merge_linears
@@ -43,6 +44,7 @@ PASSES: dict[str, Pass] = {
     "merge_linears": merge_linears,
     "parts_of_linear": parts_of_linear,
     "merge_views": merge_views,
+    "short_branches_first": short_branches_first,
     "dead_nodes": dead_nodes,
 }
 """Every rewrite by name, in the order in which they run."""
