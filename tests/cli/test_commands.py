@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from tests.cli.commands import run
+from torch2trt.cli.commands.bench import largest_errors
 from torch2trt.engine.bundle import Bundle
 from torch2trt.modelspec import load_model
 
@@ -436,6 +437,19 @@ def test_commands_that_need_a_gpu_say_so(folder, command):
     assert result.status in (2, 3) and "GPU" in result.err and "Traceback" not in result.text
 
 
+def test_errors_of_runs_at_once():
+    """Kernels that begin too early are right after a pause."""
+    right, wrong, idle = torch.tensor([1.0, -4.0]), torch.tensor([1.0, -3.0]), [True]
+
+    def call():
+        result, idle[0] = (right if idle[0] else wrong), False
+        return {"output": result}
+
+    expected = [torch.tensor([1.0, -4.0])]
+    assert largest_errors(call, expected, lambda: idle.__setitem__(0, True)) == (0.0, 0.25)
+    assert largest_errors(lambda: (wrong,), expected, lambda: None) == (0.25, 0.25)
+
+
 # On a GPU
 
 # TensorRT for RTX 1.4 multiplies float32 in TF32 whatever its flag says.
@@ -476,5 +490,6 @@ def test_bench_and_verify_on_a_gpu(folder):
     found = answer(run(f"torch2trt bench models.py {IMAGE} --runs 5 --warmup 2 --json", folder))
     assert set(found["milliseconds"]) == {"PyTorch", "engine", "engine, CUDA graph"}
     assert all(0 < time < 100 for time in found["milliseconds"].values())
+    assert all(0 <= error < 5e-3 for errors in found["errors"].values() for error in errors.values())
     report = answer(run(f"torch2trt verify models.py {IMAGE} --rtol 5e-3 --json", folder))
     assert all(row["engine"] is not None for row in report["rows"])

@@ -52,7 +52,10 @@ def test_the_shorter_branch_comes_first():
         (lambda deep, beside, x: torch.sigmoid(deep(x)) + beside(x), 1),
         (lambda deep, beside, x: deep(x) * beside(x), 0),
         (lambda deep, beside, x: deep(x) + beside(deep(x)[:, :4]), 0),  # its input is not there before
-        (lambda deep, beside, x: deep(x) + 2 * beside(x), 0),
+        (lambda deep, beside, x: deep(x) + 2 * beside(x[:, :, 1:-1].sigmoid().flip(1)).mean(2, True), 1),
+        (lambda deep, beside, x: deep(deep(x)[:, :4]) + deep(x), 1),
+        (lambda deep, beside, x: deep(x) + x[:, :1], 0),
+        (lambda deep, beside, x: beside(x) + beside(x + 1), 0),  # as long as the other
         (lambda deep, beside, x: deep(x) + 1, 0),
     ],
 )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...errors import EngineError, InputError
 from ..options import CachedBuildOptions, ConvertOptions, ModelArgument, ModelOptions
 from ..output import Output
+
+if TYPE_CHECKING:
+    import torch
 
 
 def bench(
@@ -23,7 +26,7 @@ def bench(
     warmup: Annotated[int, typer.Option(help="How many runs come before.")] = 20,
     cuda_graph: Annotated[bool, typer.Option(help="Run the engine from a CUDA graph too.")] = True,
 ) -> None:
-    """Time the engine against eager PyTorch; needs a GPU."""
+    """Time the engine against eager PyTorch, and hold its results against PyTorch's; needs a GPU."""
     import torch
 
     from ... import structure, tracing
@@ -51,11 +54,47 @@ def bench(
     if graphed is not None:
         ways["engine, CUDA graph"] = lambda: graphed(*args, **kwargs)
     with torch.no_grad():
+        expected = structure.flatten(ways["PyTorch"]())[0]
+        errors = {name: largest_errors(call, expected, torch.cuda.synchronize) for name, call in ways.items()}
         times = {name: _median(call, runs, warmup, torch) for name, call in ways.items()}
     base = times["PyTorch"]
-    rows = [(name, f"{time:.4f}", f"{base / time:.2f}") for name, time in times.items()]
-    out.table(f"{model} on {torch.cuda.get_device_name()}, medians of {runs}", ("", "ms", "times PyTorch"), rows)
-    out.result({"ok": True, "gpu": torch.cuda.get_device_name(), "runs": runs, "milliseconds": times})
+    rows = [
+        (name, f"{time:.4f}", f"{base / time:.2f}", *(f"{error:.1e}" for error in errors[name]))
+        for name, time in times.items()
+    ]
+    columns = ("", "ms", "times PyTorch", "error of one run", "of ten at once")
+    out.table(f"{model} on {torch.cuda.get_device_name()}, medians of {runs}", columns, rows)
+    found = {name: {"alone": alone, "at_once": at_once} for name, (alone, at_once) in errors.items()}
+    out.result({"ok": True, "gpu": torch.cuda.get_device_name(), "runs": runs, "milliseconds": times, "errors": found})
+
+
+def largest_errors(
+    call: Callable[[], Any], expected: Sequence[torch.Tensor], wait: Callable[[], object]
+) -> tuple[float, float]:
+    """How far results are from ``expected``, by the largest value of each tensor.
+
+    Args:
+        call: gives the results.
+        expected: PyTorch's.
+        wait: waits for the GPU.
+
+    Returns:
+        the error of one run on an idle GPU, and the largest of ten that follow one another at once: kernels that begin
+        too early give wrong numbers there alone.
+    """
+    from ... import structure
+    from ...verify import difference
+
+    def error(results: Any) -> float:
+        found = structure.flatten(results)[0]
+        pairs = zip(found, expected, strict=True)
+        return max((difference(actual, wanted, 0.0, 0.0).relative for actual, wanted in pairs), default=0.0)
+
+    call()
+    wait()
+    alone = error(call())
+    wait()
+    return alone, max([error(results) for results in [call() for _ in range(10)]])
 
 
 def _median(call: Callable[[], Any], runs: int, warmup: int, torch: Any) -> float:
