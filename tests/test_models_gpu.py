@@ -1,4 +1,4 @@
-"""Whole models as engines on a GPU against eager PyTorch in float32, in float32 and with their maths in float16."""
+"""Whole models as engines on a GPU against eager PyTorch in float32: in float32, and with maths in half precision."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ LANGUAGE = ("bert", "gpt2", "llama", "t5", "deberta-v2", "mixtral", "whisper-enc
 
 # Relative to the greatest value of an output. TensorRT for RTX 1.4 multiplies float32 in TF32, which has the mantissa
 # of float16; the models are deep, and their weights random.
-TOLERANCES = {"float32": 1e-2, "float16": 2e-2}
-SLACK = 3
-"""An engine may be off by this many times what eager is in float16, or in TF32, where that is more: up to 9 %."""
+TOLERANCES = {"float32": 1e-2, "float16": 2e-2, "bfloat16": 1e-1}
+SLACK = {"float32": 6, "float16": 3, "bfloat16": 3}
+"""An engine may be off by this many times what eager is in half precision, or in TF32, where that is more: up to 11 %.
+TensorRT's convolutions of groups cut numbers to TF32, which eager's round: one is off by 1.0e-3 for 3e-4."""
 
 
 def on(device: str, value: Any) -> Any:
@@ -48,25 +49,21 @@ def check(model: torch.nn.Module, inputs: Any, precision: str, **options: Any) -
             assert all(transformer_models.relative_error(on("cpu", again), found) <= 1e-3 for again in at_once)
     print(f"relative error {error:.1e}")
     if error > TOLERANCES[precision]:
-        assert error <= SLACK * error_of_eager(model, precision, args, kwargs, expected)
+        assert error <= SLACK[precision] * error_of_eager(model, precision, args, kwargs, expected)
 
 
 def error_of_eager(model: torch.nn.Module, precision: str, args: Any, kwargs: Any, expected: Any) -> float:
-    """What eager PyTorch loses on the GPU, when the model itself is in float16, or multiplies in TF32."""
-    moved = copy.deepcopy(model).cuda()
-    given, named = on("cuda", (args, kwargs))
-    if precision == "float16":
-        moved = moved.half()
-        given, named = in_half((given, named))
+    """What eager PyTorch loses on the GPU, when the model itself is in half precision, or multiplies in TF32."""
+    dtype = getattr(torch, precision)
+    moved = copy.deepcopy(model).cuda().to(dtype)
+    leaves, nesting = structure.flatten((args, kwargs))
+    given, named = structure.unflatten(
+        [leaf.cuda().to(dtype) if leaf.is_floating_point() else leaf.cuda() for leaf in leaves], nesting
+    )
     with torch.no_grad(), tf32():
         found, nesting = structure.flatten(on("cpu", moved(*given, **named)))
     same = [leaf.float() if leaf.is_floating_point() else leaf for leaf in found]
     return transformer_models.relative_error(structure.unflatten(same, nesting), expected)
-
-
-def in_half(value: Any) -> Any:
-    leaves, nesting = structure.flatten(value)
-    return structure.unflatten([leaf.half() if leaf.is_floating_point() else leaf for leaf in leaves], nesting)
 
 
 @contextlib.contextmanager
