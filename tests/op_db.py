@@ -47,15 +47,34 @@ def samples(op: Any, dtype: torch.dtype, most: int) -> Iterator[Any]:
     yield from found[::step][: most or None]
 
 
-def run_sample(op: Any, sample: Any, build: bool) -> tuple[str, str]:
-    """What came of one sample, and why."""
+def run_sample(op: Any, sample: Any, build: bool = False, engine: bool = False) -> tuple[str, str]:
+    """What came of one sample, and why.
+
+    Args:
+        op: one of the database.
+        sample: what it is called with.
+        build: whether an engine is built, too.
+        engine: whether it runs, too, on a GPU.
+    """
     status, why, converted = convert_sample(op, sample)
-    if build and converted is not None and status == RIGHT:
-        try:
+    if converted is None or status != RIGHT:
+        return status, why
+    try:
+        if engine:
+            _run_engine(converted, structure.flatten(((sample.input, *sample.args), dict(sample.kwargs)))[0])
+        elif build:
             converted.serialize(optimization_level=0)
-        except torch2trt.errors.Torch2TRTError as error:
-            return REFUSED, _line(error)
+    except torch2trt.errors.BuildError as error:
+        return REFUSED, _line(error)
+    except Exception as error:
+        return WRONG, f"engine: {_line(error)}"
     return status, why
+
+
+def _run_engine(converted: torch2trt.Converted, leaves: Sequence[torch.Tensor]) -> None:
+    inputs = tuple(leaf.detach().clone() for leaf in leaves)
+    with converted.build(auto_device=True, auto_contiguous=True, kernel_cache=None) as engine:
+        harness.assert_same(engine(*inputs), converted.evaluate(*inputs), **harness.ENGINE_TOLERANCE)
 
 
 def convert_sample(op: Any, sample: Any) -> tuple[str, str, torch2trt.Converted | None]:
@@ -217,6 +236,7 @@ def main() -> int:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--most", type=int, default=8, help="samples an operator; 0 for all")
     parser.add_argument("--build", action="store_true", help="build an engine of each too")
+    parser.add_argument("--engine", action="store_true", help="run an engine of each too; needs a GPU")
     parser.add_argument("--shard", default="0/1", help="this part of so many, such as 2/8")
     parser.add_argument("--json", help="write every result here")
     parser.add_argument("--quiet", action="store_true", help="print the totals only")
@@ -237,7 +257,7 @@ def main() -> int:
         try:
             for sample in samples(op, dtype, options.most):
                 signal.alarm(60)
-                rows.append(run_sample(op, sample, options.build))
+                rows.append(run_sample(op, sample, options.build, options.engine))
                 signal.alarm(0)
         except Exception as error:
             rows.append((UNUSABLE, f"samples: {error}"))
