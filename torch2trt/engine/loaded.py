@@ -22,6 +22,10 @@ RangeOfShapes = tuple[Shape, Shape, Shape]
 """Smallest, optimal and largest shape."""
 
 MEMORY_HINT = "free GPU memory (torch.cuda.empty_cache() returns what PyTorch only caches), or use smaller shapes"
+KERNELS_HINT = (
+    "TensorRT for RTX compiles kernels for this GPU here; torch2trt.compile with exclude= keeps modules or operators "
+    "in PyTorch, which shows whose kernel it cannot compile"
+)
 
 
 @dataclass(frozen=True)
@@ -271,7 +275,8 @@ class LoadedEngine:
             if context is None:
                 messages = self.messages()
                 raise EngineError(
-                    f"TensorRT could not make an execution context:\n{reported(messages)}", hint=memory_hint(messages)
+                    f"TensorRT could not make an execution context:\n{reported(messages)}",
+                    hint=memory_hint(messages) or (KERNELS_HINT if _compiles_kernels() else ""),
                 )
             context.error_recorder = recorder
             if not self._has_stored:
