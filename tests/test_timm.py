@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import Any
 
@@ -153,9 +154,11 @@ def _error(converted: torch2trt.Converted, model: nn.Module, image: torch.Tensor
     actual = converted.evaluate(image)
     assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype)
     expected, actual = expected.float(), actual.float()
-    if not expected.isfinite().all():  # random weights may exceed float16: eager's infinities and NaN are ours too
-        assert torch.equal(actual.isfinite(), expected.isfinite())
-        return 0.0
+    if not expected.isfinite().all():  # random weights may exceed float16: what eager loses is lost, or as in float32
+        if torch.equal(actual.isfinite(), expected.isfinite()):
+            return 0.0
+        with torch.no_grad():
+            expected = copy.deepcopy(model).float()(image.float())
     assert expected.std() > 0
     return float((actual - expected).abs().max() / expected.abs().max())
 
