@@ -47,6 +47,11 @@ def samples(op: Any, dtype: torch.dtype, most: int) -> Iterator[Any]:
     yield from found[::step][: most or None]
 
 
+def _arguments(sample: Any) -> tuple[list[torch.Tensor], Any]:
+    """The tensors that a sample calls its operator with, and how they are nested."""
+    return structure.flatten(((sample.input, *sample.args), dict(sample.kwargs)))
+
+
 def run_sample(op: Any, sample: Any, build: bool = False, engine: bool = False) -> tuple[str, str]:
     """What came of one sample, and why.
 
@@ -61,7 +66,7 @@ def run_sample(op: Any, sample: Any, build: bool = False, engine: bool = False) 
         return status, why
     try:
         if engine:
-            _run_engine(converted, structure.flatten(((sample.input, *sample.args), dict(sample.kwargs)))[0])
+            _run_engine(converted, _arguments(sample)[0])
         elif build:
             converted.serialize(optimization_level=0)
     except torch2trt.errors.BuildError as error:
@@ -74,12 +79,12 @@ def run_sample(op: Any, sample: Any, build: bool = False, engine: bool = False) 
 def _run_engine(converted: torch2trt.Converted, leaves: Sequence[torch.Tensor]) -> None:
     inputs = tuple(leaf.detach().clone() for leaf in leaves)
     with converted.build(auto_device=True, auto_contiguous=True, kernel_cache=None) as engine:
-        harness.assert_same(engine(*inputs), converted.evaluate(*inputs), **harness.ENGINE_TOLERANCE)
+        harness.assert_same(engine(*inputs), converted.evaluate(*inputs), **harness.engine_tolerance())
 
 
 def convert_sample(op: Any, sample: Any) -> tuple[str, str, torch2trt.Converted | None]:
     """What came of one sample, why, and the network if there is one."""
-    leaves, nesting = structure.flatten(((sample.input, *sample.args), dict(sample.kwargs)))
+    leaves, nesting = _arguments(sample)
     if not leaves:
         return UNUSABLE, "no tensor among the inputs", None
 

@@ -53,7 +53,7 @@ def test_engine(case: Case) -> None:
     for inputs in (case.inputs, *case.others):
         args, kwargs = torch2trt.tracing.normalize_inputs(harness.clone(inputs))
         expected = harness.call(case.function, inputs)
-        harness.assert_same(engine(*args, **kwargs), expected, **harness.engine_tolerance(case))
+        harness.assert_same(engine(*args, **kwargs), expected, **harness.engine_tolerance(case.rtol, case.atol))
 
 
 @pytest.mark.gpu

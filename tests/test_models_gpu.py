@@ -29,9 +29,11 @@ SLACK = {"float32": 6, "float16": 3, "bfloat16": 3}
 TensorRT's convolutions of groups cut numbers to TF32, which eager's round: one is off by 1.0e-3 for 3e-4."""
 
 
-def on(device: str, value: Any) -> Any:
+def on(device: str, value: Any, dtype: torch.dtype | None = None) -> Any:
+    """A nested value on a device, its floating point tensors in ``dtype`` if given."""
     leaves, nesting = structure.flatten(value)
-    return structure.unflatten([leaf.to(device) for leaf in leaves], nesting)
+    moved = [leaf.to(device, dtype if leaf.is_floating_point() else None) for leaf in leaves]
+    return structure.unflatten(moved, nesting)
 
 
 def check(model: torch.nn.Module, inputs: Any, precision: str, **options: Any) -> None:
@@ -56,22 +58,19 @@ def error_of_eager(model: torch.nn.Module, precision: str, args: Any, kwargs: An
     """What eager PyTorch loses on the GPU, when the model itself is in half precision, or multiplies in TF32."""
     dtype = getattr(torch, precision)
     moved = copy.deepcopy(model).cuda().to(dtype)
-    leaves, nesting = structure.flatten((args, kwargs))
-    given, named = structure.unflatten(
-        [leaf.cuda().to(dtype) if leaf.is_floating_point() else leaf.cuda() for leaf in leaves], nesting
-    )
+    given, named = on("cuda", (args, kwargs), dtype)
     with torch.no_grad(), tf32():
-        found, nesting = structure.flatten(on("cpu", moved(*given, **named)))
-    same = [leaf.float() if leaf.is_floating_point() else leaf for leaf in found]
-    return transformer_models.relative_error(structure.unflatten(same, nesting), expected)
+        return transformer_models.relative_error(on("cpu", moved(*given, **named), torch.float32), expected)
 
 
 @contextlib.contextmanager
 def tf32() -> Iterator[None]:
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    yield
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 @pytest.mark.parametrize("precision", TOLERANCES)

@@ -100,8 +100,7 @@ def is_size(node: Node) -> bool:
     if any(value.dtype is None for value in node.outputs):
         return True
     # A trace makes tensors of sizes, and computes with these.
-    taken = node.values()
-    return bool(taken and node.outputs) and all(_is_number(value) for value in [*taken, *node.outputs])
+    return bool(node.outputs) and all(_is_number(value) for value in [*node.values(), *node.outputs])
 
 
 def _is_number(value: Value) -> bool:

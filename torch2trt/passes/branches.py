@@ -27,12 +27,11 @@ def short_branches_first(plan: Plan) -> int:
             continue
         first, last = sorted(branches.place(operand) for operand in node.args[:2])
         short = branches.since(first, last)
-        if short is None or not branches.convolutions(short):
+        if short is None or not (fewer := branches.convolutions(short)):
             continue
         start = branches.start(short)
-        if start >= first or branches.convolutions(short) >= branches.convolutions(branches.since(start, first)):
-            continue
-        if all(is_pure(plan, plan.nodes[place]) for place in short):
+        is_shorter = start < first and fewer < branches.convolutions(branches.since(start, first))
+        if is_shorter and all(is_pure(plan, plan.nodes[place]) for place in short):
             for place in short:
                 order[place] = min(order[place], start + 0.5)
             count += 1

@@ -94,7 +94,7 @@ def largest_errors(
     wait()
     alone = error(call())
     wait()
-    return alone, max([error(results) for results in [call() for _ in range(10)]])
+    return alone, max(map(error, [call() for _ in range(10)]))
 
 
 def _median(call: Callable[[], Any], runs: int, warmup: int, torch: Any) -> float:
