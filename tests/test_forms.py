@@ -74,31 +74,49 @@ def test_other_convolutions_are_not(name):
     assert layer_types(converted)["UNARY"] == 0
 
 
-@pytest.mark.parametrize("layer, sizes", [(nn.Conv1d, (9,)), (nn.Conv2d, (9, 8)), (nn.ConvTranspose2d, (5, 6))])
-def test_depthwise_convolutions_of_bfloat16_are_computed_in_float32(layer, sizes):
+def convolved_axes(converted):
+    """How many axes each convolution of a network runs along."""
+    layers = (converted.network.get_layer(index) for index in range(converted.network.num_layers))
+    return [len(layer.get_output(0).shape) - 2 for layer in layers if layer.type.name == "CONVOLUTION"]
+
+
+@pytest.mark.parametrize(
+    "layer, shape",
+    [
+        (nn.Conv1d, (2, 8, 9)),
+        (nn.Conv1d, (8, 9)),
+        (nn.Conv2d, (2, 8, 9, 8)),
+        (nn.Conv2d, (8, 9, 8)),
+        (nn.ConvTranspose2d, (2, 8, 5, 6)),
+    ],
+)
+def test_depthwise_convolutions_of_bfloat16_run_along_three_axes(layer, shape):
     """RTX 1.4 compiles no others on an H200; weights that are swapped still reach them."""
-    module = layer(8, 8, 3, groups=8).bfloat16().eval()
-    x = image(2, 8, *sizes, dtype=torch.bfloat16)
+    options = {"groups": 8, "stride": 2, "padding": 2, "dilation": 1 if layer is nn.ConvTranspose2d else 2}
+    module = layer(8, 8, 3, **options).bfloat16().eval()
+    x = image(*shape, dtype=torch.bfloat16)
     converted = torch2trt.convert(module, x)
-    assert layer_types(converted)["CAST"] == 2
+    assert convolved_axes(converted) == [3]
+    assert layer_types(converted)["CAST"] == 0
     torch.testing.assert_close(converted.evaluate(x), module(x), rtol=1e-2, atol=1e-2)
-    other = layer(8, 8, 3, groups=8).bfloat16().eval()
+    other = layer(8, 8, 3, **options).bfloat16().eval()
     swapped = converted.evaluate_with(other.state_dict(), x)
     torch.testing.assert_close(swapped, other(x), rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize(
-    "module, shape",
+    "module, dtype",
     [
-        (nn.Conv2d(8, 16, 3, groups=8), (2, 8, 9, 9)),
-        (nn.Conv2d(8, 8, 3, groups=4), (2, 8, 9, 9)),
-        (nn.Conv3d(8, 8, 3, groups=8), (2, 8, 5, 5, 5)),
-        (nn.Conv2d(8, 8, 3), (2, 8, 9, 9)),
+        (nn.Conv2d(8, 16, 3, groups=8), torch.bfloat16),
+        (nn.Conv2d(8, 8, 3, groups=4), torch.bfloat16),
+        (nn.Conv2d(8, 8, 3), torch.bfloat16),
+        (nn.Conv2d(8, 8, 3, groups=8), torch.float16),
+        (nn.Conv2d(8, 8, 3, groups=8), torch.float32),
     ],
 )
-def test_other_convolutions_stay_in_bfloat16(module, shape):
-    converted = torch2trt.convert(module.bfloat16().eval(), image(*shape, dtype=torch.bfloat16))
-    assert layer_types(converted)["CAST"] == 0
+def test_other_convolutions_do_not(module, dtype):
+    converted = torch2trt.convert(module.to(dtype).eval(), image(2, 8, 9, 9, dtype=dtype))
+    assert convolved_axes(converted) == [2]
 
 
 @pytest.mark.parametrize("groups", [1, 2])

@@ -75,10 +75,13 @@ def convolution(
     spatial = len(shape) - 2
     after = padding if padding_after is None else padding_after
     if dtype_of(value) == torch.bfloat16 and _is_depthwise(shape, groups) and is_rtx():
-        value, weight = cast(value, torch.float32), cast(weight, torch.float32)
-        bias = None if bias is None else cast(bias, torch.float32)
-        wide = convolution(value, weight, bias, stride, padding, dilation, groups, padding_after=padding_after)
-        return cast(wide, torch.bfloat16)
+        axis = rank_of(value) - spatial
+        image, kernel = unsqueeze(value, axis), _with_axis(weight)
+        moves, before, gaps, behind = (expand_list(each, spatial) for each in (stride, padding, dilation, after))
+        longer = convolution(
+            image, kernel, bias, [1, *moves], [0, *before], [1, *gaps], groups, padding_after=[0, *behind]
+        )
+        return squeeze(longer, [axis])
     attributes = {
         "stride_nd": tuple(_padded_list(stride, spatial, 1)),
         "pre_padding": tuple(_padded_list(padding, spatial, 0)),
@@ -112,9 +115,14 @@ def _is_depthwise(shape: tuple[int, ...], groups: int) -> bool:
     """Whether each channel is convolved on its own, along one or two axes, into one.
 
     TensorRT for RTX 1.4 builds those of bfloat16, but cannot compile them on an H200 ("cuDNN graph compilation failed",
-    where the execution context is made); with several maps a channel, or along three axes, it can.
+    where the execution context is made); along three axes it can. In float32 between two casts it gives NaN for some.
     """
     return shape[:2] == (groups, 1) and len(shape) < 5
+
+
+def _with_axis(weight: Tensor) -> Any:
+    """A kernel with an axis of size 1 before its spatial ones."""
+    return derive(torch.unsqueeze, weight, 2) if isinstance(weight, torch.Tensor) else unsqueeze(weight, 2)
 
 
 def _kept_apart(value: Any) -> Any:
