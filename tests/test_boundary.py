@@ -56,6 +56,11 @@ def test_known_outputs_of_other_dtypes():
     check(lambda x: torch.zeros(2, 3, dtype=torch.float64), X)
 
 
+def test_known_outputs_of_bytes():
+    """A cast of what is known is no output of TensorRT's, which holds bytes at the ends of a network alone."""
+    check(lambda x: (x + 1, torch.tensor([1, 200], dtype=torch.uint8), torch.zeros_like(x).byte()), X)
+
+
 @pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.uint16, torch.float64])
 def test_known_bytes_that_are_cast_last(dtype):
     x = torch.ones(3, dtype=torch.uint8)

@@ -114,8 +114,7 @@ def returned_dtype(value: Operand, result: Any) -> torch.dtype | None:
         result: what it is in the network.
     """
     if isinstance(result, (Narrow, torch.Tensor)) and result.dtype in DTYPES:
-        wanted = value.dtype if isinstance(value, Value) and value.dtype is not None else result.dtype
-        return None if wanted == result.dtype == torch.uint8 else wanted
+        return value.dtype if isinstance(value, Value) and value.dtype is not None else result.dtype
     if not isinstance(value, Value) or value.dtype is None:
         return None
     if trt_compat.is_tensor(result):

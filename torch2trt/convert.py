@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from . import boundary, core, coverage, structure, tracing, trt_compat
+from . import boundary, core, coverage, narrow, structure, tracing, trt_compat
 from .context import Context, building, network_state, trt_network
 from .dynamic import DynamicShapes, parse_profile
 from .emit import cast, tensor
@@ -19,7 +19,6 @@ from .emit.complex import as_last_axis
 from .emit.network import add_layer
 from .errors import InputError, InternalError, Torch2TRTError, UnsupportedArgumentError, UnsupportedOpError
 from .graph import Graph, Node
-from .narrow import Narrow
 from .pairs import is_complex
 from .passes.fold import Plan, fold
 from .passes.functionalize import MutatedInputs
@@ -445,9 +444,9 @@ def mark_outputs(graph: Graph, names: Sequence[str] | None) -> list[str]:
 
 def _own_tensor(value: Any) -> Any:
     """``value`` as a tensor that may become an output: no input, no constant, no pair."""
-    if isinstance(value, Narrow):
+    if isinstance(value, narrow.Narrow):
         value = value.value
-    elif isinstance(value, torch.Tensor) and value.dtype in (torch.int8, torch.int16):
+    elif isinstance(value, torch.Tensor) and value.dtype in narrow.DTYPES:
         value = cast(value, torch.int32)
     if is_complex(value):
         value = as_last_axis(value)
