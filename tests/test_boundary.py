@@ -9,6 +9,7 @@ import torch
 
 import torch2trt
 from tests import harness
+from tests.passes.rewrites import layer_types
 from torch2trt.engine.signature import EngineSignature
 from torch2trt.errors import DtypeError, InputError, UnsupportedOpError
 
@@ -163,3 +164,43 @@ def test_own_networks_keep_their_dtypes():
 def test_an_engine_knows_what_the_module_takes(function, dtype, held):
     (spec,) = torch2trt.convert(function, torch.ones(3, dtype=dtype)).signature().inputs
     assert (spec.dtype, spec.given) == (held, None if dtype == held else dtype)
+
+
+PUT_TOGETHER = {
+    "stack": lambda x: torch.stack(x.unbind(1), 1),
+    "stack, moved": lambda x: torch.stack(x.unbind(0)).t().contiguous(),
+    "cat": lambda x: torch.cat([x[:, :1], x[:, 1].unsqueeze(1), x[:, 2:]], 1),
+    "complex": lambda x: torch.view_as_complex(x),
+    "beside another": lambda x: (torch.stack(x.unbind(1), 1), x.relu()),
+}
+
+
+@pytest.mark.parametrize("name", PUT_TOGETHER)
+def test_outputs_that_are_put_together_from_inputs_alone(name):
+    """TensorRT for RTX 1.4 leaves them as they were, unless an identity layer follows."""
+    converted = check(PUT_TOGETHER[name], torch.arange(6.0).reshape(3, 2))
+    assert layer_types(converted)["IDENTITY"] == 1
+
+
+def test_two_outputs_of_one_tensor():
+    def function(x):
+        z = torch.view_as_complex(x + 1)
+        return z, torch.view_as_real(z)
+
+    check(function, torch.arange(6.0).reshape(3, 2))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", PUT_TOGETHER)
+def test_engines_write_them(name):
+    x = torch.arange(6.0, device="cuda").reshape(3, 2) + 1
+    with torch2trt.build_engine(PUT_TOGETHER[name], x) as engine:
+        harness.assert_same(engine(x), PUT_TOGETHER[name](x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: x.reshape(-1), lambda x: torch.stack(x.unbind(1), 1) + 1, lambda x: torch.stack((x + 1).unbind(1), 1)],
+)
+def test_others_need_no_identity(function):
+    assert layer_types(check(function, torch.arange(6.0).reshape(3, 2)))["IDENTITY"] == 0

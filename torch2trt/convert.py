@@ -14,9 +14,9 @@ import torch
 from . import boundary, core, coverage, narrow, structure, tracing, trt_compat
 from .context import Context, building, network_state, trt_network
 from .dynamic import DynamicShapes, parse_profile
-from .emit import cast, tensor
+from .emit import tensor
 from .emit.complex import as_last_axis
-from .emit.network import add_layer
+from .emit.network import add_layer, ends, layers_by_output
 from .errors import InputError, InternalError, Torch2TRTError, UnsupportedArgumentError, UnsupportedOpError
 from .graph import Graph, Node
 from .pairs import is_complex
@@ -426,6 +426,7 @@ def mark_outputs(graph: Graph, names: Sequence[str] | None) -> list[str]:
     if len(chosen) != len(outputs):
         raise InputError(f"{len(chosen)} output names {chosen} for {len(outputs)} output tensors")
     marked: dict[Any, str] = {}
+    held: dict[str, Any] = {}
     result = []
     for name, value in zip(chosen, outputs, strict=True):
         key = id(value) if isinstance(value, torch.Tensor) else value
@@ -433,26 +434,50 @@ def mark_outputs(graph: Graph, names: Sequence[str] | None) -> list[str]:
             marked[key] = name
         if key not in marked:
             marked[key] = name
-            held = _own_tensor(value)
-            held.name = name
-            network.mark_output(held)
+            held[name] = _one_tensor(value)
         result.append(marked[key])
-    if not network.num_outputs:  # all is known and returned as it is, but a network has an output
-        network.mark_output(_own_tensor(network.get_input(0) if network.num_inputs else torch.zeros(1)))
+    makers = layers_by_output()
+    for name, value in held.items():
+        own = value if _may_be_output(value, makers) else add_layer("identity", value)
+        own.name = name
+        network.mark_output(own)
+    if not held:  # all is known and returned as it is, but a network has an output
+        unused = network.get_input(0) if network.num_inputs else tensor(torch.zeros(1))
+        network.mark_output(add_layer("identity", unused))
     return result
 
 
-def _own_tensor(value: Any) -> Any:
-    """``value`` as a tensor that may become an output: no input, no constant, no pair."""
+def _one_tensor(value: Any) -> Any:
+    """What a node gave as the tensor that an output holds of it."""
     if isinstance(value, narrow.Narrow):
-        value = value.value
-    elif isinstance(value, torch.Tensor) and value.dtype in narrow.DTYPES:
-        value = cast(value, torch.int32)
-    if is_complex(value):
-        value = as_last_axis(value)
-    if trt_compat.is_tensor(value) and not value.is_network_input:
-        return value
-    return add_layer("identity", tensor(value))
+        return value.value
+    if isinstance(value, torch.Tensor) and value.dtype in narrow.DTYPES:
+        return tensor(value, torch.int32)
+    return as_last_axis(value) if is_complex(value) else tensor(value)
+
+
+_MOVING = frozenset({"CONSTANT", "GATHER", "IDENTITY", "SHUFFLE", "SLICE"})
+_JOINING = _MOVING | {"CONCATENATION"}
+
+
+def _may_be_output(value: Any, makers: Mapping[str, Any]) -> bool:
+    """Whether a tensor is no input, no constant, no output yet, and not put together from elements of inputs.
+
+    TensorRT for RTX 1.4 finds out where an input's elements are taken apart and joined again in their order, as in
+    ``stack(x.unbind(1), 1)``, and then, without an identity layer after that, leaves the output as it was.
+
+    Args:
+        value: the tensor.
+        makers: the layer that makes each tensor of the network, by the name that it had before it became an output.
+    """
+    layer = makers.get(value.name)
+    if layer is None or layer.type.name == "CONSTANT":
+        return False
+    moved, joined = (
+        {tensor.is_network_input for tensor, _ in ends(value, makers, kinds.__contains__)}
+        for kinds in (_MOVING, _JOINING)
+    )
+    return moved == {True} or joined != {True}
 
 
 def default_output_names(nesting: structure.Structure, input_names: Iterable[str]) -> list[str]:

@@ -6,10 +6,10 @@ from typing import Any
 
 from ..context import building
 from ..errors import UnsupportedArgumentError
-from ..trt_compat import downcast, is_tensor
+from ..trt_compat import is_tensor
 from .dims import reshape_to_scalar
 from .dtypes import Tensor, tensor
-from .network import add_layer_object, check, enum, named
+from .network import add_layer_object, check, ends, enum, layers_by_output, named
 
 
 def scalar(value: Tensor) -> Any:
@@ -105,20 +105,4 @@ def assertion(condition: Any, message: str) -> None:
 
 def _depends_on_elements(value: Any) -> bool:
     """Whether an ITensor is computed from anything but sizes and constants."""
-    network = building().network
-    makers: dict[str, Any] = {}
-    for index in range(network.num_layers):
-        layer = network.get_layer(index)
-        for output in range(layer.num_outputs):
-            makers[layer.get_output(output).name] = layer
-    seen, waiting = set(), [value]
-    while waiting:
-        found = waiting.pop()
-        layer = makers.get(found.name)
-        if layer is None:
-            return True
-        if found.name in seen or downcast(layer)[0] == "SHAPE":
-            continue
-        seen.add(found.name)
-        waiting += [layer.get_input(index) for index in range(layer.num_inputs) if layer.get_input(index) is not None]
-    return False
+    return any(layer is None for _, layer in ends(value, layers_by_output(), lambda kind: kind != "SHAPE"))

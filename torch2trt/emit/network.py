@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..context import Context, building
@@ -103,6 +104,36 @@ def named(layer: Any, method: str) -> Any:
         raise _refused(context, method)
     _name(context, layer, method)
     return layer
+
+
+def layers_by_output() -> dict[str, Any]:
+    """The layer that makes each tensor of the current network, by the tensor's name."""
+    network = building().network
+    layers = (network.get_layer(index) for index in range(network.num_layers))
+    return {layer.get_output(output).name: layer for layer in layers for output in range(layer.num_outputs)}
+
+
+def ends(value: Any, makers: Mapping[str, Any], kinds: Callable[[str], bool]) -> list[tuple[Any, Any]]:
+    """The nearest tensors that an ITensor is computed from through layers of some types, and their layers.
+
+    Args:
+        value: the ITensor; it is what is found if its own layer is of another type.
+        makers: as :func:`layers_by_output` gives them. An input of the network has no layer, which is None then.
+        kinds: which types of layers to look behind, by name.
+    """
+    found, seen, waiting = [], set(), [value]
+    while waiting:
+        tensor = waiting.pop()
+        if tensor.name in seen:
+            continue
+        seen.add(tensor.name)
+        layer = makers.get(tensor.name)
+        if layer is None or not kinds(layer.type.name):
+            found.append((tensor, layer))
+        else:
+            inputs = (layer.get_input(index) for index in range(layer.num_inputs))
+            waiting += [read for read in inputs if read is not None]
+    return found
 
 
 def check(context: Context, layer: Any, method: str) -> None:
