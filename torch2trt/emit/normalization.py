@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from ..trt_compat import trt
+from ..trt_compat import is_rtx, trt
 from ..weights import derive
 from .constants import layer_weights
 from .dims import as_dim, axes_mask, axis_of, dim_product, dim_sub, rank_of, shape_of, size_of
 from .dtypes import Tensor, cast, dtype_of, tensor
-from .math import elementwise, reduce, unary
+from .math import elementwise, kept_apart, reduce, unary
 from .network import add_layer, enum
 from .pointwise import is_half
 from .shape import expand, pad_rank, reshape
@@ -33,7 +33,8 @@ def scale_batch(
 ) -> Any:
     """Batch norm by given statistics: one scale layer if all are known.
 
-    Half precision computes in float32, as eager does.
+    Half precision computes in float32, as eager does. TensorRT for RTX 1.4 gives NaN on an H200 where a convolution of
+    bfloat16 reads that and a pooling layer reads what was scaled, as in MaxViT's blocks; not where they are kept apart.
     """
     dtype, rank = dtype_of(value), rank_of(value)
     wide = torch.float32 if is_half(dtype) else dtype
@@ -56,7 +57,8 @@ def scale_batch(
             1,
             weights=held,
         )
-    return cast(result, dtype)
+    result = cast(result, dtype)
+    return kept_apart(result) if dtype == torch.bfloat16 and is_rtx() else result
 
 
 def _coefficients(
