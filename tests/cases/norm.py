@@ -193,6 +193,9 @@ CASES = [
     Case("group-plain", _layer(nn.GroupNorm(2, 6, affine=False)), rand(2, 6, 7)),
     Case("group-matrix", _group(3), (rand(4, 6), rand(6), rand(6))),
     Case("group-3d", _group(2), (rand(2, 6, 2, 3, 4), rand(6), rand(6))),
+    Case("group-of-one", _group(6), (rand(2, 6, 1, 1), rand(6), rand(6))),
+    Case("group-of-one-matrix", _layer(nn.GroupNorm(6, 6, affine=False)), rand(2, 6)),
+    Case("group-of-one-half", _layer(nn.GroupNorm(6, 6)).half(), rand(2, 6, 1, 1, 1, dtype=_HALF)),
     Case("group-half", _layer(nn.GroupNorm(2, 6)).half(), rand(2, 6, 4, 5, dtype=_HALF)),
     Case(
         "group-dynamic",

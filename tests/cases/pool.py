@@ -99,6 +99,7 @@ _HALF = torch.float16
 _INT = torch.int64
 _SIZES = {"x": {0: (1, 2, 8), 2: (7, 9, 20), 3: (7, 8, 20)}}
 _OTHERS = [rand(1, 3, 7, 20), rand(8, 3, 14, 11)]
+_LARGE = rand(1, 2, 401, 330)
 _ALWAYS_NEGATIVE = rand(2, 3, 9, 8, low=-9, high=-5)
 
 CASES = [
@@ -112,6 +113,8 @@ CASES = [
     Case("max2d-ceil-starts-outside", _max(2, 2, stride=3, padding=1, ceil_mode=True), rand(2, 3, 9, 8)),
     Case("max2d-dilation", _max(2, (3, 2), stride=2, padding=1, dilation=(2, 3)), rand(2, 3, 9, 8)),
     Case("max2d-dilation-ceil", _max(2, 2, stride=3, padding=1, dilation=2, ceil_mode=True), rand(2, 3, 9, 8)),
+    Case("max2d-longer-than-input", _max(2, 50, padding=1, ceil_mode=True), rand(2, 3, 9, 8)),
+    Case("max2d-large", _max(2, (350, 300), stride=33, padding=(7, 9), ceil_mode=True), _LARGE),
     Case("max2d-half", _max(2, 3, stride=2), rand(2, 3, 9, 8, dtype=_HALF)),
     Case("max2d-empty-batch", _max(2, 3, stride=2), rand(0, 3, 9, 8)),
     Case("max2d-dynamic", _max(2, 3, stride=2, padding=1), rand(2, 3, 9, 8), _SIZES, _OTHERS),
@@ -144,6 +147,11 @@ CASES = [
         rand(2, 3, 8, 9),
     ),
     Case("average2d-ceil-outside", _average(2, 2, stride=3, padding=1, ceil_mode=True), rand(2, 3, 8, 9)),
+    Case("average2d-longer-than-input", _average(2, 2560, ceil_mode=True), rand(2, 3, 9, 8)),
+    Case("average2d-far-apart", _average(2, 2, stride=300_000, padding=1, ceil_mode=True), rand(2, 3, 9, 8)),
+    Case("average1d-whole", _average(1, 150_000), rand(1, 2, 150_000)),
+    Case("average2d-whole", _average(2, (401, 330)), _LARGE),
+    Case("average2d-large", _average(2, (350, 300), stride=33, padding=(7, 9), count_include_pad=False), _LARGE),
     Case("average2d-divisor", _average(2, 3, stride=2, padding=1, divisor_override=5), rand(2, 3, 9, 8)),
     Case(
         "average2d-divisor-ceil",

@@ -10,7 +10,7 @@ import torch
 from ..trt_compat import is_rtx, trt
 from ..weights import derive
 from .constants import layer_weights
-from .dims import as_dim, axes_mask, axis_of, dim_product, dim_sub, rank_of, shape_of, size_of
+from .dims import as_dim, axes_mask, axis_of, dim_product, dim_sub, rank_of, shape_of, size_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, tensor
 from .math import elementwise, kept_apart, reduce, unary
 from .network import add_layer, enum
@@ -144,6 +144,9 @@ def group_normalization(value: Tensor, groups: int, weight: Tensor | None, bias:
     if rank == 2:
         flat = reshape(value, [*shape_of(value), 1])
         return reshape(group_normalization(flat, groups, weight, bias, eps), shape_of(value))
+    if static_shape(value)[1:] == (groups, *[1] * (rank - 2)):  # TensorRT builds no groups of one element
+        zero = elementwise("SUB", value, value)
+        return zero if bias is None else elementwise("SUM", zero, cast(per_channel(bias, rank), dtype))
     held = [part for part in (weight, bias) if part is not None]
     wide = dtype if all(dtype_of(part) == dtype for part in held) else torch.float32
     image = tensor(value, wide)

@@ -65,7 +65,7 @@ def pooled(value: Tensor, spec: Windows, function: Callable[[Any, Windows], Any]
     """``function`` on a tensor with a batch axis and at least two spatial ones; its results as PyTorch has them."""
     added = unit_axes(rank_of(value), spec.spatial)
     image = unsqueeze(value, added) if added else tensor(value)
-    unit = _unit(spec)
+    unit = _within(_unit(spec), static_shape(image)[2:])
     if unit.ceil and unit.rounds_nothing(static_shape(image)[2:]):
         unit = replace(unit, ceil=False)
     results = function(image, unit)
@@ -74,6 +74,23 @@ def pooled(value: Tensor, spec: Windows, function: Callable[[Any, Windows], Any]
     if isinstance(results, tuple):
         return tuple(squeeze(result, added) for result in results)
     return squeeze(results, added)
+
+
+def _within(spec: Windows, lengths: Sequence[int]) -> Windows:
+    """The windows, no longer than the padded input, as rounding up allows, nor farther apart.
+
+    Args:
+        spec: the windows.
+        lengths: of the input's spatial axes; -1 for those that are not known.
+    """
+    sizes, strides = list(spec.size), list(spec.stride)
+    for axis, length in enumerate(lengths):
+        if length > 0:
+            most = length + 2 * spec.padding[axis]
+            strides[axis] = min(strides[axis], most)
+            if spec.dilation[axis] == 1:
+                sizes[axis] = min(sizes[axis], most)
+    return replace(spec, size=tuple(sizes), stride=tuple(strides))
 
 
 def _lowest(dtype: torch.dtype) -> float | int:
@@ -148,7 +165,25 @@ def _only(spec: Windows, axis: int) -> Windows:
     return Windows(pick(spec.size, 1), pick(spec.stride, 1), pick(spec.padding, 0), pick(spec.dilation, 1), spec.ceil)
 
 
+_TOO_MANY = 100_000
+"""Elements of a window that TensorRT's layer does not take."""
+
+
 def _native(value: Any, spec: Windows, kind: str, fill: float, **attributes: Any) -> Any:
+    """A pooling layer, or one an axis where its windows are too large for TensorRT."""
+    if math.prod(spec.size) < _TOO_MANY:
+        return _layer(value, spec, kind, fill, **attributes)
+    first = rank_of(value) - spec.spatial
+    for axis in range(spec.spatial):
+        along = _only(spec, axis)
+        if along.size[axis] == static_shape(value)[first + axis] and not along.padding[axis]:
+            value = reduce({"AVERAGE": "AVG"}.get(kind, kind), value, [first + axis], keepdim=True)
+        else:
+            value = _layer(value, along, kind, fill, **attributes)
+    return value
+
+
+def _layer(value: Any, spec: Windows, kind: str, fill: float, **attributes: Any) -> Any:
     """A pooling layer; where rounding up would count other windows than PyTorch, on an input padded beforehand."""
     padding, mode = spec.padding, "EXPLICIT_ROUND_DOWN"
     if spec.ceil:
