@@ -157,3 +157,30 @@ def test_the_first_overflow_is_in_the_json():
     assert row["kind"] == "aten::mul" and found["first_divergence"] is None and "unsafe in float16" in str(report)
     parted = torch2trt.verify(Cast(1e6).eval(), torch.randn(4, 8), precision="float16", engine=False)
     assert json.loads(parted.to_json())["first_divergence"] == row["name"]
+
+
+class Otherwise(nn.Module):
+    """As some libraries' modules, it computes something else while it is traced."""
+
+    def forward(self, x):
+        return {"sum": x + 1, "product": x * (2 if torch.jit.is_tracing() else 3)}
+
+
+def test_a_module_that_computes_something_else_while_it_is_traced():
+    x = torch.tensor([1.0, -2.0])
+    report = verify(Otherwise(), x)
+    assert all(row.ok for row in report.rows) and report.first_divergence is None
+    assert not report and report.trace.relative == pytest.approx(1 / 3) and report.trace.expected == -6
+    assert "the trace itself is off by 3.3e-01" in str(report)
+    assert json.loads(report.to_json())["trace"]["within"] is False
+    assert verify(torch2trt.convert(Otherwise(), x), x).trace is None
+
+
+def test_the_trace_is_held_against_the_same_random_numbers_and_changes_nothing():
+    module = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(0.5))
+    mean = module[0].running_mean.clone()
+    with pytest.warns(UserWarning, match="training mode"):
+        report = verify(module, torch.randn(8, 4, generator=torch.Generator().manual_seed(0)), allow_random=True)
+    assert report.trace.relative == 0
+    assert torch.equal(module[0].running_mean, mean)
+    assert not torch.are_deterministic_algorithms_enabled()

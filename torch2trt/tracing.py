@@ -108,6 +108,57 @@ class FlatModule(torch.nn.Module):
         finally:
             self.__dict__["mode"] = contextlib.nullcontext()
 
+    @contextlib.contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """After the block, the modules' buffers and other tensors hold what they held before it."""
+        kept = [*self.buffers(), *(tensor for _, tensor in self.plain_tensors())]
+        held = [(tensor, tensor.detach().clone()) for tensor in kept]
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for tensor, saved in held:
+                    # Batch norm in training writes its statistics without raising the buffer's version.
+                    if not torch.equal(tensor, saved):
+                        tensor.copy_(saved)
+
+
+def run_both(
+    module: Callable[..., Any], traced: torch.jit.ScriptModule, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The tensors that a module gives in plain PyTorch, and those that its trace gives.
+
+    The module and the inputs are as before afterwards. Random numbers are the same in both, and so is memory that
+    nobody set, as in ``torch.empty``.
+
+    Args:
+        module: an nn.Module or a function of tensors.
+        traced: what :func:`trace_graph` made of it.
+        args: positional arguments, nested at will around tensors.
+        kwargs: keyword arguments.
+    """
+    leaves, nesting = flatten((args, kwargs))
+    flat = FlatModule(module, nesting)
+    found = []
+    for run in (flat, traced):
+        with torch.no_grad(), torch.random.fork_rng(), _deterministic(), flat.unchanged():
+            torch.manual_seed(0)
+            found.append(list(run(*(leaf.detach().clone() for leaf in leaves))))
+    return found[0], found[1]
+
+
+@contextlib.contextmanager
+def _deterministic() -> Iterator[None]:
+    """Within the block, PyTorch gives the same twice, where it can; what it warns of is not shown."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
 
 def _modules_of(function: Callable[..., Any]) -> dict[str, torch.nn.Module]:
     """The modules that a function reaches: bound to it, in its closure, or by a global name it uses."""
@@ -365,22 +416,13 @@ def _run_tracer_in(
     modes: Sequence[contextlib.AbstractContextManager[Any]],
     computed: bool,
 ) -> torch.jit.ScriptModule:
-    kept = [*flat.buffers(), *(tensor for _, tensor in flat.plain_tensors())]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in kept]
     examples = tuple(leaf.detach().clone() for leaf in leaves)  # forward may write to its inputs
-    try:
-        with torch_compat.tracing_mode() as caught, contextlib.ExitStack() as stack:
-            for mode in modes:
-                stack.enter_context(mode)
-            if not computed:
-                stack.enter_context(uncomputed_products(flat, examples))
-            traced = torch_compat.trace(flat, examples)
-    finally:
-        with torch.no_grad():
-            for buffer, saved in buffers:
-                # Batch norm in training writes its statistics without raising the buffer's version.
-                if not torch.equal(buffer, saved):
-                    buffer.copy_(saved)
+    with flat.unchanged(), torch_compat.tracing_mode() as caught, contextlib.ExitStack() as stack:
+        for mode in modes:
+            stack.enter_context(mode)
+        if not computed:
+            stack.enter_context(uncomputed_products(flat, examples))
+        traced = torch_compat.trace(flat, examples)
     _pass_on(caught)
     return traced
 

@@ -18,7 +18,7 @@ from .convert import Converted, convert
 from .errors import InputError
 from .graph import Node, Value, walk_nodes
 from .reference import Evaluator
-from .tracing import Inputs
+from .tracing import Inputs, normalize_inputs, run_both
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -103,16 +103,23 @@ class Report:
         rows: every node whose result is in the network, in order.
         rtol: the relative tolerance.
         atol: the absolute tolerance.
+        trace: how far the module's trace, in PyTorch, is from the module itself, over all that it returns; a module
+            may compute something else while it is traced. None where there is no module to run.
     """
 
     rows: tuple[Comparison, ...]
     rtol: float
     atol: float
+    trace: Difference | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether every node agrees."""
-        return all(row.ok for row in self.rows)
+        """Whether every node agrees, and the trace with the module."""
+        return all(row.ok for row in self.rows) and not self._trace_parts
+
+    @property
+    def _trace_parts(self) -> bool:
+        return self.trace is not None and not self.trace.within
 
     def __bool__(self) -> bool:
         return self.ok
@@ -133,8 +140,13 @@ class Report:
     def _lines(self) -> Iterator[str]:
         worst = max((row.network.relative for row in self.rows), default=0.0)
         yield f"{len(self.rows)} nodes, largest relative error {worst:.1e}: " + (
-            "all agree" if self.ok else "they part"
+            "all agree" if all(row.ok for row in self.rows) else "they part"
         )
+        if self.trace is not None and self._trace_parts:
+            yield (
+                f"the trace itself is off by {self.trace.relative:.1e}: the module computes something else while it is "
+                "traced (see torch.jit.is_tracing)"
+            )
         row = self.first_divergence
         if row is not None:
             which = row.network if not row.network.within else row.engine or row.network
@@ -169,6 +181,7 @@ class Report:
             "ok": self.ok,
             "rtol": self.rtol,
             "atol": self.atol,
+            "trace": _plain(self.trace),
             "first_divergence": None if first is None else first.name,
             "first_float16_overflow": None if overflow is None else overflow.name,
             "rows": _plain(self.rows),
@@ -269,7 +282,18 @@ def verify(
                     for results, tolerance in ((actual, rtol), (from_engine, for_engine))
                 ]
                 rows.append(_row(node, value, expected, differences, layers))
-    return Report(tuple(rows), rtol, atol)
+    of_trace = None if isinstance(module, Converted) else _of_trace(module, converted, inputs, atol)
+    return Report(tuple(rows), rtol, atol, of_trace)
+
+
+def _of_trace(module: Callable[..., Any], converted: Converted, inputs: Inputs, atol: float) -> Difference | None:
+    """The largest difference between what the module gives and what its trace gives; None if it returns no tensor."""
+    expected, actual = run_both(module, converted.trace, *normalize_inputs(inputs))
+    differences = [
+        difference(traced, own, TOLERANCES.get(own.dtype, TOLERANCES[torch.float32]), atol)
+        for own, traced in zip(expected, actual, strict=True)
+    ]
+    return max(differences, key=lambda found: (not found.within, found.relative), default=None)
 
 
 def _tolerances(rtol: float | None, dtype: torch.dtype) -> tuple[float, float]:
