@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import copy
 import functools
 import inspect
@@ -155,6 +156,81 @@ class Double(torch.autograd.Function):
 def test_custom_autograd_function_is_looked_into():
     graph = trace(lambda x: Double.apply(x + 1), torch.randn(2))
     assert [node.kind for node in graph.nodes] == ["aten::add", "aten::exp", "aten::mul"]
+
+
+class ByLayer(torch.autograd.Function):
+    """A module and a list among its arguments, and two results."""
+
+    @staticmethod
+    def forward(ctx, x, layer, others):
+        ctx.save_for_backward(x)
+        assert not any(ctx.needs_input_grad)
+        return layer(x), x * others[0]
+
+
+class WithoutContext(torch.autograd.Function):
+    @staticmethod
+    def forward(x, factor=3):
+        return x * factor
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        raise AssertionError("no gradient is asked for")
+
+
+double = Double.apply  # as many packages hold it
+
+
+def test_custom_autograd_functions_are_their_forward():
+    layer = nn.Linear(2, 2)
+
+    def function(x):
+        first, second = ByLayer.apply(x, layer, [x + 1, x])
+        return WithoutContext.apply(double(first)) + second
+
+    graph = trace(function, torch.randn(1, 2))
+    kinds = [node.kind.removeprefix("aten::") for node in graph.nodes]
+    assert kinds == ["add", "linear", "mul", "exp", "mul", "mul", "add"]
+    assert set(graph.parameters) == {"layer.weight", "layer.bias"}
+
+
+class FilledByNumpy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        result = torch.empty_like(x)
+        result.numpy()[:] = 1.0
+        return result
+
+
+class FilledByParts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        result = torch.empty_like(x)
+        result[0], result[1:] = x[1], x[:1]
+        return result
+
+
+def test_what_compiled_code_fills_is_refused():
+    with pytest.raises(errors.TraceError, match=r"FilledByNumpy fills its result in compiled code") as error:
+        trace(lambda x: FilledByNumpy.apply(x) + 1, torch.randn(2))
+    assert "test_tracing.py:" in str(error.value)
+    assert trace(lambda x: FilledByParts.apply(x), torch.randn(2)).nodes
+
+
+def test_functions_of_other_threads_keep_their_gradients():
+    class Watched(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            x = x * 2
+            if not seen:
+                with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                    seen.append(pool.submit(lambda: double(torch.ones(2, requires_grad=True)).requires_grad).result())
+            return x
+
+    seen: list[bool] = []
+    trace(lambda x: Watched.apply(x), torch.randn(2))
+    assert seen == [True]
+    assert double(torch.ones(2, requires_grad=True)).requires_grad
 
 
 class Appends(nn.Module):

@@ -398,6 +398,23 @@ def forget(traced: torch.jit.ScriptModule, compiled: Collection[str]) -> None:
                     node.destroy()
 
 
+_Applied = torch.autograd.function._SingleLevelFunction
+"""What ``apply`` of every custom autograd function calls."""
+
+
+def call_functions_by(call: Callable[..., Any] | None) -> None:
+    """Let custom autograd functions be called by ``call(function, *args)``; None gives back PyTorch's way."""
+    if call is None:
+        del _Applied.apply  # type: ignore[attr-defined]
+    else:
+        _Applied.apply = classmethod(call)  # type: ignore[attr-defined]
+
+
+def call_function(function: Any, *args: Any) -> Any:
+    """Call a custom autograd function in PyTorch's way."""
+    return super(_Applied, function).apply(*args)
+
+
 def has_kernel(name: str, key: str) -> bool:
     """Whether the dispatcher has a kernel of operator ``name`` for a dispatch key such as ``CUDA``."""
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, key))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,13 +15,66 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from . import python_ops
 from .errors import TraceError
-from .torch_compat import parse_schema, schemas_of
+from .torch_compat import call_function, call_functions_by, parse_schema, schemas_of
 
 
 def composed_attention() -> contextlib.AbstractContextManager[Any]:
     """Inside a ``with`` block, attention is computed by plain operators."""
     return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
+
+
+_inlining: list[int] = []
+"""The threads inside :func:`inlined_functions`."""
+_switching = threading.Lock()
+
+
+@contextlib.contextmanager
+def inlined_functions() -> Iterator[None]:
+    """Within the block, custom autograd functions that this thread calls are their forward, operator by operator.
+
+    The tracer records a call beside what it does, and cannot where a tensor stands in a list or in a module among its
+    arguments. Those that stand for one operator are called as they are.
+    """
+    caller = threading.get_ident()
+    with _switching:
+        if not _inlining:
+            call_functions_by(_call_inline)
+        _inlining.append(caller)
+    try:
+        yield
+    finally:
+        with _switching:
+            _inlining.remove(caller)
+            if not _inlining:
+                call_functions_by(None)
+
+
+def _call_inline(function: Any, *args: Any) -> Any:
+    known = python_ops.operator_of(function.__module__, function.__name__, args)
+    if threading.get_ident() not in _inlining or known is not None:
+        return call_function(function, *args)
+    if function.setup_context is not torch.autograd.Function.setup_context:
+        result = function.forward(*args)
+    else:
+        context = torch.autograd.function.FunctionCtx()
+        context.needs_input_grad = (False,) * len(args)  # type: ignore[attr-defined]
+        result = function.forward(context, *args)
+    if any(isinstance(item, torch.Tensor) and _is_unset(item) for item in _listed(result)):
+        raise TraceError(
+            f"the custom autograd function {function.__name__} fills its result in compiled code that is no operator "
+            "of PyTorch's, which no trace holds",
+            hint="make the code an operator (torch.library), and give that a handler or a plugin",
+        )
+    return result
+
+
+def _is_unset(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is memory that no operator has written to, by what the trace holds."""
+    value = _traced(tensor)
+    made = "" if value is None else value.node().kind()
+    return re.match(r"aten::(new_)?empty", made) is not None and tensor._version == 0 and tensor.numel() > 0
 
 
 Remedy = Callable[[], contextlib.AbstractContextManager[Any]]

@@ -417,7 +417,12 @@ def _run_tracer_in(
     computed: bool,
 ) -> torch.jit.ScriptModule:
     examples = tuple(leaf.detach().clone() for leaf in leaves)  # forward may write to its inputs
-    with flat.unchanged(), torch_compat.tracing_mode() as caught, contextlib.ExitStack() as stack:
+    with (
+        flat.unchanged(),
+        torch_compat.tracing_mode() as caught,
+        trace_modes.inlined_functions(),
+        contextlib.ExitStack() as stack,
+    ):
         for mode in modes:
             stack.enter_context(mode)
         if not computed:
