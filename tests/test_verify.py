@@ -184,3 +184,10 @@ def test_the_trace_is_held_against_the_same_random_numbers_and_changes_nothing()
     assert report.trace.relative == 0
     assert torch.equal(module[0].running_mean, mean)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_what_a_module_returns_beside_tensors():
+    x = torch.randn(2, 4)
+    assert verify(lambda x: (x + 1, x.shape[0]), x).trace is None
+    report = verify(lambda x: {"spectrum": torch.fft.rfft(x), "none": None}, x)
+    assert report and report.trace.within

@@ -141,7 +141,7 @@ def run_both(
     flat = FlatModule(module, nesting)
     found = []
     for run in (flat, traced):
-        with torch.no_grad(), torch.random.fork_rng(), _deterministic(), flat.unchanged():
+        with torch.no_grad(), _deterministic(), torch.random.fork_rng(), flat.unchanged():
             torch.manual_seed(0)
             found.append(list(run(*(leaf.detach().clone() for leaf in leaves))))
     return found[0], found[1]

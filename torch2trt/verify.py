@@ -104,7 +104,8 @@ class Report:
         rtol: the relative tolerance.
         atol: the absolute tolerance.
         trace: how far the module's trace, in PyTorch, is from the module itself, over all that it returns; a module
-            may compute something else while it is traced. None where there is no module to run.
+            may compute something else while it is traced. None where there is no module to run, or it returns numbers,
+            which are tensors in a trace.
     """
 
     rows: tuple[Comparison, ...]
@@ -287,13 +288,19 @@ def verify(
 
 
 def _of_trace(module: Callable[..., Any], converted: Converted, inputs: Inputs, atol: float) -> Difference | None:
-    """The largest difference between what the module gives and what its trace gives; None if it returns no tensor."""
+    """The largest difference between what the module gives and what its trace gives; None if these are not alike."""
     expected, actual = run_both(module, converted.trace, *normalize_inputs(inputs))
+    if len(expected) != len(actual):
+        return None
     differences = [
-        difference(traced, own, TOLERANCES.get(own.dtype, TOLERANCES[torch.float32]), atol)
+        difference(_real(traced), _real(own), TOLERANCES.get(own.dtype, TOLERANCES[torch.float32]), atol)
         for own, traced in zip(expected, actual, strict=True)
     ]
     return max(differences, key=lambda found: (not found.within, found.relative), default=None)
+
+
+def _real(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
 def _tolerances(rtol: float | None, dtype: torch.dtype) -> tuple[float, float]:
