@@ -194,6 +194,17 @@ def test_custom_autograd_functions_are_their_forward():
     assert set(graph.parameters) == {"layer.weight", "layer.bias"}
 
 
+def test_custom_autograd_functions_of_traced_modules_are_looked_into():
+    class Calls(nn.Module):
+        def forward(self, x):
+            return double(x) + 1
+
+    x = torch.randn(2)
+    inner = torch.jit.trace(Calls(), x)
+    graph = trace(nn.Sequential(inner, nn.ReLU()).eval(), x)
+    assert [node.kind for node in graph.nodes] == ["aten::exp", "aten::mul", "aten::add", "aten::relu"]
+
+
 class FilledByNumpy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):

@@ -25,35 +25,34 @@ def composed_attention() -> contextlib.AbstractContextManager[Any]:
     return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
 
 
-_inlining: list[int] = []
-"""The threads inside :func:`inlined_functions`."""
+_inlining: list[None] = []
+"""One item a block of :func:`inlined_functions` that runs now, in any thread."""
 _switching = threading.Lock()
 
 
 @contextlib.contextmanager
 def inlined_functions() -> Iterator[None]:
-    """Within the block, custom autograd functions that this thread calls are their forward, operator by operator.
+    """Within the block, custom autograd functions that are traced are their forward, operator by operator.
 
     The tracer records a call beside what it does, and cannot where a tensor stands in a list or in a module among its
     arguments. Those that stand for one operator are called as they are.
     """
-    caller = threading.get_ident()
     with _switching:
         if not _inlining:
             call_functions_by(_call_inline)
-        _inlining.append(caller)
+        _inlining.append(None)
     try:
         yield
     finally:
         with _switching:
-            _inlining.remove(caller)
+            _inlining.pop()
             if not _inlining:
                 call_functions_by(None)
 
 
 def _call_inline(function: Any, *args: Any) -> Any:
-    known = python_ops.operator_of(function.__module__, function.__name__, args)
-    if threading.get_ident() not in _inlining or known is not None:
+    # Other threads do not trace, nor does TorchScript's interpreter, which runs the modules that are traced already.
+    if not torch.jit.is_tracing() or python_ops.operator_of(function.__module__, function.__name__, args) is not None:
         return call_function(function, *args)
     if function.setup_context is not torch.autograd.Function.setup_context:
         result = function.forward(*args)

@@ -116,11 +116,7 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every node agrees, and the trace with the module."""
-        return all(row.ok for row in self.rows) and not self._trace_parts
-
-    @property
-    def _trace_parts(self) -> bool:
-        return self.trace is not None and not self.trace.within
+        return all(row.ok for row in self.rows) and (self.trace is None or self.trace.within)
 
     def __bool__(self) -> bool:
         return self.ok
@@ -143,7 +139,7 @@ class Report:
         yield f"{len(self.rows)} nodes, largest relative error {worst:.1e}: " + (
             "all agree" if all(row.ok for row in self.rows) else "they part"
         )
-        if self.trace is not None and self._trace_parts:
+        if self.trace is not None and not self.trace.within:
             yield (
                 f"the trace itself is off by {self.trace.relative:.1e}: the module computes something else while it is "
                 "traced (see torch.jit.is_tracing)"

@@ -75,13 +75,7 @@ def convolution(
     spatial = len(shape) - 2
     after = padding if padding_after is None else padding_after
     if dtype_of(value) == torch.bfloat16 and _is_depthwise(shape, groups) and is_rtx():
-        axis = rank_of(value) - spatial
-        image, kernel = unsqueeze(value, axis), _with_axis(weight)
-        moves, before, gaps, behind = (expand_list(each, spatial) for each in (stride, padding, dilation, after))
-        longer = convolution(
-            image, kernel, bias, [1, *moves], [0, *before], [1, *gaps], groups, padding_after=[0, *behind]
-        )
-        return squeeze(longer, [axis])
+        return _along_an_axis_more(value, weight, bias, [stride, padding, after, dilation], groups)
     attributes = {
         "stride_nd": tuple(_padded_list(stride, spatial, 1)),
         "pre_padding": tuple(_padded_list(padding, spatial, 0)),
@@ -122,9 +116,19 @@ def _is_depthwise(shape: tuple[int, ...], groups: int) -> bool:
     return shape[:2] == (groups, 1) and len(shape) < 5
 
 
-def _with_axis(weight: Tensor) -> Any:
-    """A kernel with an axis of size 1 before its spatial ones."""
-    return derive(torch.unsqueeze, weight, 2) if isinstance(weight, torch.Tensor) else unsqueeze(weight, 2)
+def _along_an_axis_more(
+    value: Tensor, weight: Tensor, bias: Tensor | None, windows: Sequence[int | Sequence[int]], groups: int
+) -> Any:
+    """A convolution along a leading axis of size 1, too; ``windows`` are stride, zeros before and after, dilation."""
+    spatial = rank_of(weight) - 2
+    axis = rank_of(value) - spatial
+    image = unsqueeze(value, axis)
+    kernel = derive(torch.unsqueeze, weight, 2) if isinstance(weight, torch.Tensor) else unsqueeze(weight, 2)
+    strides, before, after, steps = (expand_list(each, spatial) for each in windows)
+    longer = convolution(
+        image, kernel, bias, [1, *strides], [0, *before], [1, *steps], groups, padding_after=[0, *after]
+    )
+    return squeeze(longer, [axis])
 
 
 _FEW_ELEMENTS = 1 << 20
