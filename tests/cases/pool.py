@@ -105,6 +105,7 @@ _ALWAYS_NEGATIVE = rand(2, 3, 9, 8, low=-9, high=-5)
 CASES = [
     Case("max1d", _max(1, 3, stride=2, padding=1), rand(2, 3, 9)),
     Case("max1d-unbatched", _max(1, 2), rand(3, 9)),
+    Case("max1d-wide", _max(1, 300, stride=7, padding=20, ceil_mode=True), rand(2, 3, 1001)),
     Case("max2d", _max(2, 3, stride=2, padding=1), rand(2, 3, 9, 8)),
     Case("max2d-negative", _max(2, 3, stride=2, padding=1), _ALWAYS_NEGATIVE),
     Case("max2d-unbatched", _max(2, (2, 3)), rand(3, 9, 8)),
@@ -150,6 +151,10 @@ CASES = [
     Case("average2d-longer-than-input", _average(2, 2560, ceil_mode=True), rand(2, 3, 9, 8)),
     Case("average2d-far-apart", _average(2, 2, stride=300_000, padding=1, ceil_mode=True), rand(2, 3, 9, 8)),
     Case("average1d-whole", _average(1, 150_000), rand(1, 2, 150_000)),
+    Case(
+        "average1d-wide", _average(1, 257, padding=9), rand(2, 3, 700), {"x": {2: (400, 700, 900)}}, [rand(2, 3, 401)]
+    ),
+    Case("average3d-wide", _average(3, (2, 3, 300), padding=(0, 1, 7)), rand(1, 2, 4, 5, 800)),
     Case("average2d-whole", _average(2, (401, 330)), _LARGE),
     Case("average2d-large", _average(2, (350, 300), stride=33, padding=(7, 9), count_include_pad=False), _LARGE),
     Case("average2d-divisor", _average(2, 3, stride=2, padding=1, divisor_override=5), rand(2, 3, 9, 8)),

@@ -29,7 +29,7 @@ from .dtypes import Tensor, cast, dtype_of, is_float, tensor
 from .math import compare, elementwise, gather, reduce, unary, where
 from .moving import traced_sizes
 from .network import add_layer, enum
-from .shape import expand, reshape, squeeze, unsqueeze
+from .shape import expand, reshape, squeeze, swap_axes, unsqueeze
 from .sliding import Windows, extended, taps
 from .whole import chosen_where, positions, shaped, whole
 
@@ -167,20 +167,34 @@ def _only(spec: Windows, axis: int) -> Windows:
 
 _TOO_MANY = 100_000
 """Elements of a window that TensorRT's layer does not take."""
+_TOO_WIDE = 257
+"""Elements of a window along the last axis with which kernels of TensorRT for RTX 1.4 leave their memory (H200)."""
 
 
 def _native(value: Any, spec: Windows, kind: str, fill: float, **attributes: Any) -> Any:
     """A pooling layer, or one an axis where its windows are too large for TensorRT."""
-    if math.prod(spec.size) < _TOO_MANY:
+    if math.prod(spec.size) < _TOO_MANY and spec.size[-1] < _TOO_WIDE:
         return _layer(value, spec, kind, fill, **attributes)
     first = rank_of(value) - spec.spatial
     for axis in range(spec.spatial):
         along = _only(spec, axis)
         if along.size[axis] == static_shape(value)[first + axis] and not along.padding[axis]:
             value = reduce({"AVERAGE": "AVG"}.get(kind, kind), value, [first + axis], keepdim=True)
-        else:
+        elif along.size[-1] < _TOO_WIDE:
             value = _layer(value, along, kind, fill, **attributes)
+        else:
+            swapped = _layer(swap_axes(value, -2, -1), _swapped(along), kind, fill, **attributes)
+            value = swap_axes(swapped, -2, -1)
     return value
+
+
+def _swapped(spec: Windows) -> Windows:
+    """The windows on an input whose last two axes changed places."""
+
+    def swap(numbers: tuple[int, ...]) -> tuple[int, ...]:
+        return (*numbers[:-2], numbers[-1], numbers[-2])
+
+    return Windows(swap(spec.size), swap(spec.stride), swap(spec.padding), swap(spec.dilation), spec.ceil)
 
 
 def _layer(value: Any, spec: Windows, kind: str, fill: float, **attributes: Any) -> Any:
