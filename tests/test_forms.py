@@ -119,10 +119,10 @@ def test_other_convolutions_do_not(module, dtype):
     assert convolved_axes(converted) == [2]
 
 
-@pytest.mark.parametrize("dtype, count", [(torch.bfloat16, 2), (torch.float16, 0), (torch.float32, 0)])
+@pytest.mark.parametrize("dtype, count", [(torch.bfloat16, 4), (torch.float16, 0), (torch.float32, 0)])
 def test_batch_norms_of_bfloat16_are_kept_apart(dtype, count):
     """Others are right where a convolution reads them and a pooling layer reads what they scale."""
-    module = nn.BatchNorm2d(8).to(dtype).eval()
+    module = nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU(), nn.BatchNorm2d(8)).to(dtype).eval()
     x = image(2, 8, 5, 5, dtype=dtype)
     converted = torch2trt.convert(module, x)
     assert layer_types(converted)["UNARY"] == count

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import torch2trt
+from torch2trt.trt_compat import downcast, is_rtx, trt
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -72,3 +73,26 @@ def test_a_weight_beyond_is_its_largest_also_after_a_refit():
     assert converted.evaluate(x).tolist() == [[2.0, 32752.0]]
     state = {**module.state_dict(), "scale": torch.tensor([3.0, -1e6])}
     assert converted.evaluate_with(state, x).tolist() == [[6.0, -32752.0]]
+
+
+CASTS = {
+    "convolution": (lambda x: torch.conv2d(x, torch.ones(3, 3, 1, 1)).bfloat16(), 4),
+    "product, moved": (lambda x: (x @ x).transpose(1, 2).bfloat16(), 4),
+    "bfloat16 convolution": (lambda x: torch.conv2d(x.bfloat16(), torch.ones(3, 3, 1, 1).bfloat16()) * 1.5, 0),
+    "bfloat16 convolution, in float32": (
+        lambda x: (torch.conv2d(x.bfloat16(), torch.ones(3, 3, 1, 1).bfloat16()).float() * 1.5).bfloat16(),
+        4,
+    ),
+    "bfloat16 product, in float32": (lambda x: ((x.bfloat16() @ x.bfloat16()).float() * 1.5).bfloat16(), 0),
+    "no product": (lambda x: x.exp().bfloat16(), 0),
+    "to float16": (lambda x: (x @ x).half(), 0),
+}
+
+
+@pytest.mark.skipif(not is_rtx(), reason="the full TensorRT needs no negations")
+@pytest.mark.parametrize("name", CASTS)
+def test_casts_of_products_to_bfloat16_are_kept_apart(name):
+    function, negations = CASTS[name]
+    network = torch2trt.convert(function, (torch.randn(2, 3, 4, 4),)).network
+    layers = [downcast(network.get_layer(index))[1] for index in range(network.num_layers)]
+    assert sum(getattr(layer, "op", None) == trt.UnaryOperation.NEG for layer in layers) == negations

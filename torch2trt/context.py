@@ -27,6 +27,8 @@ class NetworkState:
         weights_at: the ``trt.Weights`` over each piece of memory, by address, shape and strides.
         layers: the output of every layer that can be shared, with what it depends on, by that.
         widened: the half-precision tensor that each float32 one was cast from, by identity, and the float32 one.
+        products: the results of convolutions and of matrix products in float32, and what is computed from them element
+            by element or has their elements in another shape or order; by identity.
         pointwise: the results of convolutions of size 1, by identity, that TensorRT would join to the next.
         layer_names: how often each layer name was taken.
         weights: every named weight and how to compute it from a ``state_dict``.
@@ -38,6 +40,7 @@ class NetworkState:
     weights_at: dict[Any, Any] = field(default_factory=dict)
     layers: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
     widened: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    products: dict[int, Any] = field(default_factory=dict)
     pointwise: dict[int, Any] = field(default_factory=dict)
     layer_names: dict[str, int] = field(default_factory=dict)
     weights: WeightMap = field(default_factory=WeightMap)

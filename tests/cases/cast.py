@@ -1,6 +1,7 @@
 """Conversions of dtype, and ops that give a tensor as it is."""
 
 import torch
+import torch.nn.functional as F
 
 from tests.harness import Case, rand
 
@@ -64,6 +65,19 @@ def _implicit(x: torch.Tensor):
     return torch.add(x, float(x.sum().item()))
 
 
+def _convolved(x: torch.Tensor):
+    weight = torch.linspace(-1, 1, 2304).reshape(16, 16, 3, 3)
+    return F.conv2d(x, weight.to(x.dtype), padding=1)
+
+
+def _moved_products(x: torch.Tensor):
+    image, product = _convolved(x), x @ x.transpose(2, 3)
+    low = (_convolved(x.to(_G)).float() * 1.5).to(_G)
+    before = image.permute(0, 2, 3, 1).to(_G), product.relu().transpose(1, 2).to(_G), image.flatten(1).sigmoid().to(_G)
+    after = (image * 0.5).to(_G).flatten(1), product.to(_G).transpose(1, 2), low.flatten(1), image.to(_G)[:, 1:3]
+    return *before, *after
+
+
 CASES = [
     *(
         Case(f"{str(dtype).removeprefix('torch.')}", _to_all, rand(3, 4, dtype=dtype, low=0, high=9))
@@ -88,6 +102,7 @@ CASES = [
     Case("scripted", _scripted, rand(3, 4)),
     Case("numbers", _numbers, {"x": rand(3, 2)}, {"x": {0: (1, 3, 8)}}, [{"x": rand(2, 2)}, {"x": rand(5, 2)}]),
     Case("autocast", _autocast, rand(3, 4), {"x": {0: (1, 3, 8)}}, [rand(2, 4), rand(5, 4)], rtol=1e-2),
+    Case("moved-products", _moved_products, rand(2, 16, 12, 12), rtol=2e-2, atol=2e-2),
     Case("autocast-by-torchscript", _autocast_by_torchscript, rand(3, 4)),
     Case("implicit", _implicit, rand(3, 2)),
     Case(

@@ -15,8 +15,8 @@ from ..weights import derive
 from .constants import layer_weights
 from .dims import dim_add, dim_mul, dim_sub, expand_list, rank_of, shape_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, tensor
-from .math import elementwise, gather, kept_apart
-from .network import add_layer
+from .math import elementwise, gather
+from .network import add_layer, kept_apart
 from .padding import pad
 from .quantization import quantized_weight
 from .shape import permute, reshape, slice_axis, squeeze, strided_slice, unsqueeze

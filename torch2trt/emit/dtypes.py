@@ -9,10 +9,10 @@ import torch
 
 from ..context import building, current
 from ..errors import DtypeError
-from ..trt_compat import is_tensor, to_torch_dtype, to_trt_dtype
+from ..trt_compat import is_rtx, is_tensor, to_torch_dtype, to_trt_dtype
 from ..weights import derive
 from .constants import constant
-from .network import add_layer
+from .network import add_layer, is_product, kept_apart
 
 Tensor = Any
 """A ``trt.ITensor``, or a value known at conversion: a ``torch.Tensor`` or a Python number."""
@@ -114,6 +114,9 @@ def cast(value: Tensor, dtype: torch.dtype) -> Tensor:
     widened = building().state.widened
     if id(value) in widened and dtype == dtype_of(widened[id(value)][0]):
         return widened[id(value)][0]  # to float32 and back is the same number
+    if dtype == torch.bfloat16 and source == torch.float32 and is_rtx() and is_product(value):
+        # TensorRT for RTX 1.4 joins the cast to the product, and gives NaN where the result is moved (H200).
+        return kept_apart(add_layer("cast", kept_apart(value), to_trt_dtype(dtype)))
     result = add_layer("cast", value, to_trt_dtype(dtype))
     if dtype == torch.float32 and source in (torch.float16, torch.bfloat16):
         widened[id(result)] = (value, result)

@@ -46,11 +46,6 @@ def unary(operation: str, value: Tensor) -> Any:
     return add_layer("unary", value, enum("UnaryOperation", operation))
 
 
-def kept_apart(value: Tensor) -> Any:
-    """``value``, negated twice: TensorRT then does not join what makes it with what reads it."""
-    return unary("NEG", unary("NEG", value))
-
-
 def identity(value: Any) -> Any:
     """A tensor of its own with the same elements."""
     return add_layer("identity", value)

@@ -53,6 +53,32 @@ _SHARED = frozenset(
 """Layers that give the same for the same: one is added for all."""
 
 
+_CONVOLUTIONS = frozenset({"convolution_nd", "deconvolution_nd"})
+_KEEPS_ELEMENTS = frozenset({"activation", "cast", "elementwise", "identity", "scale_nd", "select", "shuffle", "unary"})
+"""Layers that compute element by element, or give the same elements another shape or order."""
+
+
+def _follow_products(context: Context, layer: Any, method: str) -> None:
+    result, products = layer.get_output(0), context.state.products
+    if method in _KEEPS_ELEMENTS:
+        found = any(id(layer.get_input(index)) in products for index in range(layer.num_inputs))
+    else:
+        found = method in _CONVOLUTIONS or (method == "matrix_multiply" and result.dtype == trt.float32)
+    if found:
+        products[id(result)] = result
+
+
+def is_product(value: Any) -> bool:
+    """Whether a convolution, or a matrix product in float32, gave an ITensor, or pointwise layers made it of one's."""
+    return id(value) in building().state.products
+
+
+def kept_apart(value: Any) -> Any:
+    """An ITensor's values, negated twice: TensorRT then does not join what makes them with what reads them."""
+    negation = enum("UnaryOperation", "NEG")
+    return add_layer("unary", add_layer("unary", value, negation), negation)
+
+
 def _key(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(_key(item) for item in value)
@@ -87,6 +113,7 @@ def add_layer_object(
     for index, tensor in (inputs or {}).items():
         layer.set_input(index, tensor)
     _name(context, layer, method)
+    _follow_products(context, layer, method)
     for role, named in (weights or {}).items():
         named.attach(context, layer.name, role)
     check(context, layer, method)

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from ..trt_compat import is_rtx, trt
+from ..trt_compat import trt
 from ..weights import derive
 from .constants import layer_weights
 from .dims import as_dim, axes_mask, axis_of, dim_product, dim_sub, rank_of, shape_of, size_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, tensor
-from .math import elementwise, kept_apart, reduce, unary
+from .math import elementwise, reduce, unary
 from .network import add_layer, enum
 from .pointwise import is_half
 from .shape import expand, pad_rank, reshape
@@ -57,8 +57,7 @@ def scale_batch(
             1,
             weights=held,
         )
-    result = cast(result, dtype)
-    return kept_apart(result) if dtype == torch.bfloat16 and is_rtx() else result
+    return cast(result, dtype)
 
 
 def _coefficients(
