@@ -110,29 +110,29 @@ struct Zeros {
     int64_t packs = 0;
 };
 
-// The first blocks transpose, the others arrange, the first of those sets zeros too.
+// The first blocks arrange, which takes them longest, the first of all sets zeros too; the others transpose.
 template <class T, int R>
 __global__ void __launch_bounds__(kThreads, 4)
-    prepare_kernel(Transpose<T> input, Arrange<T> weight, unsigned tiles, Zeros zeros, bool all_taps) {
+    prepare_kernel(Transpose<T> input, Arrange<T> weight, unsigned others, Zeros zeros, bool all_taps) {
     let_begin();
-    if (blockIdx.x < tiles) {
-        transpose_tile<T, R, kPack<T>>(input, blockIdx.x);
+    if (blockIdx.x >= others) {
+        transpose_tile<T, R, kPack<T>>(input, blockIdx.x - others);
         return;
     }
-    if (blockIdx.x == tiles) {
+    if (blockIdx.x == 0) {
         for (int64_t pack = threadIdx.x; pack < zeros.packs; pack += kThreads) {
             zeros.at[pack] = Words{};
         }
     }
     if (all_taps) {
-        uint32_t const number = (blockIdx.x - tiles) * kThreads + threadIdx.x;
+        uint32_t const number = blockIdx.x * kThreads + threadIdx.x;
         if (number < weight.packs() / kTapsHeld) {
             arrange_taps(weight, number);
         }
         return;
     }
-    for (int64_t number = int64_t(blockIdx.x - tiles) * kThreads + threadIdx.x; number < weight.packs();
-         number += int64_t(gridDim.x - tiles) * kThreads) {
+    for (int64_t number = int64_t(blockIdx.x) * kThreads + threadIdx.x; number < weight.packs();
+         number += int64_t(others) * kThreads) {
         arrange_pack(weight, number);
     }
 }
@@ -146,7 +146,7 @@ void prepare(Transpose<T> const& input, Arrange<T> const& weight, unsigned tiles
     bool const all_taps = takes_taps(weight);
     unsigned const others = all_taps ? unsigned(blocks_for(weight.packs() / kTapsHeld))
                                      : unsigned(std::min<int64_t>(blocks_for(weight.packs()), 1 << 16));
-    kernel<<<tiles + others, kThreads, 0, stream>>>(input, weight, tiles, zeros, all_taps);
+    kernel<<<tiles + others, kThreads, 0, stream>>>(input, weight, others, zeros, all_taps);
 }
 
 }  // namespace t2t

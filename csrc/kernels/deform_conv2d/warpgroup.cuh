@@ -2,16 +2,16 @@
 // (warpgroup_sample.cuh), up to two steps ahead of the other half, which multiplies it (warpgroup_multiply.cuh).
 //
 // A block has as many sums as registers hold, 128 places by 256 output channels or 256 by 128: each number is sampled
-// once for up to 256 output channels, and weights are brought once for 128 places at least, in slots that one thread
-// orders a step ahead. Eight warps sample with 96 registers a thread, eight multiply with 160.
+// once for up to 256 output channels, and weights are brought once for 128 places at least, while these are sampled.
+// Eight warps sample with 96 registers a thread, eight multiply with 160.
 //
 // What limits is a multiprocessor's memory, 128 bytes a cycle. A step of 128 places by 256 channels has it busy for
 // 1728 cycles: 512 for the corners, 64 for where they lie, 128 and 256 to write and to read the samples, 256 and 512
 // for the weights; that is 0.87 us on an H200, and it takes 0.88. Sampling without multiplying takes 0.41, multiplying
 // without sampling 0.58. So where corners lie is worked out once for all channels of a phase (corners.cuh), and those
 // that weigh nothing lie where zeros are. Where the same warps sampled and multiplied, the kernel without prepare.cuh's
-// took 54, 41 and 50 us for 2x128x100x168, 2x256x50x84 and 2x512x25x42 in float16; now both together take 44.5, 32.6
-// and 39.3. Slower were four warps that sample and products of 256 channels (47.1, 33.6, 40.2), and rows in registers.
+// took 54, 41 and 50 us for 2x128x100x168, 2x256x50x84 and 2x512x25x42 in float16; now both together take 42.2, 32.3
+// and 38.9. Slower were four warps that sample and products of 256 channels (47.1, 33.6, 40.2), and rows in registers.
 //
 // Where places are few, the blocks of a cluster share the steps of the same places, and add up in the end. The kernel
 // begins while prepare.cuh's still runs, and waits for it after its first taps: 2 us less.
@@ -33,8 +33,6 @@ __device__ __forceinline__ void start(WarpgroupBlock<T, kOut> const& block) {
     if (threadIdx.x == 0) {
         for (int i = 0; i < Memory::kSlots; ++i) {
             make_gate(memory.full[i], 1);
-        }
-        for (int i = 0; i < Memory::kRowSlots; ++i) {
             make_gate(memory.sampled[i], kSamplers / 32);
             make_gate(memory.done[i], (kWarpgroupThreads - kSamplers) / 32);
         }

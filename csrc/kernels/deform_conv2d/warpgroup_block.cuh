@@ -10,18 +10,19 @@ namespace t2t {
 constexpr int kWarpgroupThreads = 512, kSamplers = 256;  // the first warps sample
 constexpr int kMostBlocks = 4;                           // of a cluster
 
-// Rows and weights are rings. A step's row slot goes round by two gates: `sampled` once its places are written, `done`
-// once they are multiplied, and with them the weights; `full` opens once a slot's weights have come.
+// Rows and weights are rings of two slots; more would take memory from the cache that is sampled from. A step's slot
+// goes round by three gates: `full` opens once its weights have come, `sampled` once its places are written, `done` once
+// they are multiplied.
 template <class T, int kOut>
 struct WarpgroupMemory {
     static constexpr int kPlaces = kOut > 128 ? 128 : 256;
-    static constexpr int kRowSlots = 2, kSlots = 3;
+    static constexpr int kSlots = 2;
     static constexpr int kWide = kOut > 128 ? 128 : kOut;  // output channels of a warpgroup, which has 128 places
-    static constexpr int kSlotNumbers = kOut * kChunk;
+    static constexpr int kWeights = kOut * kChunk;         // of a step
 
     struct Ring {
-        alignas(1024) T rows[kRowSlots][kPlaces * kChunk];  // swizzled, see rows_at
-        alignas(128) T slots[kSlots][kSlotNumbers];         // weights, as prepare.cuh arranges a step of them
+        alignas(1024) T rows[kSlots][kPlaces * kChunk];  // swizzled, see rows_at
+        alignas(128) T weights[kSlots][kWeights];        // as prepare.cuh arranges a step of them
     };
     union {
         Ring ring;
@@ -29,7 +30,7 @@ struct WarpgroupMemory {
     };
     alignas(16) CornerTable<T, kPlaces> taps;
     Words nowhere[kPlaces / 8];  // zeros: where lanes look up places of no channels
-    Gate full[kSlots], sampled[kRowSlots], done[kRowSlots];
+    Gate full[kSlots], sampled[kSlots], done[kSlots];
 };
 
 #ifdef T2T_WARPGROUPS
@@ -37,7 +38,7 @@ struct WarpgroupMemory {
 template <class T, int kOut>
 struct WarpgroupBlock {
     using Memory = WarpgroupMemory<T, kOut>;
-    static constexpr int kPlaces = Memory::kPlaces, kSlots = Memory::kSlots, kRowSlots = Memory::kRowSlots;
+    static constexpr int kPlaces = Memory::kPlaces, kSlots = Memory::kSlots;
 
     TensorArguments<T> const& arguments;
     Memory& memory;

@@ -14,7 +14,7 @@ struct MultiplyingWarps : WarpgroupBlock<T, kOut> {
     using Block = WarpgroupBlock<T, kOut>;
     using Memory = typename Block::Memory;
     using Block::arguments, Block::memory, Block::first_place, Block::count;
-    static constexpr int kSlots = Block::kSlots, kRowSlots = Block::kRowSlots;
+    static constexpr int kSlots = Block::kSlots;
     static constexpr int kColumns = Memory::kWide / 8;
     static constexpr int kFragments = 2 * kColumns;  // of four sums, round by round
 
@@ -59,12 +59,13 @@ struct MultiplyingWarps : WarpgroupBlock<T, kOut> {
 
     __device__ __forceinline__ void multiply(Sums& sums) const {
         for (int32_t number = 0; number < count; ++number) {
-            int32_t const in = number % kSlots, row = number % kRowSlots;
-            pass(memory.full[in], unsigned(number / kSlots) % 2);
-            pass(memory.sampled[row], unsigned(number / kRowSlots) % 2);
+            int const slot = number % kSlots;
+            unsigned const parity = unsigned(number / kSlots) % 2;
+            pass(memory.full[slot], parity);
+            pass(memory.sampled[slot], parity);
             uint64_t const weights =
-                columns_at(memory.ring.slots[in] + channel_half() * Memory::kWide * 8, kOut * 16);
-            uint64_t const rows = rows_at(memory.ring.rows[row] + place_half() * 128 * kChunk);
+                columns_at(memory.ring.weights[slot] + channel_half() * Memory::kWide * 8, kOut * 16);
+            uint64_t const rows = rows_at(memory.ring.rows[slot] + place_half() * 128 * kChunk);
             begin_products();
 #pragma unroll
             for (int k = 0; k < 8; k += 2) {
@@ -77,7 +78,7 @@ struct MultiplyingWarps : WarpgroupBlock<T, kOut> {
             }
             end_products(sums);
             if (threadIdx.x % 32 == 0) {
-                arrive(memory.done[row]);
+                arrive(memory.done[slot]);
             }
             __syncwarp();
         }

@@ -13,10 +13,9 @@ struct SamplingWarps : WarpgroupBlock<T, kOut> {
     using Block = WarpgroupBlock<T, kOut>;
     using Memory = typename Block::Memory;
     using Block::arguments, Block::memory, Block::first_place, Block::begin, Block::count;
-    static constexpr int kPlaces = Block::kPlaces, kSlots = Block::kSlots, kRowSlots = Block::kRowSlots;
-    static constexpr int kAhead = kSlots - kRowSlots;  // steps that weights are ordered ahead
-    static constexpr int kUnits = kPlaces / 32;        // of a warp in a step
-    static constexpr int kDeep = 4;                    // units on their way, as many as registers hold
+    static constexpr int kPlaces = Block::kPlaces, kSlots = Block::kSlots;
+    static constexpr int kUnits = kPlaces / 32;  // of a warp in a step
+    static constexpr int kDeep = 4;              // units on their way, as many as registers hold
 
     // What a lane reads in a step.
     struct Source {
@@ -40,16 +39,13 @@ struct SamplingWarps : WarpgroupBlock<T, kOut> {
 
     // One thread orders the weights of the block's step `number`, once all warps are done with what its slot held.
     __device__ __forceinline__ void order_weights(int32_t number) const {
-        if (number >= count) {
-            return;
-        }
-        int const in = number % kSlots;
-        constexpr unsigned kBytes = Memory::kSlotNumbers * sizeof(T);
+        int const slot = number % kSlots;
+        constexpr unsigned kBytes = Memory::kWeights * sizeof(T);
         int64_t const tile = int64_t(blockIdx.z) * gridDim.y + blockIdx.y;
-        expect_bytes(memory.full[in], kBytes);
-        copy_bytes(memory.ring.slots[in],
-                   arguments.weight + (tile * arguments.stages + begin + number) * Memory::kSlotNumbers, kBytes,
-                   memory.full[in]);
+        expect_bytes(memory.full[slot], kBytes);
+        copy_bytes(memory.ring.weights[slot],
+                   arguments.weight + (tile * arguments.stages + begin + number) * Memory::kWeights, kBytes,
+                   memory.full[slot]);
     }
 
     // Channels past the phase's last are zeros. first: of the phase's channels, in packs.
@@ -123,18 +119,19 @@ struct SamplingWarps : WarpgroupBlock<T, kOut> {
             read(source, input + source.first, unit, source.at[beyond(unit)], readings[unit]);
         }
         for (; step < end; ++step, ++number) {
-            if (number >= kRowSlots) {
-                pass(memory.done[number % kRowSlots], unsigned(number / kRowSlots + 1) % 2);
+            int const slot = number % kSlots;
+            if (number >= kSlots) {
+                pass(memory.done[slot], unsigned(number / kSlots + 1) % 2);
             }
             if (threadIdx.x == 0) {
-                order_weights(number + kAhead);
+                order_weights(number);
             }
             __syncwarp();
-            sample(source, readings, memory.ring.rows[number % kRowSlots], held, first);
+            sample(source, readings, memory.ring.rows[slot], held, first);
             show_to_products();
             __syncwarp();
             if (threadIdx.x % 32 == 0) {
-                arrive(memory.sampled[number % kRowSlots]);
+                arrive(memory.sampled[slot]);
             }
         }
     }
@@ -145,11 +142,6 @@ struct SamplingWarps : WarpgroupBlock<T, kOut> {
         this->for_phases([&](int32_t channel, int32_t window, int32_t step, int32_t from, int32_t to) {
             if (filled) {
                 wait_for_kernel_before();
-                if (threadIdx.x == 0) {
-                    for (int32_t number = 0; number < kAhead; ++number) {
-                        order_weights(number);
-                    }
-                }
                 filled = false;
             } else {
                 meet_first<kSamplers>();
