@@ -543,6 +543,7 @@ def test_data_is_the_tensor_itself():
     [
         lambda x: (x * 2).resize_(3) + 1,
         lambda x: (x * 2).resize_as_(x[:1]) + 1,
+        lambda x: torch.resize_as_(x * 2, x[:1]) + 1,
         lambda x: torch.ops.aten.resize_(x * 2, [2, 2]),
     ],
 )
@@ -551,8 +552,12 @@ def test_sizes_that_change_in_place_are_refused(function):
         errors.TraceError, match=r"resize_.* from \[3, 4\] to \[(.|\n)*test_tracing.py:\d+(.|\n)*reshape"
     ):
         torch2trt.convert(function, harness.rand(3, 4))
-    x = harness.rand(3, 4)
-    harness.assert_same(torch2trt.convert(lambda x: (x * 2).resize_(3, 4) + 1, x).evaluate(x), x * 2 + 1)
+
+
+@pytest.mark.parametrize("function", [lambda x: (x * 2).resize_(3, 4) + 1, lambda x: torch.resize_as_(x * 2, x) + 1])
+def test_sizes_that_stay_in_place_are_followed(function):
+    x, other = harness.rand(3, 4), harness.rand(3, 4)
+    harness.assert_same(torch2trt.convert(function, x).evaluate(other), other * 2 + 1)
 
 
 def test_numbers_of_a_tensor_are_followed():

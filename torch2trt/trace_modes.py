@@ -224,7 +224,7 @@ _FOLLOWED: dict[Any, Callable[..., Any]] = {
 _RESIZES = frozenset(
     {
         torch.Tensor.resize_,
-        torch.Tensor.resize_as_,
+        *(torch.Tensor.resize_as_, torch.resize_as_),
         *(torch.ops.aten.resize_, torch.ops.aten.resize_.default),
         *(torch.ops.aten.resize_as_, torch.ops.aten.resize_as_.default),
     }

@@ -59,13 +59,13 @@ _KEEPS_ELEMENTS = frozenset({"activation", "cast", "elementwise", "identity", "s
 
 
 def _follow_products(context: Context, layer: Any, method: str) -> None:
-    result, products = layer.get_output(0), context.state.products
+    products = context.state.products
     if method in _KEEPS_ELEMENTS:
         found = any(id(layer.get_input(index)) in products for index in range(layer.num_inputs))
     else:
-        found = method in _CONVOLUTIONS or (method == "matrix_multiply" and result.dtype == trt.float32)
+        found = method in _CONVOLUTIONS or (method == "matrix_multiply" and layer.get_output(0).dtype == trt.float32)
     if found:
-        products[id(result)] = result
+        products[id(layer.get_output(0))] = layer.get_output(0)
 
 
 def is_product(value: Any) -> bool:
