@@ -159,6 +159,15 @@ def test_baked_sizes_are_found(function, text):
         torch2trt.convert(function, torch.randn(2, 3), dynamic_shapes={"x": {0: (1, 2, 8)}})
 
 
+def test_a_constant_nan_is_the_same_at_all_sizes():
+    def function(x):
+        return torch.where(x > 0, x, torch.tensor([torch.nan, 1.0, -torch.inf]))
+
+    converted = torch2trt.convert(function, torch.randn(2, 3), dynamic_shapes={"x": {0: (1, 2, 8)}})
+    x = torch.randn(5, 3)
+    harness.assert_same(converted.evaluate(x), function(x))
+
+
 @pytest.mark.parametrize(
     ("function", "high", "text"),
     [

@@ -104,13 +104,17 @@ def _compare_operands(operand: Operand, twin: Operand, location: Location) -> No
 def _compare_data(tensor: torch.Tensor, twin: torch.Tensor, location: Location) -> None:
     if tensor is twin:
         return
-    if tensor.shape != twin.shape or tensor.dtype != twin.dtype or not torch.equal(tensor, twin):
+    if tensor.shape != twin.shape or tensor.dtype != twin.dtype or not _same_elements(tensor, twin):
         raise ShapeError(
             f"a tensor that depends on a dynamic size was baked into the trace: {list(tensor.shape)} at one size, "
             f"{list(twin.shape)} at another",
             location=location,
             hint=_HINT,
         )
+
+
+def _same_elements(tensor: torch.Tensor, twin: torch.Tensor) -> bool:
+    return torch.equal(tensor, twin) or bool(((tensor == twin) | (tensor.isnan() & twin.isnan())).all())
 
 
 def _same(left: Any, right: Any) -> bool:
