@@ -61,9 +61,13 @@ print('torch' in sys.modules, len(made))
 
 
 def test_loading_takes_less_than_20_ms_and_no_torch():
-    results = [python(_LOAD) for _ in range(3)]
-    assert results[0].stdout.splitlines()[1] == "False 5", results[0].stderr
-    assert min(float(result.stdout.splitlines()[0]) for result in results) < 20
+    took = []
+    while len(took) < 10 and min(took, default=20.0) >= 20:  # other processes slow it down
+        result = python(_LOAD)
+        milliseconds, *rest = result.stdout.splitlines()
+        assert rest == ["False 5"], result.stderr
+        took.append(float(milliseconds))
+    assert min(took) < 20
 
 
 _HELP = """
