@@ -152,7 +152,11 @@ CASES = [
     Case("average2d-far-apart", _average(2, 2, stride=300_000, padding=1, ceil_mode=True), rand(2, 3, 9, 8)),
     Case("average1d-whole", _average(1, 150_000), rand(1, 2, 150_000)),
     Case(
-        "average1d-wide", _average(1, 257, padding=9), rand(2, 3, 700), {"x": {2: (400, 700, 900)}}, [rand(2, 3, 401)]
+        "average1d-wide",
+        _average(1, 257, padding=9),
+        rand(2, 3, 700),
+        {"x": {2: (400, 700, 900)}},
+        [rand(2, 3, 401), rand(2, 3, 850)],
     ),
     Case("average3d-wide", _average(3, (2, 3, 300), padding=(0, 1, 7)), rand(1, 2, 4, 5, 800)),
     Case("average2d-whole", _average(2, (401, 330)), _LARGE),
