@@ -1,17 +1,20 @@
 """PyTorch's own operator database through the converter: ``python -m tests.op_db [op ...] [--dtype float32]``.
 
 Every sample input of every operator (up to ``--most`` an operator) is converted, evaluated and held against eager.
+With ``--dynamic`` its axes of each size in turn are dynamic, and it is evaluated at two other sizes, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import functools
 import json
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -35,6 +38,9 @@ TIES = {"topk": 1, "kthvalue": 1, "mode": 0, "median": 0, "nanmedian": 0, "sort"
 
 RESTS = {"fmod", "remainder", "__rmod__"}
 """Ops whose vectorised kernels give NaN past quotients of 1e38, where their scalar ones give the exact rest."""
+
+RISING = {"bucketize", "searchsorted", "nn.functional.embedding_bag"}
+"""Ops that want inputs whose elements rise, which those of another size do not."""
 
 ATTENTION = "nn.functional.scaled_dot_product_attention"
 
@@ -87,11 +93,7 @@ def convert_sample(op: Any, sample: Any) -> tuple[str, str, torch2trt.Converted 
     leaves, nesting = _arguments(sample)
     if not leaves:
         return UNUSABLE, "no tensor among the inputs", None
-
-    def function(*tensors: torch.Tensor) -> Any:
-        args, kwargs = structure.unflatten(tensors, nesting)
-        return op(*args, **kwargs)
-
+    function = _function_of(op, nesting)
     inputs = tuple(leaf.detach().clone() for leaf in leaves)
     try:
         expected = harness.call(function, inputs)
@@ -102,20 +104,82 @@ def convert_sample(op: Any, sample: Any) -> tuple[str, str, torch2trt.Converted 
         return UNUSABLE, "no tensor among the outputs", None
     if op.name in UNDEFINED:
         return UNUSABLE, "its result is whatever lies in memory", None
-    converted = None
+    made: list[torch2trt.Converted] = []
+
+    def run() -> None:
+        made.append(torch2trt.convert(function, harness.clone(inputs), mutated_inputs="output"))
+        wanted = expected
+        if len(made[0].output_names) > len(structure.flatten(expected)[0]):
+            wanted = (*(expected if type(expected) is tuple else (expected,)), *_written(function, inputs))
+        _compare(op, sample, made[0].evaluate(*inputs), wanted, function, inputs)
+
+    return *_outcome(run), made[0] if made else None
+
+
+def _function_of(op: Any, nesting: Any) -> Callable[..., Any]:
+    """The operator as a function of the tensors that a sample calls it with."""
+
+    def function(*tensors: torch.Tensor) -> Any:
+        args, kwargs = structure.unflatten(tensors, nesting)
+        return op(*args, **kwargs)
+
+    return function
+
+
+def _outcome(run: Callable[[], None]) -> tuple[str, str]:
     try:
-        converted = torch2trt.convert(function, harness.clone(inputs), mutated_inputs="output")
-        if len(converted.output_names) > len(structure.flatten(expected)[0]):
-            expected = (*(expected if type(expected) is tuple else (expected,)), *_written(function, inputs))
-        actual = converted.evaluate(*inputs)
-        _compare(op, sample, actual, expected, function, inputs)
+        run()
     except (torch2trt.errors.InternalError, torch2trt.errors.EvaluationError) as error:
-        return WRONG, _line(error), converted
+        return WRONG, _line(error)
     except torch2trt.errors.Torch2TRTError as error:
-        return REFUSED, _line(error), converted
+        return REFUSED, _line(error)
     except Exception as error:  # an assertion, or what no error of torch2trt's is
-        return WRONG, _line(error), converted
-    return RIGHT, "", converted
+        return WRONG, _line(error)
+    return RIGHT, ""
+
+
+def run_dynamic(op: Any, sample: Any) -> Iterator[tuple[str, str]]:
+    """What came of one sample whose axes of one size are dynamic, size by size: right if it is at two others, too."""
+    leaves, nesting = _arguments(sample)
+    function = _function_of(op, nesting)
+    for size in sorted({size for leaf in leaves for size in leaf.shape if size > 1}):
+        try:
+            calls = [tuple(_resized(leaf, size, other) for leaf in leaves) for other in (size, size + 1, size + 3)]
+            expected = [harness.call(function, inputs) for inputs in calls]
+        except Exception as error:
+            yield UNUSABLE, f"eager: {_line(error)}"
+            continue
+        nestings = [structure.flatten(result)[1] for result in expected]
+        if op.name in UNDEFINED | RISING or nestings != nestings[:1] * 3 or not structure.flatten(expected)[0]:
+            yield UNUSABLE, "what is wanted is not defined, or in number another at each size"
+        else:
+            yield _outcome(functools.partial(_run_at_sizes, op, nesting, calls, expected, size))
+
+
+def _run_at_sizes(op: Any, nesting: Any, calls: Sequence[Any], expected: Sequence[Any], size: int) -> None:
+    """Convert the first call, its axes of ``size`` elements dynamic, and compare all."""
+    function, inputs = _function_of(op, nesting), harness.clone(calls[0])
+    shapes = {
+        f"input{index}": dict.fromkeys(_axes(value, size), (size, size, size + 3)) for index, value in enumerate(inputs)
+    }
+    converted = torch2trt.convert(
+        function, inputs, input_names=list(shapes), dynamic_shapes=shapes, mutated_inputs="ignore"
+    )
+    for call, wanted in zip(calls, expected, strict=True):
+        args, kwargs = structure.unflatten(call, nesting)
+        sample = SimpleNamespace(input=args[0], args=args[1:], kwargs=kwargs)
+        _compare(op, sample, converted.evaluate(*harness.clone(call)), wanted, function, call)
+
+
+def _axes(value: torch.Tensor, size: int) -> list[int]:
+    return [axis for axis, length in enumerate(value.shape) if length == size]
+
+
+def _resized(value: torch.Tensor, size: int, other: int) -> torch.Tensor:
+    """``value`` with its axes of ``size`` elements ``other`` long: the first elements follow the last ones."""
+    for axis in _axes(value, size):
+        value = value.index_select(axis, torch.arange(other, device=value.device) % size)
+    return value.detach().clone()
 
 
 class _Written(TorchDispatchMode):
@@ -242,6 +306,7 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=8, help="samples an operator; 0 for all")
     parser.add_argument("--build", action="store_true", help="build an engine of each too")
     parser.add_argument("--engine", action="store_true", help="run an engine of each too; needs a GPU")
+    parser.add_argument("--dynamic", action="store_true", help="at other sizes of dynamic axes, too")
     parser.add_argument("--shard", default="0/1", help="this part of so many, such as 2/8")
     parser.add_argument("--json", help="write every result here")
     parser.add_argument("--quiet", action="store_true", help="print the totals only")
@@ -262,7 +327,10 @@ def main() -> int:
         try:
             for sample in samples(op, dtype, options.most):
                 signal.alarm(60)
-                rows.append(run_sample(op, sample, options.build, options.engine))
+                if options.dynamic:
+                    rows += run_dynamic(op, sample)
+                else:
+                    rows.append(run_sample(op, sample, options.build, options.engine))
                 signal.alarm(0)
         except Exception as error:
             rows.append((UNUSABLE, f"samples: {error}"))
