@@ -39,8 +39,8 @@ TIES = {"topk": 1, "kthvalue": 1, "mode": 0, "median": 0, "nanmedian": 0, "sort"
 RESTS = {"fmod", "remainder", "__rmod__"}
 """Ops whose vectorised kernels give NaN past quotients of 1e38, where their scalar ones give the exact rest."""
 
-RISING = {"bucketize", "searchsorted", "nn.functional.embedding_bag"}
-"""Ops that want inputs whose elements rise, which those of another size do not."""
+BOUND = {"bucketize", "searchsorted", "nn.functional.embedding_bag", "_segment_reduce"}
+"""Ops that want inputs whose elements rise, or sum up to a size, which those of another size do not."""
 
 ATTENTION = "nn.functional.scaled_dot_product_attention"
 
@@ -150,7 +150,7 @@ def run_dynamic(op: Any, sample: Any) -> Iterator[tuple[str, str]]:
             yield UNUSABLE, f"eager: {_line(error)}"
             continue
         nestings = [structure.flatten(result)[1] for result in expected]
-        if op.name in UNDEFINED | RISING or nestings != nestings[:1] * 3 or not structure.flatten(expected)[0]:
+        if op.name in UNDEFINED | BOUND or nestings != nestings[:1] * 3 or not structure.flatten(expected)[0]:
             yield UNUSABLE, "what is wanted is not defined, or in number another at each size"
         else:
             yield _outcome(functools.partial(_run_at_sizes, op, nesting, calls, expected, size))

@@ -107,6 +107,16 @@ CASES = [
     Case("ctc_loss-single", _ctc([12], [4]), (_STEPS[:, 0], _TARGETS[0])),
     Case("ctc_loss-tensors", _ctc_of_tensors, (_STEPS, _TARGETS, torch.tensor([12, 9, 12]), torch.tensor([4, 2, 3]))),
     Case(
+        "ctc_loss-dynamic",
+        _ctc_of_tensors,
+        (_STEPS, _TARGETS, torch.tensor([12, 9, 12]), torch.tensor([4, 2, 3])),
+        {"x": {1: ("batch", 1, 3, 6)}, "y": {0: "batch", 1: (1, 4, 7)}, "a": {0: "batch"}, "b": {0: "batch"}},
+        [
+            (_STEPS[:, :2], _TARGETS[:2, :1], torch.tensor([12, 7]), torch.tensor([1, 0])),
+            (_STEPS.repeat(1, 2, 1)[:, :5], _TARGETS.repeat(2, 2)[:5, :6], torch.full((5,), 11), torch.arange(2, 7)),
+        ],
+    ),
+    Case(
         "nll-total-weight",
         lambda x, y: tuple(_aten.nll_loss_forward(x, y, None, reduction, 2)[1] for reduction in (0, 1, 2)),
         (rand(6, 3), rand(6, dtype=torch.int64, low=0, high=3)),

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from .arithmetic import extremum
-from .dims import Dim, shape_of, size_of
+from .dims import Dim, dim_add, dim_mul, shape_of, size_of
 from .dtypes import Tensor, cast
 from .fill import filled
-from .math import compare, elementwise, gather_elements, unary, where
+from .math import compare, elementwise, gather_elements, logical_not, unary, where
 from .shape import concatenate, expand, reshape, slice_axis, unsqueeze
+from .whole import positions, shaped
 
 
 def alignment_loss(
@@ -21,7 +22,7 @@ def alignment_loss(
     """The negative logarithm of the probability of each target over all its alignments.
 
     Args:
-        log_probabilities: float32 of shape (T, N, C), T and the targets' S known.
+        log_probabilities: float32 of shape (T, N, C), T known.
         targets: int32 of shape (N, S), padded with anything in range.
         input_lengths: int32 of shape (N, 1), how many steps count.
         target_lengths: int32 of shape (N, 1), how many labels count.
@@ -32,11 +33,12 @@ def alignment_loss(
     """
     steps, batch, count = size_of(log_probabilities, 0), size_of(log_probabilities, 1), size_of(targets, 1)
     labels = _with_blanks(targets, batch, count, blank)
-    width = 2 * count + 1
+    width = dim_add(dim_mul(count, 2), 1)
     index = expand(unsqueeze(labels, [0]), [steps, batch, width])
     emitted = gather_elements(log_probabilities, index, 2)
-    skips = _skips(labels, batch, width, blank)
-    place = torch.arange(width, dtype=torch.int32).reshape(1, -1)
+    # The label before last may be followed directly at labels that differ from it; at blanks it is a blank, too.
+    skips = logical_not(compare("EQUAL", labels, _moved(labels, 2, batch, width, blank, torch.int32)))
+    place = cast(shaped(positions(width), [1, width]), torch.int32)
     end = elementwise("PROD", target_lengths, cast(2, torch.int32))
     possible = elementwise("AND", compare("LESS", place, 2), compare("LESS", place, elementwise("SUM", end, _one())))
     alpha = where(possible, _step(emitted, 0), -math.inf)
@@ -58,34 +60,22 @@ def _step(emitted: Any, step: int) -> Any:
     return reshape(taken, shape_of(taken)[1:])
 
 
-def _with_blanks(targets: Tensor, batch: Dim, count: int, blank: int) -> Any:
+def _with_blanks(targets: Tensor, batch: Dim, count: Dim, blank: int) -> Any:
     """Targets with a blank before, between and after: of shape (N, 2 S + 1)."""
     blanks = filled([batch, count, 1], blank, torch.int32)
     pairs = concatenate([blanks, unsqueeze(targets, [2])], 2)
-    return concatenate([reshape(pairs, [batch, 2 * count]), filled([batch, 1], blank, torch.int32)], 1)
+    return concatenate([reshape(pairs, [batch, dim_mul(count, 2)]), filled([batch, 1], blank, torch.int32)], 1)
 
 
-def _skips(labels: Any, batch: Dim, width: int, blank: int) -> Any:
-    """Where the label before last may be followed directly: at labels that differ from it and are no blank."""
-    if width < 3:
-        return filled([batch, width], False, torch.bool)
-    before = concatenate([filled([batch, 2], blank, torch.int32), slice_axis(labels, 1, 0, width - 2)], 1)
-    label = torch.arange(width).reshape(1, -1) % 2 == 1
-    same = compare("EQUAL", labels, before)
-    inside = torch.arange(width).reshape(1, -1) >= 2
-    return where(same, False, label & inside)
+def _moved(values: Any, places: int, batch: Dim, width: Dim, fill: float, dtype: torch.dtype) -> Any:
+    """Values of shape (batch, width) some places further on, behind ``fill``."""
+    return slice_axis(concatenate([filled([batch, places], fill, dtype), values], 1), 1, 0, width)
 
 
-def _next(alpha: Any, skips: Any, batch: Dim, width: int) -> Any:
+def _next(alpha: Any, skips: Any, batch: Dim, width: Dim) -> Any:
     """The sums over the places that lead to each place, before the step's own probability."""
-
-    def moved(places: int) -> Any:
-        if places >= width:
-            return filled([batch, width], -math.inf, torch.float32)
-        kept = slice_axis(alpha, 1, 0, width - places)
-        return concatenate([filled([batch, places], -math.inf, torch.float32), kept], 1)
-
-    return log_sum([alpha, moved(1), where(skips, moved(2), -math.inf)])
+    last, second_last = (_moved(alpha, places, batch, width, -math.inf, torch.float32) for places in (1, 2))
+    return log_sum([alpha, last, where(skips, second_last, -math.inf)])
 
 
 def log_sum(terms: list[Any]) -> Any:

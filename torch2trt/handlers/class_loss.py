@@ -228,8 +228,7 @@ def aten_ctc_loss(
 ) -> Any:
     """``ctc_loss.IntList(Tensor log_probs, Tensor targets, int[] input_lengths, int[] target_lengths, ...)``.
 
-    The number of steps, 256 at most, and the longest target must be known: the recursion is unrolled. Targets in one
-    row need known lengths.
+    The number of steps, 256 at most, must be known: the recursion is unrolled. Targets in one row need known lengths.
     """
     steps = emit.known_ints([emit.size_of(log_probs, 0)], "the number of steps of ctc_loss")[0]
     if steps > _MOST_STEPS:
