@@ -9,7 +9,7 @@ import torch
 
 from .arithmetic import extremum
 from .dims import Dim, dim_add, dim_mul, shape_of, size_of
-from .dtypes import Tensor, cast
+from .dtypes import Tensor, cast, dtype_of
 from .fill import filled
 from .math import compare, elementwise, gather_elements, logical_not, unary, where
 from .shape import concatenate, expand, reshape, slice_axis, unsqueeze
@@ -37,7 +37,7 @@ def alignment_loss(
     index = expand(unsqueeze(labels, [0]), [steps, batch, width])
     emitted = gather_elements(log_probabilities, index, 2)
     # The label before last may be followed directly at labels that differ from it; at blanks it is a blank, too.
-    skips = logical_not(compare("EQUAL", labels, _moved(labels, 2, batch, width, blank, torch.int32)))
+    skips = logical_not(compare("EQUAL", labels, _moved(labels, 2, batch, width, blank)))
     place = cast(shaped(positions(width), [1, width]), torch.int32)
     end = elementwise("PROD", target_lengths, cast(2, torch.int32))
     possible = elementwise("AND", compare("LESS", place, 2), compare("LESS", place, elementwise("SUM", end, _one())))
@@ -67,14 +67,14 @@ def _with_blanks(targets: Tensor, batch: Dim, count: Dim, blank: int) -> Any:
     return concatenate([reshape(pairs, [batch, dim_mul(count, 2)]), filled([batch, 1], blank, torch.int32)], 1)
 
 
-def _moved(values: Any, places: int, batch: Dim, width: Dim, fill: float, dtype: torch.dtype) -> Any:
+def _moved(values: Any, places: int, batch: Dim, width: Dim, fill: float) -> Any:
     """Values of shape (batch, width) some places further on, behind ``fill``."""
-    return slice_axis(concatenate([filled([batch, places], fill, dtype), values], 1), 1, 0, width)
+    return slice_axis(concatenate([filled([batch, places], fill, dtype_of(values)), values], 1), 1, 0, width)
 
 
 def _next(alpha: Any, skips: Any, batch: Dim, width: Dim) -> Any:
     """The sums over the places that lead to each place, before the step's own probability."""
-    last, second_last = (_moved(alpha, places, batch, width, -math.inf, torch.float32) for places in (1, 2))
+    last, second_last = (_moved(alpha, places, batch, width, -math.inf) for places in (1, 2))
     return log_sum([alpha, last, where(skips, second_last, -math.inf)])
 
 
