@@ -97,12 +97,16 @@ __device__ __forceinline__ void let_begin() {
 }
 
 // Waits for all that the kernel before did.
-__device__ __forceinline__ void wait_for_kernel_before() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+__device__ __forceinline__ void wait_for_kernel_before() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
 
 // Launches clusters of blocks side by side in x, before the kernel before has ended.
-template <class Arguments>
-Error launch_early(void (*kernel)(Arguments), dim3 grid, int threads, size_t bytes, int cluster, Stream stream,
-                   Arguments const& arguments) {
+template <class... Arguments>
+Error launch_clusters_early(void (*kernel)(Arguments...), dim3 grid, int threads, size_t bytes, int cluster,
+                            Stream stream, Arguments const&... arguments) {
     cudaLaunchAttribute attributes[2] = {};
     attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attributes[0].val.programmaticStreamSerializationAllowed = 1;
@@ -116,8 +120,43 @@ Error launch_early(void (*kernel)(Arguments), dim3 grid, int threads, size_t byt
     config.stream = stream;
     config.attrs = attributes;
     config.numAttrs = cluster > 1 ? 2 : 1;
-    cudaError_t const status = cudaLaunchKernelEx(&config, kernel, arguments);
+    cudaError_t const status = cudaLaunchKernelEx(&config, kernel, arguments...);
     return status == cudaSuccess ? launch_error() : cudaGetErrorString(status);
+}
+
+// Launches blocks before the kernel before has ended, if they are built to wait for it. They go to where others end
+// first. So that those do not take more than their share of few blocks, each block is given as much shared memory as
+// leaves no place for more; or, where kCached, few blocks are not launched early: that memory is the cache's. A kernel
+// that lets others begin has waited before, so that those may read what is older without waiting.
+template <bool kCached, class... Arguments>
+Error launch_early(void (*kernel)(Arguments...), dim3 grid, int threads, Stream stream, Arguments const&... arguments) {
+    cudaFuncAttributes built;
+    int places = 0;  // of a multiprocessor
+    cudaError_t status = cudaFuncGetAttributes(&built, kernel);
+    if (status == cudaSuccess) {
+        status = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&places, kernel, threads, 0);
+    }
+    if (status != cudaSuccess) {
+        return cudaGetErrorString(status);
+    }
+    int64_t const blocks = int64_t(grid.x) * grid.y * grid.z;
+    int64_t const share = blocks_for(blocks, device_attribute(cudaDevAttrMultiProcessorCount));
+    if (built.ptxVersion < 90 || (kCached && share < places)) {
+        kernel<<<grid, threads, 0, stream>>>(arguments...);
+        return launch_error();
+    }
+    int64_t bytes = 0;
+    if (share < places) {
+        int64_t const all = device_attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor) / share -
+                            device_attribute(cudaDevAttrReservedSharedMemoryPerBlock);
+        int64_t const most = device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+        bytes = (std::min(all, most) - int64_t(built.sharedSizeBytes)) / 128 * 128;
+        status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes));
+        if (status != cudaSuccess) {
+            return cudaGetErrorString(status);
+        }
+    }
+    return launch_clusters_early(kernel, grid, threads, size_t(bytes), 1, stream, arguments...);
 }
 
 }  // namespace t2t

@@ -22,6 +22,14 @@ inline Error launch_error() {
     return status == cudaSuccess ? nullptr : cudaGetErrorString(status);
 }
 
+// What the current device has of something.
+inline int device_attribute(cudaDeviceAttr which) {
+    int device = 0, value = 1;
+    cudaGetDevice(&device);
+    cudaDeviceGetAttribute(&value, which, device);
+    return value;
+}
+
 #define T2T_STRIDED(index, count)                                                            \
     for (int64_t index = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; index < (count); \
          index += int64_t(gridDim.x) * blockDim.x)

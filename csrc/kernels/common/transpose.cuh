@@ -22,12 +22,20 @@ struct Transpose {
     bool writes_packs() const { return rows % kPack<T> == 0 && reinterpret_cast<uintptr_t>(to) % 16 == 0; }
 };
 
+template <class T>
+constexpr int kTileStride = kTile + 4 / int(sizeof(T));  // one bank more
+
+// What a block holds of a tile, in shared memory.
+template <class T>
+struct TransposeMemory {
+    alignas(16) T numbers[kTile * kTileStride<T>];
+};
+
 // A block's threads transpose one tile, R numbers of a row at a time read, W of a column written.
 template <class T, int R, int W>
-__device__ __forceinline__ void transpose_tile(Transpose<T> const& job, int64_t tile) {
-    constexpr int kStride = kTile + 4 / int(sizeof(T));  // one bank more
-    constexpr int kColumns = 4 / int(sizeof(T)), kWord = R == 1 ? 1 : kColumns;
-    __align__(16) __shared__ T held[kTile * kStride];
+__device__ __forceinline__ void transpose_tile(Transpose<T> const& job, int64_t tile, TransposeMemory<T>& memory) {
+    constexpr int kStride = kTileStride<T>, kColumns = 4 / int(sizeof(T)), kWord = R == 1 ? 1 : kColumns;
+    T* const held = memory.numbers;
     int64_t const line = quotient(tile, job.column_tiles()), batch = quotient(line, job.row_tiles());
     int64_t const column = (tile - line * job.column_tiles()) * kTile, row = (line - batch * job.row_tiles()) * kTile;
     T const* from = job.from + (batch * job.rows + row) * job.columns + column;
@@ -72,7 +80,8 @@ __device__ __forceinline__ void transpose_tile(Transpose<T> const& job, int64_t 
 
 template <class T, int R, int W>
 __global__ void __launch_bounds__(kThreads) transpose_kernel(Transpose<T> job) {
-    transpose_tile<T, R, W>(job, blockIdx.x);
+    __shared__ TransposeMemory<T> memory;
+    transpose_tile<T, R, W>(job, blockIdx.x, memory);
 }
 
 template <class T>

@@ -47,20 +47,14 @@ size_t weight_bytes(DeformConv2d const& op) {
     return aligned(size_t(std::max(either, other)) * sizeof(Half));
 }
 
-int64_t attribute(cudaDeviceAttr which) {
-    int device = 0, value = 1;
-    cudaGetDevice(&device);
-    cudaDeviceGetAttribute(&value, which, device);
-    return value;
-}
-
 // The number of groups that a block's warps are split into. Each doubling halves a block's places, and its time: what
 // counts is how full the last round of blocks is. Of equals the smallest reads the weights least often.
 int best_split(DeformConv2d const& op) {
     int64_t const others = op.groups * blocks_for(op.out_channels / op.groups, out_tile(op));
     int64_t const places = op.batch * op.out_height() * op.out_width();
-    int64_t const processors = attribute(cudaDevAttrMultiProcessorCount);
-    bool const fits = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin) >= int64_t(sizeof(TensorMemory<Half, 128, 4>));
+    int64_t const processors = device_attribute(cudaDevAttrMultiProcessorCount);
+    int64_t const shared = device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+    bool const fits = shared >= int64_t(sizeof(TensorMemory<Half, 128, 4>));
     int best = 1;
     int64_t least = INT64_MAX;
     for (int split = 1; split <= (fits ? 4 : 2); split *= 2) {
@@ -76,13 +70,13 @@ int best_split(DeformConv2d const& op) {
 
 // Brings the input's channels last and the weights into the order of the walk.
 template <class T>
-void prepare_for(TensorArguments<T>& arguments, Transpose<T> const& input, Arrange<T> const& weight, Zeros zeros,
-                 Stream stream) {
+Error prepare_for(TensorArguments<T>& arguments, Transpose<T> const& input, Arrange<T> const& weight, Zeros zeros,
+                  Stream stream) {
     arguments.walk = weight.walk;
     arguments.stages = weight.walk.stages();
     arguments.packs = weight.walk.span / 8;
     arguments.weight = weight.to;
-    prepare(input, weight, arguments.op.channels_last ? 0 : unsigned(input.tiles()), zeros, stream);
+    return prepare(input, weight, arguments.op.channels_last ? 0 : unsigned(input.tiles()), zeros, stream);
 }
 
 template <class T, int kSplit>
@@ -90,7 +84,10 @@ Error run_tensor_split(TensorArguments<T>& arguments, Transpose<T> const& input,
                        Stream stream) {
     constexpr int32_t kSteps = TensorMemory<T, 64, kSplit>::kSteps;
     int64_t const tile = out_tile(arguments.op);
-    prepare_for(arguments, input, arranged(arguments.op, weight, to, kSteps, tile, Order::Lanes), {}, stream);
+    auto const weights = arranged(arguments.op, weight, to, kSteps, tile, Order::Lanes);
+    if (Error const error = prepare_for(arguments, input, weights, {}, stream)) {
+        return error;
+    }
     return tile == 64 ? launch_tensor<T, 64, kSplit>(arguments, stream)
                       : launch_tensor<T, 128, kSplit>(arguments, stream);
 }
@@ -98,8 +95,11 @@ Error run_tensor_split(TensorArguments<T>& arguments, Transpose<T> const& input,
 template <class T>
 Error run_warpgroups(TensorArguments<T>& arguments, Transpose<T> const& input, T const* weight, T* to, Zeros zeros,
                      Stream stream) {
-    int64_t const tile = warpgroup_out_tile(arguments.op), processors = attribute(cudaDevAttrMultiProcessorCount);
-    prepare_for(arguments, input, arranged(arguments.op, weight, to, 1, tile, Order::Channels), zeros, stream);
+    int64_t const tile = warpgroup_out_tile(arguments.op), processors = device_attribute(cudaDevAttrMultiProcessorCount);
+    auto const weights = arranged(arguments.op, weight, to, 1, tile, Order::Channels);
+    if (Error const error = prepare_for(arguments, input, weights, zeros, stream)) {
+        return error;
+    }
     switch (tile) {
         case 64: return launch_warpgroup<T, 64>(arguments, processors, stream);
         case 128: return launch_warpgroup<T, 128>(arguments, processors, stream);
@@ -165,7 +165,7 @@ Error run_tiles(DeformConv2d const& op, DeformConv2dData const& data, char* work
     // Blocks of many output channels sample least; with fewer blocks than a device has processors, smaller ones are
     // faster.
     int64_t const blocks = blocks_for(op.batch * op.out_height() * op.out_width(), kPlaces) * op.groups;
-    int64_t const processors = attribute(cudaDevAttrMultiProcessorCount);
+    int64_t const processors = device_attribute(cudaDevAttrMultiProcessorCount);
     bool const wide = out_each > 64 && blocks * blocks_for(out_each, 128) >= processors;
     return wide ? launch_tile<128>(arguments, processors, stream) : launch_tile<64>(arguments, processors, stream);
 }

@@ -61,46 +61,62 @@ __device__ __forceinline__ void arrange_pack(Arrange<T> const& job, int64_t numb
     *reinterpret_cast<Pack<T, 8>*>(job.to + (line_at * job.tile + out - tile * job.tile) * 8) = result;
 }
 
+// What a block arranges under all taps at once: some packs of some output channels.
+constexpr int kSharePacks = 4, kShareOuts = 16, kShare = kSharePacks * kShareOuts;
+constexpr int kShareWords = kTapsHeld * 8 / 2;  // of a pack; a word is two numbers
+
+// In shared memory, pack by pack: all output channels of one, then of the next.
+template <class T>
+struct ArrangeMemory {
+    alignas(4) T numbers[kShare][2 * kShareWords + 2];  // an odd number of words: neighbours lie in different banks
+};
+
 // Whether all taps of 8 channels, which lie side by side, are arranged at once, and by numbers of 32 bits.
 template <class T>
 bool takes_taps(Arrange<T> const& job) {
-    return job.order == Order::Channels && job.walk.taps == kTapsHeld && job.tile % 8 == 0 &&
-           job.packs() < 1 << 28 && reinterpret_cast<uintptr_t>(job.from) % 16 == 0;
+    return job.order == Order::Channels && job.walk.taps == kTapsHeld && job.tile % kShareOuts == 0 &&
+           job.packs() < 1 << 28 && reinterpret_cast<uintptr_t>(job.from) % 4 == 0;
 }
 
-// The packs of 8 channels of one output channel under all taps. 32 neighbours have 8 output channels, which they write
-// side by side, by 4 packs, which they read side by side.
+// A block's threads arrange share number `share`; through shared memory, so that they read and write side by side.
 template <class T>
-__device__ __forceinline__ void arrange_taps(Arrange<T> const& job, uint32_t number) {
+__device__ __forceinline__ void arrange_taps(Arrange<T> const& job, uint32_t share, ArrangeMemory<T>& memory) {
+    static_assert(kSharePacks * kShareWords <= kThreads && sizeof(T) == 2);
     Walk const& walk = job.walk;
-    uint32_t const run_packs = uint32_t(job.run_packs()), lines = uint32_t(walk.each / walk.span) * run_packs / 4;
-    uint32_t const eights = uint32_t(job.tile) / 8, tiles = uint32_t(job.tiles());
-    uint32_t const block = number / 32, rest = block / eights, tile = rest / lines, group = tile / tiles;
-    uint32_t const at = (block - rest * eights) * 8 + number % 8;
+    uint32_t const run_packs = uint32_t(job.run_packs()), tiles = uint32_t(job.tiles());
+    uint32_t const lines = uint32_t(walk.each / walk.span) * run_packs / kSharePacks;
+    uint32_t const shares = uint32_t(job.tile) / kShareOuts, rest = share / shares, tile = rest / lines;
+    uint32_t const group = tile / tiles, at = (share - rest * shares) * kShareOuts;
     uint32_t const out = (tile - group * tiles) * uint32_t(job.tile) + at;
-    uint32_t const line = (rest - tile * lines) * 4 + number / 8 % 4, run = line / run_packs;
-    int32_t const pack = int32_t(line - run * run_packs);
-    Pack<T, 8> read[kTapsHeld] = {};
-    if (out < job.out_each && pack * 8 < walk.span) {
+    uint32_t const line = (rest - tile * lines) * kSharePacks, run = line / run_packs, pack = line - run * run_packs;
+
+    uint32_t const word = threadIdx.x, read_pack = word / kShareWords;  // a thread reads a word of every output channel
+    if (read_pack < kSharePacks) {
+        bool const inside = int32_t(pack + read_pack) * 8 < walk.span;
         int64_t const channel = int64_t(run) * walk.span + pack * 8;
-        T const* from = job.from + ((group * job.out_each + out) * walk.each + channel) * kTapsHeld;
+        T const* from = job.from + ((group * job.out_each + out) * walk.each + channel) * kTapsHeld + word * 2;
 #pragma unroll
-        for (int i = 0; i < kTapsHeld; ++i) {
-            read[i] = load_pack<T, 8>(from + i * 8);
+        for (uint32_t i = 0; i < kShareOuts; ++i, from += walk.each * kTapsHeld) {
+            auto const pair = inside && out + i < job.out_each ? load_pack<T, 2>(from) : Pack<T, 2>{};
+            T* to = memory.numbers[read_pack * kShareOuts + i] + (word - read_pack * kShareWords) * 2;
+            *reinterpret_cast<Pack<T, 2>*>(to) = pair;
         }
     }
+    __syncthreads();
     int64_t const steps = walk.stages() * int64_t(walk.steps_a_stage);
     int64_t const step = tile * steps + walk.step(int32_t(run) * walk.span, 0) + pack / (kChunk / 8) * kTapsHeld;
-    T* to = job.to + ((step * (kChunk / 8) + pack % (kChunk / 8)) * job.tile + at) * 8;
+    T* const to = job.to + ((step * (kChunk / 8) + pack % (kChunk / 8)) * job.tile + at) * 8;
 #pragma unroll
-    for (int tap = 0; tap < kTapsHeld; ++tap) {
+    for (uint32_t item = threadIdx.x; item < kShare * kTapsHeld; item += kThreads) {
+        uint32_t const tap = item / kShare, row = item % kShare;
+        T const* numbers = memory.numbers[row] + tap;
         Pack<T, 8> result;
 #pragma unroll
         for (int i = 0; i < 8; ++i) {
-            int const number_read = i * kTapsHeld + tap;
-            result.at[i] = read[number_read / 8].at[number_read % 8];
+            result.at[i] = numbers[i * kTapsHeld];
         }
-        *reinterpret_cast<Pack<T, 8>*>(to + int64_t(tap) * kChunk * job.tile) = result;
+        int64_t const line_at = tap * (kChunk / 8) + row / kShareOuts;
+        *reinterpret_cast<Pack<T, 8>*>(to + (line_at * job.tile + row % kShareOuts) * 8) = result;
     }
 }
 
@@ -111,12 +127,17 @@ struct Zeros {
 };
 
 // The first blocks arrange, which takes them longest, the first of all sets zeros too; the others transpose.
-template <class T, int R>
-__global__ void __launch_bounds__(kThreads, 4)
-    prepare_kernel(Transpose<T> input, Arrange<T> weight, unsigned others, Zeros zeros, bool all_taps) {
+template <class T, int R, bool kAllTaps>
+__global__ void __launch_bounds__(kThreads, kAllTaps ? 8 : 4)
+    prepare_kernel(Transpose<T> input, Arrange<T> weight, unsigned others, Zeros zeros) {
+    __shared__ union Memory {
+        TransposeMemory<T> transposed;
+        ArrangeMemory<T> arranged;
+    } memory;
+    wait_for_kernel_before();
     let_begin();
     if (blockIdx.x >= others) {
-        transpose_tile<T, R, kPack<T>>(input, blockIdx.x - others);
+        transpose_tile<T, R, kPack<T>>(input, blockIdx.x - others, memory.transposed);
         return;
     }
     if (blockIdx.x == 0) {
@@ -124,29 +145,31 @@ __global__ void __launch_bounds__(kThreads, 4)
             zeros.at[pack] = Words{};
         }
     }
-    if (all_taps) {
-        uint32_t const number = blockIdx.x * kThreads + threadIdx.x;
-        if (number < weight.packs() / kTapsHeld) {
-            arrange_taps(weight, number);
+    if constexpr (kAllTaps) {
+        arrange_taps(weight, blockIdx.x, memory.arranged);
+    } else {
+        for (int64_t number = int64_t(blockIdx.x) * kThreads + threadIdx.x; number < weight.packs();
+             number += int64_t(others) * kThreads) {
+            arrange_pack(weight, number);
         }
-        return;
     }
-    for (int64_t number = int64_t(blockIdx.x) * kThreads + threadIdx.x; number < weight.packs();
-         number += int64_t(others) * kThreads) {
-        arrange_pack(weight, number);
-    }
+}
+
+template <class T, bool kAllTaps>
+Error launch_prepare(Transpose<T> const& input, Arrange<T> const& weight, unsigned tiles, Zeros zeros, Stream stream) {
+    bool const even = input.columns % 2 == 0 && reinterpret_cast<uintptr_t>(input.from) % 4 == 0;
+    auto const narrow = even ? prepare_kernel<T, 2, kAllTaps> : prepare_kernel<T, 1, kAllTaps>;
+    auto const kernel = input.reads_packs() ? prepare_kernel<T, kPack<T>, kAllTaps> : narrow;
+    unsigned const others = kAllTaps ? unsigned(weight.packs() / kTapsHeld / kShare)
+                                     : unsigned(std::min<int64_t>(blocks_for(weight.packs()), 1 << 16));
+    return launch_early<false>(kernel, dim3(others + tiles), kThreads, stream, input, weight, others, zeros);
 }
 
 // `tiles`: of the input's; 0 where it needs no transposition.
 template <class T>
-void prepare(Transpose<T> const& input, Arrange<T> const& weight, unsigned tiles, Zeros zeros, Stream stream) {
-    bool const even = input.columns % 2 == 0 && reinterpret_cast<uintptr_t>(input.from) % 4 == 0;
-    auto const narrow = even ? prepare_kernel<T, 2> : prepare_kernel<T, 1>;
-    auto const kernel = input.reads_packs() ? prepare_kernel<T, kPack<T>> : narrow;
-    bool const all_taps = takes_taps(weight);
-    unsigned const others = all_taps ? unsigned(blocks_for(weight.packs() / kTapsHeld))
-                                     : unsigned(std::min<int64_t>(blocks_for(weight.packs()), 1 << 16));
-    kernel<<<tiles + others, kThreads, 0, stream>>>(input, weight, others, zeros, all_taps);
+Error prepare(Transpose<T> const& input, Arrange<T> const& weight, unsigned tiles, Zeros zeros, Stream stream) {
+    auto const launch = takes_taps(weight) ? launch_prepare<T, true> : launch_prepare<T, false>;
+    return launch(input, weight, tiles, zeros, stream);
 }
 
 }  // namespace t2t

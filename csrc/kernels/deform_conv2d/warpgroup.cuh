@@ -74,6 +74,7 @@ __global__ void __launch_bounds__(kWarpgroups ? kWarpgroupThreads : 32, 1)
     warpgroup_kernel(TensorArguments<T> arguments) {
 #ifdef T2T_WARPGROUPS
     extern __shared__ __align__(128) unsigned char shared[];
+    let_begin();  // all that is older than prepare.cuh's kernel has ended
     run(WarpgroupBlock<T, kOut>(arguments, *reinterpret_cast<WarpgroupMemory<T, kOut>*>(shared)));
 #endif
 }
@@ -125,7 +126,7 @@ Error launch_warpgroup(TensorArguments<T> const& arguments, int64_t processors, 
     int64_t const out_tiles = blocks_for(op.out_channels / op.groups, kOut);
     int const cluster = best_cluster(tiles * out_tiles * op.groups, arguments.stages, processors);
     dim3 const grid(unsigned(tiles * cluster), unsigned(out_tiles), unsigned(op.groups));
-    return launch_early(kernel, grid, kWarpgroupThreads, size_t(bytes), cluster, stream, arguments);
+    return launch_clusters_early(kernel, grid, kWarpgroupThreads, size_t(bytes), cluster, stream, arguments);
 }
 
 }  // namespace t2t

@@ -66,13 +66,19 @@ inline void let_begin() {}
 inline void wait_for_kernel_before() {}
 
 // Where EMULATED_CLUSTER is given, clusters must have so many blocks.
-template <class Arguments>
-Error launch_early(void (*kernel)(Arguments), dim3 grid, int threads, size_t bytes, int cluster, Stream,
-                   Arguments const& arguments) {
+template <class... Arguments>
+Error launch_clusters_early(void (*kernel)(Arguments...), dim3 grid, int threads, size_t bytes, int cluster, Stream,
+                            Arguments const&... arguments) {
     if (emulator::setting("EMULATED_CLUSTER", cluster) != cluster) {
         std::abort();
     }
-    emulator::launch_clusters(kernel, grid, dim3(unsigned(threads)), bytes, unsigned(cluster), arguments);
+    emulator::launch_clusters(kernel, grid, dim3(unsigned(threads)), bytes, unsigned(cluster), arguments...);
+    return nullptr;
+}
+
+template <bool kCached, class... Arguments>
+Error launch_early(void (*kernel)(Arguments...), dim3 grid, int threads, Stream, Arguments const&... arguments) {
+    emulator::launch(kernel, grid, dim3(unsigned(threads)), 0, arguments...);
     return nullptr;
 }
 
