@@ -1,3 +1,4 @@
+#include "../common/async.cuh"
 #include "../common/dispatch.h"
 #include "../common/ptx.cuh"
 #include "point.h"
@@ -70,49 +71,67 @@ __global__ void __launch_bounds__(kThreads) sample_kernel(GridSample3d op, int64
     }
 }
 
-// (planes, volume) to (planes / V, volume, V).
-template <class T, int V>
-__global__ void __launch_bounds__(kThreads) pack_kernel(int64_t packs, int64_t volume, T const* from, Pack<T, V>* to) {
-    T2T_STRIDED(item, packs * volume) {
-        int64_t const pack = quotient(item, volume);
-        T const* first = from + pack * V * volume + (item - pack * volume);
+// (planes, volume) to (planes / V, volume, V), N neighbours by a thread.
+template <class T, int V, int N>
+__global__ void __launch_bounds__(kThreads) pack_kernel(uint32_t packs, uint32_t volume, T const* from,
+                                                        Pack<T, V>* to) {
+    wait_for_kernel_before();
+    let_begin();
+    uint32_t const runs = volume / N, item = blockIdx.x * kThreads + threadIdx.x;
+    if (item >= packs * runs) {
+        return;
+    }
+    uint32_t const pack = item / runs, at = (item - pack * runs) * N;
+    T const* first = from + int64_t(pack) * V * volume + at;
+    Pack<T, N> read[V];
+#pragma unroll
+    for (int i = 0; i < V; ++i) {
+        read[i] = load_pack<T, N>(first + int64_t(i) * volume);
+    }
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
         Pack<T, V> result;
 #pragma unroll
         for (int i = 0; i < V; ++i) {
-            result.at[i] = first[i * volume];
+            result.at[i] = read[i].at[n];
         }
-        to[item] = result;
+        to[pack * volume + at + n] = result;
     }
 }
 
 // As sample_kernel, of packs of V channels: neighbouring points, moved apart by the grid, read a few bytes here and
-// there of every channel's volume, but V times as many of this one. `each` counts packs.
+// there of every channel's volume, but V times as many of this one. `each` counts packs; z is over images.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads) sample_packs_kernel(GridSample3d op, int64_t each, Pack<T, V> const* input,
-                                                                T const* grid, T* output) {
-    int64_t const volume = op.depth * op.height * op.width, packs = op.channels / V;
+__global__ void __launch_bounds__(kThreads)
+    sample_packs_kernel(GridSample3d op, int32_t each, Pack<T, V> const* input, T const* grid, T* output) {
+    int64_t const volume = op.depth * op.height * op.width, image = blockIdx.z;
     int64_t const per_image = op.out_depth * op.out_height * op.out_width;
-    int64_t const first = blockIdx.y * each, left = packs - first < each ? packs - first : each;
-    T2T_STRIDED(number, op.points()) {
-        Point<T> const point(op, grid, number);
-        Pack<T, V> const* from = input + (point.image * packs + first) * volume;
-        T* to = output + (point.image * packs + first) * V * per_image + point.place;
-        for (int64_t pack = 0; pack < left; ++pack, from += volume) {
-            Pack<T, V> read[8];
+    uint32_t const place = blockIdx.x * kThreads + threadIdx.x;
+    if (place >= per_image) {
+        return;
+    }
+    T const* xyz = grid + image * per_image * 3 + int64_t(place) * 3;
+    Corners const corners = corners_of(op, to_float(xyz[0]), to_float(xyz[1]), to_float(xyz[2]));
+    wait_for_kernel_before();
+    let_begin();
+    int32_t const packs = int32_t(op.channels) / V, first = int32_t(blockIdx.y) * each;
+    int32_t const left = packs - first < each ? packs - first : each;
+    Pack<T, V> const* from = input + (image * packs + first) * volume;
+    T* to = output + (image * packs + first) * V * per_image + place;
+    for (int32_t pack = 0; pack < left; ++pack, from += volume) {
+        Pack<T, V> read[8];
 #pragma unroll
-            for (int corner = 0; corner < 8; ++corner) {
-                int32_t const at = point.corners.at[corner];
-                read[corner] = load_if<Pack<T, V>>(at >= 0, from + at);
-            }
-            float sums[V] = {};
+        for (int corner = 0; corner < 8; ++corner) {
+            read[corner] = load_if<Pack<T, V>>(corners.at[corner] >= 0, from + corners.at[corner]);
+        }
+        float sums[V] = {};
 #pragma unroll
-            for (int corner = 0; corner < 8; ++corner) {
-                accumulate(sums, read[corner], point.corners.weight[corner]);
-            }
+        for (int corner = 0; corner < 8; ++corner) {
+            accumulate(sums, read[corner], corners.weight[corner]);
+        }
 #pragma unroll
-            for (int i = 0; i < V; ++i, to += per_image) {
-                store_once(to, from_float<T>(sums[i]));
-            }
+        for (int i = 0; i < V; ++i, to += per_image) {
+            store_once(to, from_float<T>(sums[i]));
         }
     }
 }
@@ -125,9 +144,11 @@ int pack_of(GridSample3d const& op) {
     return op.channels % 8 == 0 ? 8 : op.channels % 4 == 0 ? 4 : 0;
 }
 
-// Whether so many points are read that making packs is worth it.
+// Whether so many points are read that making packs is worth it, and the packs' kernels can number them.
 bool many(GridSample3d const& op) {
-    return op.out_depth * op.out_height * op.out_width >= op.depth * op.height * op.width / 4;
+    int64_t const volume = op.depth * op.height * op.width, per_image = op.out_depth * op.out_height * op.out_width;
+    return per_image >= volume / 4 && per_image <= INT32_MAX && op.batch <= 65535 &&
+           op.batch * op.channels <= INT32_MAX / volume * 4;
 }
 
 // A grid for all points by `units`, and how many of these a thread has: few points are split until some 2^17 threads
@@ -139,27 +160,36 @@ dim3 blocks_of(GridSample3d const& op, int64_t units, int64_t& each) {
 }
 
 template <class T, int V>
-void run_packs(GridSample3d const& op, T const* input, T const* grid, T* output, void* workspace, Stream stream) {
+Error run_packs(GridSample3d const& op, T const* input, T const* grid, T* output, void* workspace, Stream stream) {
     auto* const packed = static_cast<Pack<T, V>*>(workspace);
-    int64_t const packs = op.batch * op.channels / V, volume = op.depth * op.height * op.width;
-    pack_kernel<T, V><<<grid_for(packs * volume), kThreads, 0, stream>>>(packs, volume, input, packed);
+    uint32_t const packs = uint32_t(op.batch * op.channels / V), volume = uint32_t(op.depth * op.height * op.width);
+    // Two neighbours at once are faster where a pack is 8 bytes, and slower where it is 16.
+    bool const pairs = V == 4 && volume % 2 == 0 && reinterpret_cast<uintptr_t>(input) % sizeof(Pack<T, 2>) == 0;
+    auto const pack = pairs ? pack_kernel<T, V, 2> : pack_kernel<T, V, 1>;
+    dim3 const items(unsigned(blocks_for(int64_t(packs) * volume / (pairs ? 2 : 1))));
+    if (Error const error = launch_early<false>(pack, items, kThreads, stream, packs, volume, input, packed)) {
+        return error;
+    }
     int64_t each;
-    dim3 const blocks = blocks_of(op, op.channels / V, each);
-    sample_packs_kernel<T, V><<<blocks, kThreads, 0, stream>>>(op, each, packed, grid, output);
+    unsigned const splits = blocks_of(op, op.channels / V, each).y;
+    dim3 const blocks(unsigned(blocks_for(op.out_depth * op.out_height * op.out_width)), splits, unsigned(op.batch));
+    Pack<T, V> const* const from = packed;
+    return launch_early<true>(sample_packs_kernel<T, V>, blocks, kThreads, stream, op, int32_t(each), from, grid,
+                              output);
 }
 
 template <class T>
-void run(GridSample3d const& op, T const* input, T const* grid, T* output, void* workspace, Stream stream) {
+Error run(GridSample3d const& op, T const* input, T const* grid, T* output, void* workspace, Stream stream) {
     if constexpr (sizeof(T) == 2) {
         int const pack = many(op) ? pack_of(op) : 0;
         if (pack > 0) {
-            (pack == 8 ? run_packs<T, 8> : run_packs<T, 4>)(op, input, grid, output, workspace, stream);
-            return;
+            return (pack == 8 ? run_packs<T, 8> : run_packs<T, 4>)(op, input, grid, output, workspace, stream);
         }
     }
     int64_t each;
     dim3 const blocks = blocks_of(op, op.channels, each);
     sample_kernel<T><<<blocks, kThreads, 0, stream>>>(op, each, input, grid, output);
+    return launch_error();
 }
 
 }  // namespace
@@ -174,12 +204,11 @@ Error grid_sample_3d_cuda(GridSample3d const& op, void const* input, void const*
     if (grid_sample_3d_items(op) == 0) {
         return nullptr;
     }
-    with_type(op.dtype, [&](auto type) {
+    return with_type(op.dtype, [&](auto type) {
         using T = decltype(type);
-        run(op, static_cast<T const*>(input), static_cast<T const*>(grid), static_cast<T*>(output), workspace,
-            stream);
+        return run(op, static_cast<T const*>(input), static_cast<T const*>(grid), static_cast<T*>(output), workspace,
+                   stream);
     });
-    return launch_error();
 }
 
 }  // namespace t2t
