@@ -305,3 +305,48 @@ def test_cuda_bad_values_give_nan(operators):
     levels = torch.tensor([[99, 99]], device="cuda"), torch.tensor([0], device="cuda")
     places, weights = torch.zeros(2, 1, 5, 1, 1, 2, device="cuda"), torch.ones(2, 1, 5, 1, 1, device="cuda")
     assert operators.ms_deform_attn(x, *levels, places, weights).isnan().all()
+
+
+def early(name, size):
+    """Arguments of an operator whose kernels begin before those before them have ended, three times other ones."""
+    torch.manual_seed(0)
+    for _ in range(3):
+        x = torch.randn(2, 64, *size, device="cuda", dtype=torch.half)
+        if name == "grid_sample_3d":
+            yield x, torch.rand(2, *size, 3, device="cuda", dtype=torch.half) * 2 - 1
+        else:
+            offset, mask = (torch.randn(2, n, *size, device="cuda", dtype=torch.half) for n in (18, 9))
+            yield x, torch.randn(72, 64, 3, 3, device="cuda", dtype=torch.half), offset, mask, x.new_zeros(72), 1, 1, 1
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("deform_conv2d", (16, 16)),
+        ("deform_conv2d", (200, 200)),
+        ("grid_sample_3d", (4, 8, 8)),
+        ("grid_sample_3d", (48,) * 3),
+    ],
+    ids=str,
+)
+def test_cuda_waits_for_its_inputs(operators, name, size):
+    variants = list(early(name, size))
+    call, expected = getattr(operators, name), []
+    for arguments in variants:
+        expected.append(call(*arguments))
+        torch.cuda.synchronize()
+    assert not torch.equal(expected[0], expected[1])
+    tensors = [value.clone() for value in variants[0] if isinstance(value, torch.Tensor)]
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        results = []
+        for arguments in variants * 4:
+            for tensor, value in zip(tensors, arguments, strict=False):
+                tensor.copy_(value)
+            results.append(call(*tensors, *arguments[len(tensors) :]))
+    for _ in range(5):
+        graph.replay()
+        torch.cuda.synchronize()
+        for index, result in enumerate(results):
+            assert torch.equal(result, expected[index % 3]), index
