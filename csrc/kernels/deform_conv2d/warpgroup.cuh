@@ -10,8 +10,8 @@
 // for the weights; that is 0.87 us on an H200, and it takes 0.88. Sampling without multiplying takes 0.41, multiplying
 // without sampling 0.58. So where corners lie is worked out once for all channels of a phase (corners.cuh), and those
 // that weigh nothing lie where zeros are. Where the same warps sampled and multiplied, the kernel without prepare.cuh's
-// took 54, 41 and 50 us for 2x128x100x168, 2x256x50x84 and 2x512x25x42 in float16; now both together take 42.2, 32.3
-// and 38.9. Slower were four warps that sample and products of 256 channels (47.1, 33.6, 40.2), and rows in registers.
+// took 54, 41 and 50 us for 2x128x100x168, 2x256x50x84 and 2x512x25x42 in float16; now both together take 40.7, 32.1
+// and 39.2. Slower were four warps that sample and products of 256 channels (47.1, 33.6, 40.2), and rows in registers.
 //
 // Where places are few, the blocks of a cluster share the steps of the same places, and add up in the end. The kernel
 // begins while prepare.cuh's still runs, and waits for it after its first taps: 2 us less.
