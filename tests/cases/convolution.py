@@ -85,6 +85,18 @@ def _slow3d(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return result
 
 
+class _CountedChannels(nn.Module):
+    """Channels whose number follows from a dynamic batch: as many as are left."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = _layer(layer)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.layer(x.flatten(0, 1).tanh().unflatten(0, (x.shape[0], -1)))
+        return result
+
+
 class _TimeFirst(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -207,6 +219,20 @@ CASES = [
         rand(2, 4, 9, 8),
         _DYNAMIC,
         _OTHER_IMAGES,
+    ),
+    Case(
+        "transposed1d-counted-channels",
+        _CountedChannels(nn.ConvTranspose1d(4, 6, 3, stride=2)),
+        rand(2, 4, 9),
+        {"x": {0: (1, 2, 5), 2: (4, 9, 12)}},
+        [rand(1, 4, 4), rand(5, 4, 12)],
+    ),
+    Case(
+        "transposed2d-counted-channels",
+        _CountedChannels(nn.ConvTranspose2d(4, 6, 3, stride=2)),
+        rand(2, 4, 9, 8),
+        {"x": {0: (1, 2, 5)}},
+        [rand(1, 4, 9, 8), rand(5, 4, 9, 8)],
     ),
     Case("transposed3d", _layer(nn.ConvTranspose3d(4, 2, 3, stride=2, padding=1)), rand(2, 4, 3, 4, 5)),
     Case("transposed3d-touching", _layer(nn.ConvTranspose3d(4, 2, 2, stride=2)), rand(2, 4, 3, 4, 5)),

@@ -180,6 +180,10 @@ def transposed_convolution(
         grown = [max(0, -(amount // step)) for amount, step in zip(after, steps, strict=True)]
         weight = _grown(weight, grown)
         after = [amount + step * more for amount, step, more in zip(after, steps, grown, strict=True)]
+    channels = rank_of(value) - spatial - 1
+    if static_shape(value)[channels] == -1:  # a deconvolution layer must know how many there are
+        sizes = shape_of(value)
+        value = reshape(value, [*sizes[:channels], shape[0], *sizes[channels + 1 :]])
     attributes = {
         "stride_nd": tuple(_padded_list(strides, spatial, 1)),
         "pre_padding": tuple(_padded_list(cut, spatial, 0)),
