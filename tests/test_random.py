@@ -157,3 +157,12 @@ def test_two_draws_differ():
 def test_what_has_no_layer_is_refused(function):
     with pytest.raises(UnsupportedArgumentError, match="no layer for"):
         torch2trt.convert(function, torch.ones(3), allow_random=True)
+
+
+@pytest.mark.parametrize("dynamic_shapes", [None, {"x": {0: (1, 2, 4)}}], ids=["static", "dynamic"])
+def test_generators_are_refused(dynamic_shapes):
+    def function(x):
+        return x + torch.rand(3, generator=torch.Generator().manual_seed(0))
+
+    with pytest.raises(UnsupportedArgumentError, match=r"generator=(.|\n)*test_random.py"):
+        torch2trt.convert(function, torch.zeros(2, 3), dynamic_shapes=dynamic_shapes)
