@@ -50,7 +50,7 @@ _seeds = itertools.count()
 
 
 def rand(*shape: int, dtype: torch.dtype = torch.float32, low: float = -2.0, high: float = 2.0) -> torch.Tensor:
-    """Seeded uniform numbers; integers in ``[low, high)``; booleans, the first of them true."""
+    """Seeded uniform numbers; integers in ``[low, high)``, not all zero; booleans, the first of them true."""
     generator = torch.Generator().manual_seed(next(_seeds))
     if dtype == torch.bool:
         drawn = torch.rand(shape, generator=generator) > 0.5
@@ -58,7 +58,10 @@ def rand(*shape: int, dtype: torch.dtype = torch.float32, low: float = -2.0, hig
         return drawn
     if dtype.is_floating_point:
         return (torch.rand(shape, generator=generator) * (high - low) + low).to(dtype)
-    return torch.randint(int(low), int(high), shape, generator=generator, dtype=dtype)
+    drawn = torch.randint(int(low), int(high), shape, generator=generator, dtype=dtype)
+    if not drawn.any():
+        drawn.view(-1)[:1] = int(low) or int(high) - 1
+    return drawn
 
 
 def load_cases() -> list[Case]:
