@@ -159,7 +159,7 @@ CASES = [
         Case(
             f"count_nonzero-{name}", lambda x: (x.count_nonzero(), x.count_nonzero(-1), x.count_nonzero((0, 1))), value
         )
-        for name, value in _each(rand(3, 4, low=-2.2, high=2.2).trunc()).items()
+        for name, value in _each(rand(6, 4, low=-2.2, high=2.2).trunc()).items()
     ),
     Case("var", _variances, _NUMBERS),
     Case("var-half", _variances, (_NUMBERS * 20).to(_H)),
