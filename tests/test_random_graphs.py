@@ -76,21 +76,6 @@ GROWING: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "outer": lambda x: x.unsqueeze(-1) * x.unsqueeze(-2),
 }
 
-# Modules, by the ranks that they take; those that must know a size learn it from what they first get.
-LAYERS: dict[str, tuple[range, Callable[[], nn.Module]]] = {
-    "linear": (range(2, 6), lambda: nn.LazyLinear(4)),
-    "layer norm": (range(2, 6), lambda: _OverLast(F.layer_norm)),
-    "rms norm": (range(2, 6), lambda: _OverLast(F.rms_norm)),
-    "batch norm": (range(4, 5), nn.LazyBatchNorm2d),
-    "conv1d": (range(3, 4), lambda: nn.LazyConv1d(4, 3, padding=1)),
-    "conv2d": (range(4, 5), lambda: nn.LazyConv2d(4, 3, padding=1, bias=False)),
-    "transposed": (range(4, 5), lambda: nn.LazyConvTranspose2d(3, 2, stride=2)),
-    "max pool": (range(4, 5), lambda: nn.MaxPool2d(3, 1, 1)),
-    "average pool": (range(4, 5), lambda: nn.AdaptiveAvgPool2d((2, 1))),
-    "attention": (range(3, 5), lambda: _Attention()),
-    "products": (range(3, 5), lambda: _Products()),
-}
-
 
 class _OverLast(nn.Module):
     def __init__(self, norm: Callable[..., torch.Tensor]) -> None:
@@ -109,6 +94,22 @@ class _Attention(nn.Module):
 class _Products(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (x @ x.transpose(-1, -2)).softmax(-1) @ x
+
+
+# Modules, by the ranks that they take; those that must know a size learn it from what they first get.
+LAYERS: dict[str, tuple[range, Callable[[], nn.Module]]] = {
+    "linear": (range(2, 6), lambda: nn.LazyLinear(4)),
+    "layer norm": (range(2, 6), lambda: _OverLast(F.layer_norm)),
+    "rms norm": (range(2, 6), lambda: _OverLast(F.rms_norm)),
+    "batch norm": (range(4, 5), nn.LazyBatchNorm2d),
+    "conv1d": (range(3, 4), lambda: nn.LazyConv1d(4, 3, padding=1)),
+    "conv2d": (range(4, 5), lambda: nn.LazyConv2d(4, 3, padding=1, bias=False)),
+    "transposed": (range(4, 5), lambda: nn.LazyConvTranspose2d(3, 2, stride=2)),
+    "max pool": (range(4, 5), lambda: nn.MaxPool2d(3, 1, 1)),
+    "average pool": (range(4, 5), lambda: nn.AdaptiveAvgPool2d((2, 1))),
+    "attention": (range(3, 5), _Attention),
+    "products": (range(3, 5), _Products),
+}
 
 
 class RandomGraph(nn.Module):
