@@ -1,5 +1,5 @@
 #include "../common/dispatch.h"
-#include "../common/launch.cuh"
+#include "../common/ptx.cuh"
 #include "../common/transpose.cuh"
 #include "box.h"
 
@@ -7,14 +7,15 @@ namespace t2t {
 namespace {
 
 constexpr int kLanes = 32;
-constexpr int kBins = 64;  // bins that a block holds in shared memory before it writes them
+constexpr int kBins = 49;  // bins that a block holds in shared memory before it writes them
 
 template <class T, int V>
 struct AlignMemory {
     static constexpr int kChannels = kLanes * V;
     // What a channel's bins are comes as it lies in the result: they wait here until all are there.
     alignas(16) T held[kChannels * kBins];
-    // The samples of several bins, where a bin has few: worked out once for all channels. None: at[0] is -1.
+    // The samples of several bins, where a bin has few: worked out once for all channels. Elements of one that does not
+    // count are -1.
     alignas(16) Sample samples[kThreads];
 };
 
@@ -28,7 +29,9 @@ struct AlignBlock {
     RoiAlign const& op;
     Memory& memory;
     T const* from;  // the lane's channels of the box's image
+    int32_t pitch;  // bytes from an element to the next
     Box const& box;
+    float share;  // of a sample
     int64_t bins;
     int channels;  // that there are
 
@@ -48,7 +51,14 @@ struct AlignBlock {
         Pack<T, V> corners[4];
 #pragma unroll
         for (int corner = 0; corner < 4; ++corner) {
-            corners[corner] = load_pack<T, V>(from + sample.at[corner] * op.channels);
+            int32_t const at = sample.at[corner];
+            if constexpr (V > 1) {
+                corners[corner] = load_row<Pack<T, V>>(from, at, pitch);
+            } else if (at >= 0) {
+                corners[corner] = load_pack<T, V>(row_at(from, at, pitch));
+            } else {
+                corners[corner] = {};
+            }
         }
 #pragma unroll
         for (int corner = 0; corner < 4; ++corner) {
@@ -70,7 +80,7 @@ struct AlignBlock {
         body(sums);
 #pragma unroll
         for (int i = 0; i < V; ++i) {
-            memory.held[(lane() * V + i) * count + number] = from_float<T>(sums[i] / box.divisor);
+            memory.held[(lane() * V + i) * count + number] = from_float<T>(sums[i] * share);
         }
     }
 
@@ -85,19 +95,16 @@ struct AlignBlock {
                 int const wide = int(box.x.samples), i = sample / wide;
                 Bin const bin = bin_of(first + begin + number);
                 Sample found;
-                if (!sample_of(op, box.y.place(bin.row, i), box.x.place(bin.column, sample - i * wide), found)) {
-                    found.at[0] = -1;
-                }
-                memory.samples[thread] = found;
+                bool const counts =
+                    sample_of(op, box.y.place(bin.row, i), box.x.place(bin.column, sample - i * wide), found);
+                memory.samples[thread] = counts ? found : Sample{{-1, -1, -1, -1}, {}};
             }
             __syncthreads();
             for (int bin = begin + warp(); bin < end; bin += kThreads / kLanes) {
                 hold(bin, count, [&](float (&sums)[V]) {
+#pragma unroll 4
                     for (int i = 0; i < each; ++i) {
-                        Sample const& sample = memory.samples[(bin - begin) * each + i];
-                        if (sample.at[0] >= 0) {
-                            add(sums, sample);
-                        }
+                        add(sums, memory.samples[(bin - begin) * each + i]);
                     }
                 });
             }
@@ -129,7 +136,7 @@ struct AlignBlock {
 
 // The grid: x over boxes, y over channels, z over bins.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads) align_kernel(RoiAlign op, T const* input, T const* rois, T* output) {
+__global__ void __launch_bounds__(kThreads, 3) align_kernel(RoiAlign op, T const* input, T const* rois, T* output) {
     using Block = AlignBlock<T, V>;
     __shared__ AlignMemory<T, V> memory;
     int64_t const bins = op.pooled_height * op.pooled_width, channel = int64_t(blockIdx.y) * Block::kChannels;
@@ -139,7 +146,8 @@ __global__ void __launch_bounds__(kThreads) align_kernel(RoiAlign op, T const* i
         Box const box = box_of(op, rois + index * 5);
         int64_t const image = box.image < 0 ? 0 : box.image;
         T const* from = input + image * op.height * op.width * op.channels + channel + Block::lane() * V;
-        Block const block{op, memory, from, box, bins, channels};
+        int32_t const pitch = int32_t(op.channels * sizeof(T));
+        Block const block{op, memory, from, pitch, box, 1.0f / box.divisor, bins, channels};
         int64_t const samples = box.y.samples <= kThreads && box.x.samples <= kThreads ? box.y.samples * box.x.samples
                                                                                       : kThreads + 1;
         for (int64_t first = int64_t(blockIdx.z) * kBins; first < bins; first += int64_t(gridDim.z) * kBins) {
