@@ -6,7 +6,7 @@
 namespace t2t::trt_plugins {
 namespace {
 
-struct CorrelationOp {
+struct CorrelationOp : AnyOp {
     static constexpr char kName[] = "Correlation";
     static constexpr char kKinds[] = "NN";  // first, second
     static constexpr int32_t kRanks[] = {4, 4};

@@ -35,6 +35,11 @@ struct DeformConv2dOp {
 
     using Sizes = DeformConv2d;
 
+    static Error fixed(int32_t input, int32_t axis) {
+        bool const weight = input == 1, channels = axis == 1 && (input == 0 || input == 2);
+        return weight || channels ? "the channels and the weight's sizes cannot be dynamic" : nullptr;
+    }
+
     static Error sizes(Settings const& settings, Tensors const& in, Sizes& op) {
         int64_t const channels = in.size(0, 1), taps = in.size(1, 2) * in.size(1, 3), each = in.size(1, 1);
         bool const fits = each > 0 && taps > 0 && channels % each == 0 && in.size(2, 1) > 0 &&

@@ -6,7 +6,7 @@
 namespace t2t::trt_plugins {
 namespace {
 
-struct GridSample3dOp {
+struct GridSample3dOp : AnyOp {
     static constexpr char kName[] = "GridSample3d";
     static constexpr char kKinds[] = "NN";  // input, grid
     static constexpr int32_t kRanks[] = {5, 5};

@@ -8,7 +8,7 @@
 namespace t2t::trt_plugins {
 namespace {
 
-struct MsDeformAttnOp {
+struct MsDeformAttnOp : AnyOp {
     static constexpr char kName[] = "MsDeformAttn";
     // value, spatial_shapes, level_start_index, sampling_locations, attention_weights
     static constexpr char kKinds[] = "NIINN";

@@ -7,6 +7,8 @@
 //   Sizes                         the kernel's struct of sizes
 //   sizes(settings, tensors, sizes), check(sizes), workspace(sizes), run(...)
 //   shape(settings, inputs, output, expressions)   the shape of the one output
+// and is an AnyOp, or has
+//   fixed(input, axis)            why that size cannot be dynamic (a smaller one may need more workspace), or nullptr
 #pragma once
 
 #include <NvInfer.h>
@@ -56,6 +58,10 @@ struct Tensors {
     }
 };
 
+struct AnyOp {
+    static Error fixed(int32_t, int32_t) { return nullptr; }
+};
+
 template <class Op>
 class Plugin final : public nvinfer1::IPluginV3,
                      public nvinfer1::IPluginV3OneCore,
@@ -96,6 +102,12 @@ public:
         for (int32_t input = 0; input < inputs; ++input) {
             if (!rank_fits(input, in[input].desc.dims.nbDims)) {
                 return 1;
+            }
+            for (int32_t axis = 0; axis < in[input].desc.dims.nbDims; ++axis) {
+                Error const error = Op::fixed(input, axis);
+                if (error != nullptr && in[input].min.d[axis] != in[input].max.d[axis]) {
+                    return fail(error);
+                }
             }
         }
         return 0;

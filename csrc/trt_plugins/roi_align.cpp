@@ -6,7 +6,7 @@
 namespace t2t::trt_plugins {
 namespace {
 
-struct RoiAlignOp {
+struct RoiAlignOp : AnyOp {
     static constexpr char kName[] = "RoiAlign";
     static constexpr char kKinds[] = "NN";  // input, rois
     static constexpr int32_t kRanks[] = {4, 2};

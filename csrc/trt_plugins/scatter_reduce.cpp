@@ -6,7 +6,7 @@
 namespace t2t::trt_plugins {
 namespace {
 
-struct ScatterReduceOp {
+struct ScatterReduceOp : AnyOp {
     static constexpr char kName[] = "ScatterReduce";
     static constexpr char kKinds[] = "NIN";  // self, index, src
     static constexpr int32_t kRanks[] = {0, 0, 0};

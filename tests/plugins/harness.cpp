@@ -6,6 +6,7 @@
 //     plugin <name>                                  which of the library's plugins
 //     field <name> <i|f> <count> <numbers>           a field to create it from
 //     input <type> <rank> <sizes> <file>             an input: float32, float16, bfloat16, int32, int64
+//     largest <input> <axis> <size>                  a size that an input may grow to
 //     drop | shorten | change <field> [number]       what happens to a serialised field before it is read again
 //     output <file>                                  where the result goes
 // It prints what the plugin answers, a line each, and ends with `done`, or with `failed <where>`.
@@ -166,11 +167,19 @@ struct Edit {
     int32_t number;
 };
 
+// A size of an input that its shape may grow to.
+struct Largest {
+    size_t input;
+    int32_t axis;
+    int64_t size;
+};
+
 struct Script {
     std::string plugin, output;
     std::deque<Numbers> fields;
     std::vector<Input> inputs;
     std::vector<Edit> edits;
+    std::vector<Largest> largest;
 };
 
 std::string slurp(std::string const& path) {
@@ -220,6 +229,10 @@ Script read_script(char const* path) {
             line >> name;
             input.data = slurp(name);
             script.inputs.push_back(input);
+        } else if (word == "largest") {
+            Largest largest{};
+            line >> largest.input >> largest.axis >> largest.size;
+            script.largest.push_back(largest);
         } else if (!word.empty()) {
             Edit edit{word, "", 0};
             line >> edit.field >> edit.number;
@@ -356,6 +369,9 @@ void run(char const* path, Script const& script) {
         desc.min = desc.max = input.dims;
         dynamic.push_back(desc);
     }
+    for (Largest const& largest : script.largest) {
+        dynamic[largest.input].max.d[largest.axis] = largest.size;
+    }
     DataType output_type{};
     require(build.getOutputDataTypes(&output_type, 1, types.data(), count) == 0, "getOutputDataTypes");
     require(output_type == types[0], "the output's type");
@@ -367,6 +383,7 @@ void run(char const* path, Script const& script) {
     ask_formats(build, dynamic);
     require(build.configurePlugin(dynamic.data(), count, &dynamic.back(), 1) == 0, "configurePlugin");
     size_t const workspace = build.getWorkspaceSize(dynamic.data(), count, &dynamic.back(), 1);
+    std::cout << "workspace " << workspace << "\n";
 
     std::unique_ptr<IPluginV3> again = recreate(creator, *plugin, script);
     require(again != nullptr, "recreating");

@@ -42,13 +42,13 @@ def build_emulated(folder):
     for path in builder.SOURCES.rglob("*"):
         if path.suffix in (".cu", ".cuh", ".cpp", ".h"):
             target = sources / path.relative_to(builder.SOURCES)
+            if path.suffix == ".cu":
+                target = target.with_name(f"{path.stem}_emulated.cpp")
             target.parent.mkdir(parents=True, exist_ok=True)
             own = EMULATOR / path.name  # instructions that only the device has
             text = own.read_text() if own.exists() else translated(path.read_text())
             if not target.exists() or target.read_text() != text:
                 target.write_text(text)
-    for op in builder.OPS:
-        (sources / "kernels" / op / "cuda_emulated.cpp").write_text('#include "cuda.cu"\n')
     compiler = builder.Compiler(builder.find_toolchain(False), folder / "objects", sources)
     # Without ivopts: with them g++ 12 loses what a block's threads put into the table of corners after the first phase.
     flags = ["-std=c++20", "-fno-ivopts", "-w", "-fno-strict-aliasing", f"-I{EMULATOR}", f"-I{sources}", "-pthread"]
@@ -166,11 +166,39 @@ def test_ms_deform_attn_blocks(
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
 @pytest.mark.parametrize(("channels", "depth"), [(3, 4), (4, 4), (4, 5), (8, 4), (40, 5)])
-def test_grid_sample_3d_packs(harness, emulated, operators, channels, depth, dtype, tmp_path):
+@pytest.mark.parametrize("points", [(3, 4, 50), (1, 1, 300)], ids=["volume", "list"])
+def test_grid_sample_3d_packs(harness, emulated, operators, points, channels, depth, dtype, tmp_path):
     made = draw("grid_sample_3d", 0)
-    made.tensors = [torch.randn(2, channels, depth, 5, 3), torch.randn(2, 3, 4, 50, 3)]
+    made.tensors = [torch.randn(2, channels, depth, 5, 3), torch.randn(2, *points, 3)]
     made.options = {"interpolation_mode": 0, "padding_mode": 0, "align_corners": False}
     check(harness, emulated, operators, tmp_path, made, dtype)
+
+
+# Sizes that are dynamic: the workspace of the largest must do for all others.
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+@pytest.mark.parametrize(
+    ("name", "edits"),
+    [
+        ("grid_sample_3d", ["largest 0 1 6"]),  # not a multiple of four channels
+        ("grid_sample_3d", ["largest 1 1 3", "largest 1 2 4"]),  # not a list of points
+        ("roi_align", ["largest 0 1 9", "largest 0 2 11"]),
+        ("scatter_reduce", ["largest 0 0 9", "largest 1 0 5"]),
+        ("deform_conv2d", ["largest 0 2 40"]),
+    ],
+)
+def test_workspace(harness, emulated, name, edits, dtype, tmp_path):
+    made = draw(name, 0)
+    if name == "grid_sample_3d":
+        made.tensors = [torch.randn(2, 4, 5, 5, 3), torch.randn(2, 1, 1, 300, 3)]
+        made.options = {"interpolation_mode": 0, "padding_mode": 0, "align_corners": False}
+    if name == "deform_conv2d":
+        made.tensors = [torch.randn(1, 16, 5, 5), torch.randn(4, 16, 1, 1), torch.zeros(1, 2, 5, 5), None, None]
+        made.options = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1]}
+    fields, tensors = fields_of(made), made.to(dtype)
+    lives = [Life(harness, emulated, tmp_path, name, fields, tensors, more) for more in ([], edits)]
+    assert [life.end for life in lives] == ["done", "done"], [life.lines for life in lives]
+    needed, given = (int(life.said("workspace")[0][0]) for life in lives)
+    assert given >= needed > 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)

@@ -146,6 +146,12 @@ def test_bad_shapes(harness, library, name, change, shapes, stage, message, tmp_
     assert life.end == f"failed {stage}" and message in life.log
 
 
+@pytest.mark.parametrize("edit", ["largest 0 1 99", "largest 1 0 99", "largest 2 1 99"])
+def test_sizes_that_cannot_be_dynamic(harness, library, edit, tmp_path):
+    life = _life(harness, library, tmp_path, "deform_conv2d", edits=[edit])
+    assert life.end == "failed configurePlugin" and "cannot be dynamic" in life.log
+
+
 def test_values_out_of_range_give_nan(harness, library, tmp_path):
     fields = {"spatial_scale": 1.0, "pooled_height": 1, "pooled_width": 1}
     rois = torch.tensor([[9.0, 0, 0, 1, 1], [0, 0, 0, 1, 1]])

@@ -172,7 +172,7 @@ Error run_tiles(DeformConv2d const& op, DeformConv2dData const& data, char* work
 
 }  // namespace
 
-// Of channels alone, so that it grows with every size: a plugin asks for its largest sizes once.
+// Of channels alone, so that it grows with all other sizes: a plugin asks for its largest ones once.
 size_t deform_conv2d_workspace(DeformConv2d const& op) {
     size_t const zeros = op.dtype == DType::Float32 ? 0 : aligned(size_t(op.channels) * size_of(op.dtype));
     return packs(op) ? input_bytes(op) + weight_bytes(op) + zeros : 0;

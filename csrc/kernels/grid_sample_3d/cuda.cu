@@ -136,12 +136,14 @@ __global__ void __launch_bounds__(kThreads)
     }
 }
 
-// How many channels go into a pack; 0: they are read as they lie. Packs of float32 are not worth their making.
+// How many channels go into a pack; 0: they are read as they lie. In float32 packs are worth their making where points
+// come as a list: neighbours in it may lie anywhere, while those of a volume mostly read from the same lines.
 int pack_of(GridSample3d const& op) {
-    if (op.interpolation != Interpolation::Linear || op.dtype == DType::Float32) {
+    bool const single = op.dtype == DType::Float32, list = op.out_depth == 1 && op.out_height == 1;
+    if (op.interpolation != Interpolation::Linear || (single && !list)) {
         return 0;
     }
-    return op.channels % 8 == 0 ? 8 : op.channels % 4 == 0 ? 4 : 0;
+    return op.channels % 8 == 0 && !single ? 8 : op.channels % 4 == 0 ? 4 : 0;
 }
 
 // Whether so many points are read that making packs is worth it, and the packs' kernels can number them.
@@ -180,11 +182,14 @@ Error run_packs(GridSample3d const& op, T const* input, T const* grid, T* output
 
 template <class T>
 Error run(GridSample3d const& op, T const* input, T const* grid, T* output, void* workspace, Stream stream) {
+    int const pack = many(op) ? pack_of(op) : 0;
     if constexpr (sizeof(T) == 2) {
-        int const pack = many(op) ? pack_of(op) : 0;
-        if (pack > 0) {
-            return (pack == 8 ? run_packs<T, 8> : run_packs<T, 4>)(op, input, grid, output, workspace, stream);
+        if (pack == 8) {
+            return run_packs<T, 8>(op, input, grid, output, workspace, stream);
         }
+    }
+    if (pack == 4) {
+        return run_packs<T, 4>(op, input, grid, output, workspace, stream);
     }
     int64_t each;
     dim3 const blocks = blocks_of(op, op.channels, each);
@@ -194,9 +199,11 @@ Error run(GridSample3d const& op, T const* input, T const* grid, T* output, void
 
 }  // namespace
 
+// A plugin asks for its largest sizes once: with fewer channels, or as a list of points, there may be packs.
 size_t grid_sample_3d_workspace(GridSample3d const& op) {
     int64_t const numbers = op.batch * op.channels * op.depth * op.height * op.width;
-    return pack_of(op) > 0 ? aligned(size_t(numbers) * size_of(op.dtype)) : 0;
+    bool const may_pack = op.interpolation == Interpolation::Linear && op.channels >= 4;
+    return may_pack ? aligned(size_t(numbers) * size_of(op.dtype)) : 0;
 }
 
 Error grid_sample_3d_cuda(GridSample3d const& op, void const* input, void const* grid, void* output, void* workspace,
