@@ -146,14 +146,18 @@ def attended(kernels: Any) -> Iterator[Contest]:
 
 
 def sampled(kernels: Any) -> Iterator[Contest]:
-    """Volumes of 64 and 96 elements an axis, read along a slightly bent grid."""
+    """Volumes of 64 and 96 elements an axis along a slightly bent grid, one of 128 along 4,096 rays of 256 places."""
+    grids = {}
+    for size in (64, 96):
+        grid = F.affine_grid(torch.eye(3, 4, device="cuda")[None], [1, 1, size, size, size], align_corners=False)
+        grids[size] = grid + 0.02 * random(*grid.shape)
+    start, way = 2 * torch.rand(4096, 1, 3, device="cuda") - 1, F.normalize(random(4096, 1, 3), dim=-1)
+    grids[128] = (start + way * torch.linspace(-1, 1, 256, device="cuda")[:, None]).view(1, 1, 1, -1, 3)
     for dtype in (HALF, SINGLE):
-        for channels, size in ((32, 64), (4, 96)):
-            x = random(1, channels, size, size, size, dtype=dtype)
-            grid = F.affine_grid(torch.eye(3, 4, device="cuda")[None], [1, 1, size, size, size], align_corners=False)
+        for channels, size, name in ((32, 64, ""), (4, 96, ""), (12, 128, " along rays")):
             yield Contest(
-                f"grid_sample_3d {str(dtype)[6:]} {channels}x{size}^3",
-                [x, (grid + 0.02 * random(*grid.shape)).to(dtype)],
+                f"grid_sample_3d {str(dtype)[6:]} {channels}x{size}^3{name}",
+                [random(1, channels, size, size, size, dtype=dtype), grids[size].to(dtype)],
                 kernels.grid_sample_3d,
                 lambda x, grid: F.grid_sample(x, grid, align_corners=False),
                 1.0,
