@@ -225,10 +225,7 @@ void launch(MsDeformAttn const& op, MsDeformAttnData const& data, Stream stream)
 // Few queries leave most of a device idle: then four threads share a pack's places.
 template <class T, class I, int V>
 void launch(MsDeformAttn const& op, MsDeformAttnData const& data, Stream stream) {
-    int device = 0, processors = 1;
-    cudaGetDevice(&device);
-    cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
-    bool const few = op.results() / V < int64_t(processors) * 512;
+    bool const few = op.results() / V < int64_t(device_attribute(cudaDevAttrMultiProcessorCount)) * 512;
     few ? launch<T, I, V, 4>(op, data, stream) : launch<T, I, V, 1>(op, data, stream);
 }
 
