@@ -448,6 +448,22 @@ def test_sizes_that_agree_by_chance_are_followed():
     harness.assert_same(converted.evaluate(x), function(x))
 
 
+class _InWindows(torch.nn.Module):
+    """Padded to whole windows: by 9 and 10 columns alike there are 5, and by 8 there are 4."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.nn.functional.pad(x, (0, (-x.shape[1]) % 2))
+        return x.view(x.shape[0], x.shape[1] // 2, 2).sum(-1)
+
+
+@pytest.mark.parametrize("sizes", [(8, 9, 10), (5, 9, 10)], ids=["no odd size is left", "odd sizes"])
+def test_shapes_that_agree_by_chance_are_dynamic(sizes):
+    converted = torch2trt.convert(_InWindows().eval(), harness.rand(3, 9), dynamic_shapes={"x": {1: sizes}})
+    for size in range(sizes[0], sizes[2] + 1):
+        x = harness.rand(3, size)
+        harness.assert_same(converted.evaluate(x), _InWindows()(x), what=str(size))
+
+
 def test_a_size_that_an_operator_takes_for_a_number():
     """Without dynamic axes too: the overload for numbers refuses the tensor that a size is while tracing."""
     x = harness.rand(3, 4)

@@ -7,6 +7,7 @@ by input name. Axes that are equal by contract share a name: ``{"image": {0: ("b
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -170,7 +171,7 @@ class Alternatives:
 
     Args:
         tensors: at sizes of the ranges that differ from the examples'; these must be possible.
-        odd: at the smallest odd sizes that neither of the two has, where the ranges have such sizes.
+        odd: at the smallest odd sizes that neither of the two has, else at even ones, where the ranges have such sizes.
     """
 
     tensors: list[torch.Tensor]
@@ -210,8 +211,9 @@ def _at_odd_sizes(example: torch.Tensor, other: torch.Tensor, axes: Mapping[int,
     sizes = {}
     for axis, limits in axes.items():
         taken = (example.shape[axis], other.shape[axis])
-        odd = (size for size in range(max(limits.min, 3) | 1, limits.max + 1, 2) if size not in taken)
-        sizes[axis] = next(odd, example.shape[axis])
+        odd, all_sizes = range(max(limits.min, 3) | 1, limits.max + 1, 2), range(max(limits.min, 2), limits.max + 1)
+        left = (size for size in itertools.chain(odd, all_sizes) if size not in taken)
+        sizes[axis] = next(left, example.shape[axis])
     return _resized(example, sizes)
 
 

@@ -20,7 +20,7 @@ from .dynamic import Alternatives
 from .errors import InputError, Location, ShapeError, TraceError
 from .graph import Graph
 from .guard import CheckedIndices
-from .passes.dynamic import check_same, mark_dynamic
+from .passes.dynamic import mark_dynamic
 from .passes.numbers import return_numbers
 from .products import NumbersNeeded, uncomputed_products
 from .reading import GraphReader
@@ -234,8 +234,8 @@ def trace_graph(
         kwargs: keyword arguments.
         input_names: one name a tensor; the names of forward's parameters by default.
         alternatives: the tensors among the arguments once more, other sizes along the axes that are dynamic; the
-            module is traced on these too, and what differs between the traces is dynamic. A third trace, at odd
-            sizes, must differ in nothing more; else a warning says what does, and where.
+            module is traced on these too, and what differs between the traces is dynamic. So is what a third trace
+            has otherwise, at odd sizes; where that differs in more than sizes, a warning says what does, and where.
 
     Returns:
         the traced module, which takes and gives flat tuples of tensors, and its graph.
@@ -265,7 +265,7 @@ def trace_graph(
     else:
         try:
             mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
-            _check_odd_sizes(flat, graph, alternatives.odd, names)
+            _mark_odd_sizes(flat, graph, alternatives.odd, names)
         except ShapeError:
             # A module may keep what its first run makes: the traces after it agree then.
             traced, graph = _trace_once(flat, leaves, names)
@@ -296,8 +296,8 @@ def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: li
         ) from error
 
 
-def _check_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
-    """Find what no trace at sizes like 224 and 512 shows: halves, paddings to a multiple, parities.
+def _mark_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
+    """Mark what no trace at sizes like 224 and 512 shows: halves, paddings to a multiple, parities.
 
     Raises:
         ShapeError: the trace at these sizes differs in more than the sizes that are dynamic.
@@ -309,12 +309,12 @@ def _check_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tens
             other = _graph_alone(flat, leaves, names)
     except TraceError:  # a model may need multiples, which ranges cannot say
         return
-    check_same(graph, other)
+    mark_dynamic(graph, other)
 
 
 def _warn_of_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
     try:
-        _check_odd_sizes(flat, graph, leaves, names)
+        _mark_odd_sizes(flat, graph, leaves, names)
     except ShapeError as error:
         shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves or (), strict=True))
         warnings.warn(f"results may be wrong at sizes such as {shapes}: {error}", stacklevel=4)

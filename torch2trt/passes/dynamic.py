@@ -1,9 +1,8 @@
-"""Which sizes are dynamic: the difference between the traces of one module at two sizes."""
+"""Which sizes are dynamic: the difference between the traces of one module at several sizes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,32 +20,16 @@ def mark_dynamic(graph: Graph, other: Graph) -> None:
     """Replace every size in ``graph`` that differs in ``other`` by None.
 
     Args:
-        graph: the trace to convert; changed in place.
+        graph: the trace to convert; changed in place, and marked by other traces already or not.
         other: the trace of the same module at other sizes.
 
     Raises:
         ShapeError: the traces differ in more than the sizes of their tensors: an int was baked in that should follow
             a size, or Python code took another way. The message gives the source line.
     """
-    _compare(graph, other, _merge)
-
-
-def check_same(graph: Graph, other: Graph) -> None:
-    """Hold a graph whose sizes are marked against a trace at yet other sizes.
-
-    Raises:
-        ShapeError: it would have been marked otherwise, or refused.
-    """
-    _compare(graph, other, _check_shape)
-
-
-Visit = Callable[[Value, Value, Location], None]
-
-
-def _compare(graph: Graph, other: Graph, visit: Visit) -> None:
     for value, twin in zip(graph.inputs, other.inputs, strict=True):
-        visit(value, twin, Location())
-    _compare_nodes(graph.nodes, other.nodes, visit)
+        _merge(value, twin)
+    _compare_nodes(graph.nodes, other.nodes)
     if len(graph.outputs) != len(other.outputs):
         raise ShapeError(
             f"the module gives {len(graph.outputs)} tensors at one size and {len(other.outputs)} at another"
@@ -58,7 +41,7 @@ def _compare(graph: Graph, other: Graph, visit: Visit) -> None:
         )
 
 
-def _compare_nodes(nodes: list[Node], others: list[Node], visit: Visit) -> None:
+def _compare_nodes(nodes: list[Node], others: list[Node]) -> None:
     for node, twin in zip(nodes, others, strict=False):
         if (node.kind, node.overload) != (twin.kind, twin.overload):
             raise ShapeError(
@@ -68,7 +51,7 @@ def _compare_nodes(nodes: list[Node], others: list[Node], visit: Visit) -> None:
             )
         _compare_operands(node.args, twin.args, node.location)
         for block, other_block in zip(node.blocks, twin.blocks, strict=True):
-            _compare_nodes(block.nodes, other_block.nodes, visit)
+            _compare_nodes(block.nodes, other_block.nodes)
         if len(node.outputs) != len(twin.outputs):
             raise ShapeError(
                 f"{node.kind} gives {len(node.outputs)} tensors at one size and {len(twin.outputs)} at another",
@@ -76,7 +59,7 @@ def _compare_nodes(nodes: list[Node], others: list[Node], visit: Visit) -> None:
                 hint=_HINT,
             )
         for value, other_value in zip(node.outputs, twin.outputs, strict=True):
-            visit(value, other_value, node.location)
+            _merge(value, other_value)
     if len(nodes) != len(others):
         longer = nodes if len(nodes) > len(others) else others
         raise ShapeError(
@@ -125,23 +108,11 @@ def _same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
-def _check_shape(value: Value, twin: Value, location: Location) -> None:
-    if value.shape is None or twin.shape is None:
-        return
-    sizes = zip(value.shape, twin.shape, strict=False)
-    if len(value.shape) != len(twin.shape) or any(size not in (None, other) for size, other in sizes):
-        raise ShapeError(
-            f"a shape is {list(value.shape)} at two sizes and {list(twin.shape)} at another",
-            location=location,
-            hint=_HINT,
-        )
-
-
-def _merge(value: Value, twin: Value, location: Location) -> None:
+def _merge(value: Value, twin: Value) -> None:
     if value.shape is None or twin.shape is None or len(value.shape) != len(twin.shape):
         value.shape = value.strides = None
         return
     merged = tuple(size if size == other else None for size, other in zip(value.shape, twin.shape, strict=True))
     if merged != value.shape:
-        value.traced = ((value.shape, value.strides), (twin.shape, twin.strides))
+        value.traced = value.traced or ((value.shape, value.strides), (twin.shape, twin.strides))
         value.shape = merged
