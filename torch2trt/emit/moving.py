@@ -177,11 +177,18 @@ def take(value: Tensor, index: Dim, axis: int) -> Any:
 
 
 def wrapped_window(value: Tensor, starts: Sequence[Dim], sizes: Sequence[Dim]) -> Any:
-    """``value`` continued periodically, from ``starts`` (0 or more), in ``sizes``: one slice layer."""
+    """``value`` continued periodically, from ``starts`` (0 or more), in ``sizes``.
+
+    One slice layer; an axis of unknown size is brought to one element at least before it, as TensorRT for RTX 1.4 stops
+    the process where there is none.
+    """
     value = tensor(value)
     rank = rank_of(value)
     if not rank:
         return value
+    for axis, size in enumerate(shape_of(value)):
+        if not isinstance(size, int):
+            value = padded(value, axis, dim_max(size, 1))
     inputs = {index: shape_tensor(dims) for index, dims in ((1, starts), (2, sizes)) if not all_known(dims)}
     fixed = [tuple(dims) if all_known(dims) else (0,) * rank for dims in (starts, sizes)]
     mode = enum("SampleMode", "WRAP")
