@@ -79,7 +79,7 @@ def test_what_else_stops_a_gpu(name):
 def test_other_sizes_keep_the_order_of_values(sizes):
     example = torch.tensor([0, 3, 3, 5, 8])
     found = alternative_inputs([example], [example], [{0: Range(*sizes)}])
-    for tensor in [] if found is None else [*found.tensors, *(found.odd or [])]:
+    for tensor in [] if found is None else [*found.tensors, *(found.third or [])]:
         assert tensor[0] == 0 and torch.equal(tensor, tensor.sort().values)
         assert set(tensor.tolist()) <= set(example.tolist())
 

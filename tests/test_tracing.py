@@ -410,67 +410,6 @@ def test_properties_that_raise_do_not_keep_a_module_from_being_traced():
     assert type(module[0]) is Part and "broken" in dir(module[0])
 
 
-def _by_operators(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    aten = torch.ops.aten
-    rows, columns = aten.sym_size.int(x, 0), x.shape[1]
-    return (
-        aten.roll.default(x, [rows // 2, columns // 2], [0, 1]),
-        aten.view(x, (rows * columns, 2)),
-        aten.slice(x, 0, -(rows // 2), None, 1),
-        aten.full.default([rows, 3], columns * 2),
-        aten.add.Tensor(x, x, alpha=rows),
-        aten.sub(y, y, alpha=columns),
-        aten.arange.start_step(0, torch.sym_max(rows, columns), 2),
-        aten.mul.Scalar(x, aten.sym_numel(x)),
-    )
-
-
-def test_sizes_are_followed_into_operators():
-    """``torch.ops`` takes the value of a traced size; PyTorch's own functions record where it comes from."""
-    x, y = harness.rand(4, 5, 2), harness.rand(3, dtype=torch.int32, high=9)
-    shapes = {"x": {0: (3, 4, 9), 1: (2, 5, 9)}}
-    converted = torch2trt.convert(_by_operators, (x, y), dynamic_shapes=shapes)
-    for sizes in ((4, 5), (3, 2), (7, 9)):
-        other = harness.rand(*sizes, 2)
-        harness.assert_same(converted.evaluate(other, y), _by_operators(other, y), what=str(sizes))
-
-
-def test_sizes_that_agree_by_chance_are_followed():
-    """Halves of 3 and of 2 are one number; at the odd sizes of the third trace they are not."""
-
-    def function(x: torch.Tensor) -> torch.Tensor:
-        return torch.ops.aten.roll.default(x, [x.shape[0] // 2], [0])
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        converted = torch2trt.convert(function, harness.rand(3, 4), dynamic_shapes={"x": {0: (2, 3, 9)}})
-    x = harness.rand(7, 4)
-    harness.assert_same(converted.evaluate(x), function(x))
-
-
-class _InWindows(torch.nn.Module):
-    """Padded to whole windows: by 9 and 10 columns alike there are 5, and by 8 there are 4."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = torch.nn.functional.pad(x, (0, (-x.shape[1]) % 2))
-        return x.view(x.shape[0], x.shape[1] // 2, 2).sum(-1)
-
-
-@pytest.mark.parametrize("sizes", [(8, 9, 10), (5, 9, 10)], ids=["no odd size is left", "odd sizes"])
-def test_shapes_that_agree_by_chance_are_dynamic(sizes):
-    converted = torch2trt.convert(_InWindows().eval(), harness.rand(3, 9), dynamic_shapes={"x": {1: sizes}})
-    for size in range(sizes[0], sizes[2] + 1):
-        x = harness.rand(3, size)
-        harness.assert_same(converted.evaluate(x), _InWindows()(x), what=str(size))
-
-
-def test_a_size_that_an_operator_takes_for_a_number():
-    """Without dynamic axes too: the overload for numbers refuses the tensor that a size is while tracing."""
-    x = harness.rand(3, 4)
-    function = lambda x: torch.ops.aten.div.Scalar(x, x.shape[0])  # noqa: E731
-    harness.assert_same(torch2trt.convert(function, x).evaluate(x), function(x))
-
-
 class _Exported(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -500,16 +439,6 @@ def test_modules_of_torch_export(decomposed):
         other = harness.rand(*shape)
         with torch.no_grad():
             harness.assert_same(converted.evaluate(other), model(other), rtol=1e-4)
-
-
-def test_a_tensor_of_sizes_for_a_list():
-    x = harness.rand(4, 3)
-
-    def function(x: torch.Tensor) -> torch.Tensor:
-        return torch.ops.aten.full(torch._shape_as_tensor(x) * 2, 1.5)
-
-    converted = torch2trt.convert(function, x, dynamic_shapes={"x": {0: (2, 4, 9)}})
-    harness.assert_same(converted.evaluate(harness.rand(7, 3)), torch.full((14, 6), 1.5))
 
 
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.uint16, torch.uint32])

@@ -171,11 +171,11 @@ class Alternatives:
 
     Args:
         tensors: at sizes of the ranges that differ from the examples'; these must be possible.
-        odd: at the smallest odd sizes that neither of the two has, else at even ones, where the ranges have such sizes.
+        third: at the smallest odd sizes that neither of the two has, else at even ones; None where there are none.
     """
 
     tensors: list[torch.Tensor]
-    odd: list[torch.Tensor] | None
+    third: list[torch.Tensor] | None
 
 
 def alternative_inputs(
@@ -192,8 +192,8 @@ def alternative_inputs(
     others = [_at_other_sizes(leaf, example, axes) for leaf, example, axes in triples]
     if not _any_differs(others, examples):
         return None
-    odd = [_at_odd_sizes(example, other, axes) for (_, example, axes), other in zip(triples, others, strict=True)]
-    return Alternatives(others, odd if _any_differs(odd, examples) else None)
+    third = [_at_third_sizes(example, other, axes) for (_, example, axes), other in zip(triples, others, strict=True)]
+    return Alternatives(others, third if _any_differs(third, examples) else None)
 
 
 def _any_differs(tensors: Sequence[torch.Tensor], examples: Sequence[torch.Tensor]) -> bool:
@@ -207,7 +207,7 @@ def _at_other_sizes(leaf: Any, example: torch.Tensor, axes: Mapping[int, Range])
     return _resized(example, sizes)
 
 
-def _at_odd_sizes(example: torch.Tensor, other: torch.Tensor, axes: Mapping[int, Range]) -> torch.Tensor:
+def _at_third_sizes(example: torch.Tensor, other: torch.Tensor, axes: Mapping[int, Range]) -> torch.Tensor:
     sizes = {}
     for axis, limits in axes.items():
         taken = (example.shape[axis], other.shape[axis])

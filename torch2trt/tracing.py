@@ -265,12 +265,12 @@ def trace_graph(
     else:
         try:
             mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
-            _mark_odd_sizes(flat, graph, alternatives.odd, names)
+            _mark_third_sizes(flat, graph, alternatives.third, names)
         except ShapeError:
             # A module may keep what its first run makes: the traces after it agree then.
             traced, graph = _trace_once(flat, leaves, names)
             mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
-            _warn_of_odd_sizes(flat, graph, alternatives.odd, names)
+            _warn_of_third_sizes(flat, graph, alternatives.third, names)
     graph.argument_names = argument_names(module, args, kwargs)
     state = flat.state_dict().items()  # which may hold more than tensors: a module's extra state
     graph.state_shapes = {flat.strip(key): tuple(held.shape) for key, held in state if isinstance(held, torch.Tensor)}
@@ -296,7 +296,7 @@ def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: li
         ) from error
 
 
-def _mark_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
+def _mark_third_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
     """Mark what no trace at sizes like 224 and 512 shows: halves, paddings to a multiple, parities.
 
     Raises:
@@ -312,9 +312,11 @@ def _mark_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tenso
     mark_dynamic(graph, other)
 
 
-def _warn_of_odd_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
+def _warn_of_third_sizes(
+    flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]
+) -> None:
     try:
-        _mark_odd_sizes(flat, graph, leaves, names)
+        _mark_third_sizes(flat, graph, leaves, names)
     except ShapeError as error:
         shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves or (), strict=True))
         warnings.warn(f"results may be wrong at sizes such as {shapes}: {error}", stacklevel=4)

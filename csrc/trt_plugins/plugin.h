@@ -58,6 +58,7 @@ struct Tensors {
     }
 };
 
+// An op all of whose sizes may be dynamic.
 struct AnyOp {
     static Error fixed(int32_t, int32_t) { return nullptr; }
 };

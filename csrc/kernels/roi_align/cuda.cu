@@ -7,7 +7,7 @@ namespace t2t {
 namespace {
 
 constexpr int kLanes = 32;
-constexpr int kBins = 49;  // bins that a block holds in shared memory before it writes them
+constexpr int kBins = 49;  // bins, as 7 by 7, that a block holds in shared memory before it writes them
 
 template <class T, int V>
 struct AlignMemory {
