@@ -58,7 +58,7 @@ from .distance import MATRIX_SIZE, cosine, euclidean_by_product, pairwise_distan
 from .dtypes import Tensor, cast, dtype_of, held_dtype, is_bool, is_float, promote, promoted, result_type, tensor
 from .exponents import mantissa_and_exponent, next_after
 from .fill import counting, filled, range_count
-from .folding import fold, unfold
+from .folding import fold, frames, overlap_add, unfold
 from .functions import (
     atan2,
     clamp,
@@ -89,7 +89,6 @@ from .math import (
     identity,
     logical,
     logical_not,
-    matmul,
     mul,
     reduce,
     scatter_elements,
@@ -223,6 +222,7 @@ from .shape import (
     unsqueeze,
 )
 from .sorting import interpolated, most_frequent, order_along, sorted_along
+from .tf32 import full_matmul
 from .unpooling import fractional_max_pool, max_pool_backward, max_unpool
 from .whole import chosen_where, is_known, positions, remainder_and_quotient, shaped, whole
 from .whole_convolution import whole_convolution, whole_transposed_convolution

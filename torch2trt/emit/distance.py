@@ -12,8 +12,9 @@ from .arithmetic import is_nan
 from .dims import rank_of
 from .dtypes import Tensor, cast
 from .functions import clamp
-from .math import compare, elementwise, logical, matmul, reduce, unary, where
+from .math import compare, elementwise, logical, reduce, unary, where
 from .shape import permute
+from .tf32 import full_matmul
 
 MATRIX_SIZE = 25
 """From this many rows on, ``torch.cdist`` takes Euclidean distances from a matrix product
@@ -69,6 +70,6 @@ def euclidean_by_product(left: Tensor, right: Tensor) -> Any:
         reduce("SUM", elementwise("PROD", value, value), [rank_of(value) - 1], keepdim=True) for value in (left, right)
     ]
     order = [*range(rank_of(right) - 2), rank_of(right) - 1, rank_of(right) - 2]
-    product = matmul(elementwise("PROD", left, torch.tensor(-2.0)), right, transpose_right=True)
+    product = full_matmul(elementwise("PROD", left, torch.tensor(-2.0)), right, transpose_right=True)
     total = elementwise("SUM", elementwise("SUM", product, squares[0]), permute(squares[1], order))
     return unary("SQRT", clamp(total, 1e-30, None))

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .dims import Dim, all_known, dim_floordiv, dim_mul, dim_product, rank_of, shape_of
+from .dims import Dim, all_known, dim_add, dim_floordiv, dim_mul, dim_product, dim_sub, rank_of, shape_of
 from .dtypes import Tensor, dtype_of, tensor
 from .math import gather, reduce, where
 from .padding import pad
@@ -40,11 +40,18 @@ def unfold(value: Tensor, spec: Windows) -> Any:
     else:
         image = pad(image, [spec.padding[1], spec.padding[1], spec.padding[0], spec.padding[0]], 0)
         for axis in (1, 0):
-            image = gather(image, _elements(spec, axis, counts[axis]), 2 + axis)
+            place = 2 + axis
+            single = _is_single(spec, axis)
+            image = unsqueeze(image, place) if single else gather(image, _elements(spec, axis, counts[axis]), place)
         windows = permute(image, [0, 1, 2, 4, 3, 5])
     merged = dim_mul(channels, spec.size[0] * spec.size[1])
     result = reshape(windows, [batch, merged, dim_product(counts)])
     return result if batched else squeeze(result, [0])
+
+
+def _is_single(spec: Windows, axis: int) -> bool:
+    """Whether every element along an axis is a window."""
+    return (spec.size[axis], spec.stride[axis], spec.padding[axis]) == (1, 1, 0)
 
 
 def _elements(spec: Windows, axis: int, count: Dim) -> Tensor:
@@ -73,8 +80,28 @@ def fold(value: Tensor, sizes: Sequence[Dim], spec: Windows) -> Any:
     return result if batched else squeeze(result, [0])
 
 
+def _frames(size: int, hop: int) -> Windows:
+    return Windows((1, size), (1, hop), (0, 0), (1, 1), False)
+
+
+def frames(signal: Tensor, size: int, hop: int) -> Any:
+    """Of a signal ``(N, length)`` frames, each ``hop`` after the one before: ``(N, size, number of frames)``."""
+    batch, length = shape_of(signal)
+    return unfold(reshape(signal, [batch, 1, 1, length]), _frames(size, hop))
+
+
+def overlap_add(pieces: Tensor, hop: int) -> Any:
+    """The sum of :func:`frames`, each in its place."""
+    batch, size, count = shape_of(pieces)
+    length = dim_add(dim_mul(dim_sub(count, 1), hop), size)
+    signal = fold(pieces, [1, length], _frames(size, hop))
+    return reshape(signal, [batch, length])
+
+
 def _summed(value: Any, spec: Windows, axis: int, length: Dim, count: Dim) -> Any:
     """Windows along an axis, flattened as ``(elements, windows)``, summed where they lie on one another."""
+    if _is_single(spec, axis):
+        return value
     index, inside = overlapping(spec, axis, length, count)
     trailing = [1] * (rank_of(value) - 3 - axis)
     found = gather(value, index, 2 + axis)

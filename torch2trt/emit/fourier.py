@@ -6,6 +6,7 @@ Of a length that is known at run time only, the network computes the matrix.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,10 +15,11 @@ from ..errors import UnsupportedArgumentError
 from ..pairs import Complex, is_complex
 from .complex import as_float, conjugate, multiply_complex, parts
 from .dims import Dim, as_dim, axis_of, dim_add, dim_floordiv, rank_of, shape_of, size_of
-from .dtypes import Tensor, cast, tensor
-from .math import compare, elementwise, matmul, unary, where
+from .dtypes import Tensor, cast
+from .math import compare, elementwise, unary, where
 from .moving import padded
 from .shape import concatenate, permute, reshape, slice_axis, strided_slice
+from .tf32 import full_matmul
 from .whole import positions, shaped, whole
 
 LONGEST_DIRECT = 256
@@ -49,7 +51,7 @@ def half_transform(value: Tensor, axis: int, size: Dim | None, scale: Tensor) ->
     if not isinstance(n, int):
         return _permuted(_run_time(moved, n, _half(n), -1.0, scale), back)
     if n <= LONGEST_DIRECT:
-        return _permuted(_direct(moved, basis(n, n // 2 + 1, -1.0, scale)), back)
+        return _permuted(_direct(moved, *_known_basis(n, n // 2 + 1, -1.0, scale)), back)
     whole = _along_last(moved, n, -1.0, scale)
     axis = rank_of(whole.real) - 1
     return _permuted(Complex(*(slice_axis(part, axis, 0, n // 2 + 1) for part in whole)), back)
@@ -65,8 +67,7 @@ def real_from_half(value: Any, axis: int, n: Dim, scale: Tensor) -> Any:
     if not isinstance(n, int):
         return permute(_real_at_run_time(held, n, scale), back)
     if n <= LONGEST_DIRECT:
-        merged = concatenate([held.real, held.imag], rank_of(held.real) - 1)
-        return permute(_times(merged, half_inverse(n, scale)), back)
+        return permute(_times(_joined(held, -1), half_inverse(n, scale)), back)
     whole = _along_last(_whole(held, n), n, 1.0, scale)
     return permute(whole.real, back)
 
@@ -96,12 +97,8 @@ def _half(n: Dim) -> Dim:
 
 def _run_time(value: Any, n: Dim, count: Dim, sign: float, scale: Tensor) -> Complex:
     """``count`` frequencies of the transform along the last axis, of ``n`` elements."""
-    cosine, sine = _basis_at_run_time(n, n, count, sign)
-    if not isinstance(value, Complex):
-        return Complex(*(elementwise("PROD", _times(value, part), scale) for part in (cosine, sine)))
-    real = elementwise("SUB", _times(value.real, cosine), _times(value.imag, sine))
-    imag = elementwise("SUM", _times(value.real, sine), _times(value.imag, cosine))
-    return Complex(*(elementwise("PROD", part, scale) for part in (real, imag)))
+    cosine, sine = (elementwise("PROD", part, scale) for part in _basis_at_run_time(n, n, count, sign))
+    return _direct(value, cosine, sine)
 
 
 def _real_at_run_time(held: Complex, n: Dim, scale: Tensor) -> Any:
@@ -110,11 +107,9 @@ def _real_at_run_time(held: Complex, n: Dim, scale: Tensor) -> Any:
     place = positions(count)
     once = elementwise("OR", compare("EQUAL", place, 0), compare("EQUAL", whole("PROD", place, 2), n))
     weights = elementwise("PROD", where(once, torch.tensor(1.0), torch.tensor(2.0)), scale)
-    real, imag = (
-        _times(elementwise("PROD", part, weights), table)
-        for part, table in zip(held, _basis_at_run_time(n, count, n, 1.0), strict=True)
-    )
-    return elementwise("SUB", real, imag)
+    weighted = [elementwise("PROD", part, weights) for part in held]
+    cosine, sine = _basis_at_run_time(n, count, n, 1.0)
+    return _times(_joined(weighted, -1), _joined([cosine, _negative(sine)], 0))
 
 
 def _basis_at_run_time(n: Dim, rows: Dim, columns: Dim, sign: float) -> tuple[Any, Any]:
@@ -153,7 +148,7 @@ def _along_last(value: Any, n: int, sign: float, scale: float) -> Complex:
                 f"a Fourier transform of length {n}, which has no factor up to {LONGEST_DIRECT}",
                 hint="pad to a length with small factors",
             )
-        return _direct(value, basis(n, n, sign, scale))
+        return _direct(value, *_known_basis(n, n, sign, scale))
     return _in_two_steps(value, first, n // first, sign, scale)
 
 
@@ -190,25 +185,41 @@ def basis(n: int, count: int, sign: float, scale: float) -> torch.Tensor:
     return torch.polar(torch.full_like(angle, scale), angle)
 
 
-def _direct(value: Any, kernel: torch.Tensor) -> Complex:
-    """``value @ kernel`` by one real matrix product."""
-    count = kernel.shape[1]
+def _known_basis(n: int, count: int, sign: float, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Real and imaginary part of :func:`basis`, in float32."""
+    held = basis(n, count, sign, scale)
+    return held.real.float(), held.imag.float()
+
+
+def _direct(value: Any, cosine: Tensor, sine: Tensor) -> Complex:
+    """``value @ (cosine + i sine)`` by one real matrix product.
+
+    With a product for each part TensorRT for RTX 1.4 gives wrong numbers for some graphs of dynamic sizes, such as the
+    real part of a transform along three axes.
+    """
+    left, right = value, _joined([cosine, sine], 1)
     if isinstance(value, Complex):
-        left = concatenate(list(value), rank_of(value.real) - 1)
-        rows = [torch.cat([kernel.real, kernel.imag], 1), torch.cat([-kernel.imag, kernel.real], 1)]
-        right = torch.cat(rows, 0)
-    else:
-        left, right = tensor(value), torch.cat([kernel.real, kernel.imag], 1)
-    product = _times(left, right.float())
-    axis = rank_of(product) - 1
+        left, right = _joined(value, -1), _joined([right, _joined([_negative(sine), cosine], 1)], 0)
+    product = _times(left, right)
+    axis, count = rank_of(product) - 1, size_of(cosine, 1)
     return Complex(slice_axis(product, axis, 0, count), slice_axis(product, axis, count, count))
+
+
+def _joined(parts: Sequence[Tensor], axis: int) -> Tensor:
+    """The parts one after another; known if they are."""
+    known = [part for part in parts if isinstance(part, torch.Tensor)]
+    return torch.cat(known, axis) if len(known) == len(parts) else concatenate(parts, axis)
+
+
+def _negative(value: Tensor) -> Tensor:
+    return -value if isinstance(value, torch.Tensor) else unary("NEG", value)
 
 
 def _times(value: Any, matrix: Tensor) -> Any:
     """``value @ matrix``, of rank 1 and higher."""
     if rank_of(value) == 1:
-        return reshape(matmul(reshape(value, [1, -1]), matrix), [matrix.shape[1]])
-    return matmul(value, matrix)
+        return reshape(full_matmul(reshape(value, [1, -1]), matrix), [size_of(matrix, 1)])
+    return full_matmul(value, matrix)
 
 
 def half_inverse(n: int, scale: float) -> torch.Tensor:

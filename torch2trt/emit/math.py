@@ -10,7 +10,7 @@ import torch
 from .dims import axes_mask, rank_of
 from .dtypes import Tensor, cast, dtype_of, is_bool, is_float, promote, promoted, result_type, tensor
 from .network import add_layer, add_layer_object, enum
-from .shape import align_ranks, reshape
+from .shape import align_ranks, reshape, unsqueeze
 
 
 def binary(operation: str, left: Tensor, right: Tensor) -> Any:
@@ -128,6 +128,17 @@ def matmul(left: Tensor, right: Tensor, transpose_left: bool = False, transpose_
     left, right = align_ranks([left, right])
     modes = [enum("MatrixOperation", "TRANSPOSE" if flag else "NONE") for flag in (transpose_left, transpose_right)]
     return add_layer("matrix_multiply", left, modes[0], right, modes[1])
+
+
+def summed_products(left: Tensor, right: Tensor) -> Any:
+    """``left @ right`` element by element, for operands of one dtype and rank 2 and higher: exact where matmul rounds.
+
+    Slower than :func:`matmul` for large matrices.
+    """
+    left, right = align_ranks([left, right])
+    rank = rank_of(left)
+    products = elementwise("PROD", unsqueeze(left, rank), unsqueeze(right, rank - 2))
+    return reduce("SUM", products, [rank - 1], keepdim=False)
 
 
 def topk(operation: str, value: Tensor, k: int, axis: int) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from ..errors import UnsupportedArgumentError
 from .dims import Dim, as_dim, rank_of, shape_of, size_of, static_shape
 from .dtypes import Tensor, cast, tensor
 from .fill import filled
-from .math import compare, elementwise, gather_elements, matmul, reduce, topk, unary, where
+from .math import compare, elementwise, gather_elements, reduce, topk, unary, where
 from .moving import band_mask, diagonal_mask, is_empty, take
 from .scan import State, repeat
 from .shape import broadcast_shape, concatenate, expand, slice_axis, squeeze, swap_axes, unsqueeze
@@ -327,8 +327,7 @@ def householder(matrix: Tensor) -> tuple[Any, Any]:
 
 def _times_columns(vector: Any, matrix: Any) -> Any:
     """``vector @ matrix`` for vectors along the last axis."""
-    product = matmul(as_columns(vector), matrix)
-    return take(product, 0, rank_of(product) - 2)
+    return reduce("SUM", elementwise("PROD", as_rows(vector), matrix), [rank_of(matrix) - 2], keepdim=False)
 
 
 def reflect(reflectors: Tensor, factors: Tensor, value: Tensor, forwards: bool) -> Any:

@@ -11,10 +11,10 @@ from ..weights import derive
 from .by_weight import by_weight
 from .dims import dim_product, rank_of, shape_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, is_bool, is_float, tensor
-from .math import elementwise, reduce
+from .math import elementwise, reduce, summed_products
 from .network import add_layer, enum
 from .pointwise import computable, to_uint8
-from .shape import align_ranks, pad_rank, permute, reshape, unsqueeze
+from .shape import pad_rank, permute, reshape, unsqueeze
 
 
 def product(left: Tensor, right: Tensor, transpose_right: bool = False, bias: Tensor | None = None) -> Any:
@@ -69,10 +69,7 @@ def _integer_product(left: Tensor, right: Tensor, transpose_right: bool) -> Any:
         right = permute(right, [*range(rank - 2), rank - 1, rank - 2])
     if vectors[0]:
         left = unsqueeze(left, 0)
-    left, right = align_ranks([left, right])
-    rank = rank_of(left)
-    products = elementwise("PROD", unsqueeze(left, rank), unsqueeze(right, rank - 2))
-    total = reduce("SUM", products, [rank - 1], keepdim=False)
+    total = summed_products(left, right)
     sizes = shape_of(total)
     if any(vectors):
         kept = sizes[:-2] + ([] if vectors[0] else sizes[-2:-1]) + ([] if vectors[1] else sizes[-1:])

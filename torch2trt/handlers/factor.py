@@ -371,11 +371,11 @@ def aten_linalg_lstsq(self: Tensor, b: Tensor, rcond: float | None = None, drive
     inverse = spectrum.pseudo_inverse(self, least)
     shapes = emit.static_shape(self), emit.static_shape(b)
     vector = len(shapes[1]) == 1 or (len(shapes[0]) - 1 == len(shapes[1]) and shapes[0][:-1] == shapes[1])
-    solution = emit.matmul(inverse, matrix.as_rows(b) if vector else b)
+    solution = emit.full_matmul(inverse, matrix.as_rows(b) if vector else b)
     driver = driver or "gelsy"
     residuals: Any = torch.empty(0)
     if rows > columns and driver in ("gels", "gelss", "gelsd"):
-        error = emit.elementwise("SUB", emit.matmul(self, solution), matrix.as_rows(b) if vector else b)
+        error = emit.elementwise("SUB", emit.full_matmul(self, solution), matrix.as_rows(b) if vector else b)
         residuals = emit.reduce("SUM", emit.elementwise("PROD", error, error), [emit.rank_of(error) - 2], keepdim=False)
     rank: Any = torch.empty(0, dtype=torch.int64) if driver == "gels" else _rank(self, least, False)
     values: Any = spectrum.singular_values(self) if driver in ("gelss", "gelsd") else torch.empty(0)

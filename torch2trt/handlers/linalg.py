@@ -212,7 +212,7 @@ def aten_linalg_matrix_exp(self: Tensor) -> Any:
     eye = matrix.identity_like(self)
     result = eye
     for term in range(_TERMS, 0, -1):  # Horner's scheme
-        result = emit.elementwise("SUM", eye, emit.scaled(emit.matmul(scaled, result), 1 / term))
+        result = emit.elementwise("SUM", eye, emit.scaled(emit.full_matmul(scaled, result), 1 / term))
     for needed in halved:
-        result = emit.where(needed, emit.matmul(result, result), result)
+        result = emit.where(needed, emit.full_matmul(result, result), result)
     return result

@@ -1,4 +1,4 @@
-"""Short-time Fourier transforms, each as one convolution."""
+"""Short-time Fourier transforms: frames times a matrix, and back."""
 
 from __future__ import annotations
 
@@ -33,14 +33,10 @@ def _in_the_middle(window: torch.Tensor, before: int, size: int) -> torch.Tensor
 
 
 def _weighted(basis: torch.Tensor, window: Tensor) -> Tensor:
-    """A kernel of shape ``(channels, 1, n)`` times the window."""
+    """Rows of shape ``(..., n)`` times the window."""
     if isinstance(window, torch.Tensor):
         return derive(torch.mul, basis, window)
     return emit.elementwise("PROD", basis, window)
-
-
-def _frames(value: Tensor, kernel: Tensor, hop: int) -> Any:
-    return emit.convolution(emit.unsqueeze(value, 1), kernel, None, hop, 0, 1, 1)
 
 
 @op("aten::stft")
@@ -58,13 +54,14 @@ def aten_stft(
     onesided = not is_complex(self) if onesided is None else onesided
     count = n_fft // 2 + 1 if onesided else n_fft
     basis = fourier.basis(n_fft, count, -1.0, 1 / math.sqrt(n_fft) if normalized else 1.0)
-    rows = torch.cat([basis.real.T, basis.imag.T]).unsqueeze(1).float()
+    rows = torch.cat([basis.real.T, basis.imag.T]).float()
     kernel = _weighted(rows, _window(window, win_length or n_fft, n_fft))
     hop = hop_length or n_fft // 4
     signals = [pairs.as_float(part) for part in (pairs.parts(self) if is_complex(self) else (self,))]
     batched = emit.rank_of(signals[0]) == 2
     signals = signals if batched else [emit.unsqueeze(signal, 0) for signal in signals]
-    sums = [emit.split_at(_frames(signal, kernel, hop), 1, [count, count]) for signal in signals]
+    products = [emit.full_matmul(kernel, emit.frames(signal, n_fft, hop)) for signal in signals]
+    sums = [emit.split_at(product, 1, [count, count]) for product in products]
     real, imag = sums[0]
     if len(sums) == 2:
         real, imag = emit.elementwise("SUB", real, sums[1][1]), emit.elementwise("SUM", imag, sums[1][0])
@@ -91,29 +88,26 @@ def aten_istft(
     merged = emit.concatenate([emit.slice_axis(part, 1, 0, count) for part in parts], 1)
     basis = fourier.half_inverse(n_fft, 1 / math.sqrt(n_fft) if normalized else 1 / n_fft)
     shape = _window(window, win_length or n_fft, n_fft)
-    kernel = _weighted(basis.unsqueeze(1), shape)
     frames = emit.size_of(merged, 2)
-    signal = emit.transposed_convolution(merged, kernel, None, hop, 0, 1, 1, output_padding=0)
+    signal = emit.overlap_add(emit.full_matmul(_weighted(basis, shape), merged, transpose_left=True), hop)
     square = derive(torch.square, shape) if isinstance(shape, torch.Tensor) else emit.elementwise("PROD", shape, shape)
     envelope = _envelope(square, frames, hop)
     start = n_fft // 2 if center else 0
     total = emit.dim_add(emit.dim_mul(emit.dim_sub(frames, 1), hop), n_fft)
     kept = emit.dim_sub(total, 2 * start) if length is None else emit.dim_min(emit.dim_sub(total, start), length)
-    scaled = emit.elementwise("DIV", emit.slice_axis(signal, 2, start, kept), emit.slice_axis(envelope, 2, start, kept))
+    scaled = emit.elementwise("DIV", emit.slice_axis(signal, 1, start, kept), emit.slice_axis(envelope, 1, start, kept))
     if length is not None:
-        scaled = emit.padded(scaled, 2, length)
-    scaled = emit.squeeze(scaled, [1])
+        scaled = emit.padded(scaled, 1, length)
     return scaled if emit.rank_of(pairs.parts(self).real) == 3 else emit.squeeze(scaled, [0])
 
 
 def _envelope(square: Tensor, frames: Any, hop: int) -> Any:
-    """The sum of the squared windows over each element of the signal, of shape ``(1, 1, length)``."""
+    """The sum of the squared windows over each element of the signal, of shape ``(1, length)``."""
     if isinstance(square, torch.Tensor) and isinstance(frames, int):
         return derive(_known_envelope, square, frames, hop)
-    ones = emit.filled([1, 1, frames], 1.0, torch.float32)
-    kernel = square.reshape(1, 1, -1) if isinstance(square, torch.Tensor) else emit.unsqueeze(square, [0, 1])
-    return emit.transposed_convolution(ones, kernel, None, hop, 0, 1, 1, output_padding=0)
+    size = emit.size_of(square, 0)
+    return emit.overlap_add(emit.expand(emit.reshape(square, [1, size, 1]), [1, size, frames]), hop)
 
 
 def _known_envelope(square: torch.Tensor, frames: int, hop: int) -> torch.Tensor:
-    return torch.nn.functional.conv_transpose1d(torch.ones(1, 1, frames), square.reshape(1, 1, -1), stride=hop)
+    return torch.nn.functional.conv_transpose1d(torch.ones(1, frames), square.reshape(1, 1, -1), stride=hop)
