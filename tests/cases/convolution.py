@@ -20,6 +20,15 @@ def _layer(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
+def _long(module: nn.Module) -> nn.Module:
+    """The module with seeded weights so small that sums of many products are too."""
+    module = _layer(module)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter /= 16
+    return module
+
+
 def _run_time(function: Callable[..., torch.Tensor], **options: Any) -> Callable[..., torch.Tensor]:
     """The function of an image, a weight and a bias that are all inputs."""
 
@@ -255,4 +264,84 @@ CASES = [
     Case("thnn_conv2d", _thnn, (rand(2, 4, 9, 8), rand(6, 4, 3, 3), rand(6))),
     Case("slow_conv3d", _slow3d, (rand(1, 2, 4, 7, 6), rand(3, 2, 2, 3, 3), rand(3))),
     Case("conv_tbc", _TimeFirst(), rand(9, 2, 4)),
+    # Products of frames, and the phases of transposed convolutions with a stride.
+    Case("framed-groups", _long(nn.Conv1d(64, 32, 35, padding=17, groups=2)), rand(2, 64, 30)),
+    Case("framed-groups-unbatched", _long(nn.Conv1d(64, 32, 36, padding="same", groups=2)), rand(64, 30)),
+    Case(
+        "framed-groups-half",
+        _long(nn.Conv1d(64, 32, 35, groups=4, bias=False)).half(),
+        rand(2, 64, 40, dtype=torch.float16),
+        rtol=1e-2,
+        atol=1e-2,
+    ),
+    Case(
+        "framed-groups-dynamic",
+        _long(nn.Conv1d(32, 64, 33, padding=16, groups=2)),
+        {"input": rand(2, 32, 30)},
+        {"input": {0: (1, 2, 3), 2: (1, 30, 50)}},
+        [{"input": rand(1, 32, 1)}, {"input": rand(3, 32, 41)}],
+    ),
+    Case(
+        "framed-groups-counted-channels",
+        _CountedChannels(nn.Conv1d(32, 64, 33, padding=16, groups=2)),
+        rand(2, 32, 9),
+        {"x": {0: (1, 2, 5), 2: (4, 9, 12)}},
+        [rand(1, 32, 4), rand(5, 32, 12)],
+    ),
+    Case("framed-one-channel", _long(nn.Conv1d(1, 512, 10, stride=5, padding=3)), rand(1, 1, 42000)),
+    Case("framed-one-channel-unbatched", _long(nn.Conv1d(1, 512, 8, stride=4, bias=False)), rand(1, 33000)),
+    *(
+        Case(f"framed-transposed-{name}", _long(nn.ConvTranspose1d(512, outputs, 32, **options)), rand(*shape))
+        for name, outputs, options, shape in (
+            ("plain", 1, {"stride": 8}, (2, 512, 5)),
+            ("cut", 2, {"stride": 8, "padding": 5, "output_padding": 3}, (2, 512, 5)),
+            ("longer", 1, {"stride": 8, "output_padding": 3}, (2, 512, 5)),
+            ("unbatched", 1, {"stride": 40, "bias": False}, (512, 5)),
+        )
+    ),
+    Case(
+        "framed-transposed-dynamic",
+        _long(nn.ConvTranspose1d(512, 1, 32, stride=16, padding=8)),
+        {"input": rand(2, 512, 9)},
+        {"input": {0: (1, 2, 3), 2: (1, 9, 12)}},
+        [{"input": rand(1, 512, 1)}, {"input": rand(3, 512, 12)}],
+    ),
+    Case(
+        "framed-transposed-counted-channels",
+        _CountedChannels(nn.ConvTranspose1d(512, 1, 32, stride=16)),
+        rand(2, 512, 9),
+        {"x": {0: (1, 2, 5), 2: (4, 9, 12)}},
+        [rand(1, 512, 4), rand(5, 512, 12)],
+    ),
+    *(
+        Case(f"phases-{name}", _layer(layer), rand(*shape))
+        for name, layer, shape in (
+            ("1d", nn.ConvTranspose1d(4, 4, 5, stride=3, padding=1, output_padding=2, groups=4), (2, 4, 9)),
+            ("2d", nn.ConvTranspose2d(4, 4, 4, stride=2, padding=1, groups=4, bias=False), (2, 4, 5, 6)),
+            ("uneven", nn.ConvTranspose2d(4, 4, (3, 5), stride=(1, 4), padding=(2, 0), groups=4), (2, 4, 5, 6)),
+            ("gaps", nn.ConvTranspose2d(4, 4, 2, stride=3, groups=4), (2, 4, 5, 6)),
+            ("beyond", nn.ConvTranspose2d(4, 4, 4, stride=2, output_padding=1, groups=4), (2, 4, 5, 6)),
+            ("unbatched", nn.ConvTranspose2d(4, 4, 4, stride=2, groups=4), (4, 5, 6)),
+            (
+                "3d-groups",
+                nn.ConvTranspose3d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2),
+                (2, 4, 3, 4, 5),
+            ),
+            ("3d-beyond", nn.ConvTranspose3d(4, 2, 2, stride=2, output_padding=1), (2, 4, 3, 4, 5)),
+        )
+    ),
+    Case(
+        "phases-dynamic",
+        _layer(nn.ConvTranspose2d(4, 4, 4, stride=2, padding=1, groups=4)),
+        rand(2, 4, 9, 8),
+        _DYNAMIC,
+        _OTHER_IMAGES,
+    ),
+    Case(
+        "phases-counted-channels",
+        _CountedChannels(nn.ConvTranspose2d(4, 4, 4, stride=2, groups=4)),
+        rand(2, 4, 9, 8),
+        {"x": {0: (1, 2, 5)}},
+        [rand(1, 4, 9, 8), rand(5, 4, 9, 8)],
+    ),
 ]
