@@ -34,6 +34,8 @@ def convolution_of_frames(
     19, it would be 36 and 29, 52 and 37. One channel to 512, kernel 10, stride 5 (its first layer), 160,000 samples:
     105 and 146, 49 and 96; of 16,000 it would be 30 and 29, 33 and 57.
 
+    Four neighbouring places of a grouped one are computed at once, for which its matrix holds the kernel four times.
+
     Args:
         value: of shape ``(N, C, length)`` or ``(C, length)``.
         weight: of shape ``(out, C / groups, kernel)``; it must be known.
