@@ -93,6 +93,6 @@ CASTS = {
 @pytest.mark.parametrize("name", CASTS)
 def test_casts_of_products_to_bfloat16_are_kept_apart(name):
     function, negations = CASTS[name]
-    network = torch2trt.convert(function, (torch.randn(2, 3, 4, 4),)).network
+    network = torch2trt.convert(function, (torch.randn(2, 3, 8, 8),)).network
     layers = [downcast(network.get_layer(index))[1] for index in range(network.num_layers)]
     assert sum(getattr(layer, "op", None) == trt.UnaryOperation.NEG for layer in layers) == negations

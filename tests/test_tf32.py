@@ -52,7 +52,18 @@ def inverted(x: torch.Tensor) -> torch.Tensor:
     return torch.istft(frames, 16, window=WINDOW.to(x.dtype))
 
 
+def rotary(x: torch.Tensor) -> torch.Tensor:
+    """As language models turn their queries: positions times frequencies, as a product of one term."""
+    frequencies = 10000 ** (-torch.arange(8, dtype=x.dtype) / 8)
+    positions = torch.arange(x.shape[1], dtype=x.dtype)
+    angles = (frequencies[None, :, None] @ positions[None, None, :]).transpose(1, 2)
+    return x * angles.cos()
+
+
 CASES = {
+    "rotary": (rotary, (harness.rand(1, 500, 8),), {"x": {1: (1, 500, 4096)}}),
+    "outer": (lambda x, y: (x @ y).sin(), (100 * harness.rand(8, 1), harness.rand(1, 8)), None),
+    "coordinates": (lambda x, y: torch.einsum("nk,mk->nm", x, y), (harness.rand(50, 3), harness.rand(4, 3)), None),
     "fft2": (lambda x: torch.view_as_real(fft.fft2(x)), (X,), None),
     "rfft": (lambda x: fft.irfft(fft.rfft(x)), (X,), None),
     "two steps": (lambda x: fft.fft(x).abs(), (harness.rand(2, 600),), None),

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .dims import axes_mask, rank_of
+from .dims import axes_mask, rank_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, is_bool, is_float, promote, promoted, result_type, tensor
 from .network import add_layer, add_layer_object, enum
 from .shape import align_ranks, reshape, unsqueeze
@@ -137,6 +137,8 @@ def summed_products(left: Tensor, right: Tensor) -> Any:
     """
     left, right = align_ranks([left, right])
     rank = rank_of(left)
+    if 1 in (static_shape(left)[-1], static_shape(right)[-2]):
+        return elementwise("PROD", left, right)
     products = elementwise("PROD", unsqueeze(left, rank), unsqueeze(right, rank - 2))
     return reduce("SUM", products, [rank - 1], keepdim=False)
 

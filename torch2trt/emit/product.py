@@ -16,11 +16,15 @@ from .network import add_layer, enum
 from .pointwise import computable, to_uint8
 from .shape import pad_rank, permute, reshape, unsqueeze
 
+_FEW_TERMS = 4
+
 
 def product(left: Tensor, right: Tensor, transpose_right: bool = False, bias: Tensor | None = None) -> Any:
     """``torch.matmul`` of operands of one dtype and rank 1 and higher.
 
-    TensorRT multiplies floating point alone: integers are multiplied element by element and summed, which is exact.
+    TensorRT multiplies floating point alone: integers are multiplied element by element and summed, which is exact. So
+    are products of few terms: rotary embeddings (of one term, a position times a frequency) and changes of coordinates
+    (of three or four) lose too much in TF32, to which TensorRT for RTX rounds float32.
 
     Args:
         left: of shape ``(k,)`` or ``(..., n, k)``.
@@ -28,10 +32,13 @@ def product(left: Tensor, right: Tensor, transpose_right: bool = False, bias: Te
         transpose_right: ``right`` is ``(..., m, k)`` instead.
         bias: what is added; broadcast to the product.
     """
-    if is_float(left) and rank_of(left) > 1 and rank_of(right) > 1:
+    terms, single = static_shape(left)[-1], dtype_of(left) == torch.float32
+    if not is_float(left) or terms == 1 or (single and 1 < terms <= _FEW_TERMS):
+        result = _summed_product(left, right, transpose_right)
+    elif rank_of(left) > 1 and rank_of(right) > 1:
         return by_weight(left, *_as_stored(right, transpose_right), bias)
-    form = _vector_product if is_float(left) else _integer_product
-    result = form(left, right, transpose_right)
+    else:
+        result = _vector_product(left, right, transpose_right)
     return result if bias is None else elementwise("SUM", result, bias)
 
 
@@ -57,7 +64,7 @@ def _as_stored(value: Tensor, transposed: bool) -> tuple[Tensor, bool]:
     return value, transposed
 
 
-def _integer_product(left: Tensor, right: Tensor, transpose_right: bool) -> Any:
+def _summed_product(left: Tensor, right: Tensor, transpose_right: bool) -> Any:
     dtype = dtype_of(left)
     wide = torch.int32 if is_bool(left) else computable(dtype)
     left, right = tensor(cast(left, wide)), tensor(cast(right, wide))
@@ -79,6 +86,8 @@ def _integer_product(left: Tensor, right: Tensor, transpose_right: bool) -> Any:
 
 def linear(value: Tensor, weight: Tensor, bias: Tensor | None) -> Any:
     """``value @ weight.T + bias``; a known weight keeps its name and its memory."""
+    if is_float(value) and rank_of(value) > 1 and rank_of(weight) == 2:
+        return by_weight(value, *_as_stored(weight, True), bias)
     return product(value, weight, rank_of(weight) == 2, bias)
 
 
