@@ -17,7 +17,7 @@ class Masked(nn.Module):
 
     def __init__(self, lowest):
         super().__init__()
-        self.layer = nn.Linear(4, 4)
+        self.layer = nn.Linear(8, 8)
         self.lowest = lowest
 
     def forward(self, x, mask):
@@ -37,7 +37,7 @@ LOWEST = torch.finfo(torch.float32).min
 @pytest.mark.parametrize("precision", DTYPES)
 @pytest.mark.parametrize("lowest", [LOWEST, torch.tensor(LOWEST)], ids=["scalar", "tensor"])
 def test_no_key_counts(lowest, precision):
-    module, x = Masked(lowest).eval(), torch.randn(2, 3, 4)
+    module, x = Masked(lowest).eval(), torch.randn(2, 3, 8)
     mask = torch.tensor([[[True, True, False]], [[False] * 3]]).expand(2, 3, 3)
     converted = torch2trt.convert(module, (x, mask), precision=precision)
     result = converted.evaluate(x, mask)
@@ -47,7 +47,7 @@ def test_no_key_counts(lowest, precision):
 @pytest.mark.parametrize("precision", DTYPES)
 def test_infinity_stays(precision):
     module = Masked(-torch.inf).eval()
-    x, mask = torch.randn(1, 3, 4), torch.zeros(1, 3, 3, dtype=torch.bool)
+    x, mask = torch.randn(1, 3, 8), torch.zeros(1, 3, 3, dtype=torch.bool)
     assert torch2trt.convert(module, (x, mask), precision=precision).evaluate(x, mask).isnan().all()
 
 
@@ -56,7 +56,7 @@ class Scaled(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.layer = nn.Linear(2, 2)
+        self.layer = nn.Linear(8, 2)
         self.scale = nn.Parameter(torch.tensor([1.0, 1e39]))
 
     def forward(self, x):
@@ -64,10 +64,10 @@ class Scaled(nn.Module):
 
 
 def test_a_weight_beyond_is_its_largest_also_after_a_refit():
-    module, x = Scaled().eval(), torch.ones(1, 2)
-    nn.init.ones_(module.layer.weight)
+    module, x = Scaled().eval(), torch.ones(1, 8)
+    nn.init.constant_(module.layer.weight, 0.25)
     nn.init.zeros_(module.layer.bias)
-    module.layer.weight.data[1] = 0.25
+    module.layer.weight.data[1] = 0.0625
     module.scale.data[1] = 1e6
     converted = torch2trt.convert(module, x, precision="float16", optimize=False)
     assert converted.evaluate(x).tolist() == [[2.0, 32752.0]]
@@ -96,3 +96,45 @@ def test_casts_of_products_to_bfloat16_are_kept_apart(name):
     network = torch2trt.convert(function, (torch.randn(2, 3, 8, 8),)).network
     layers = [downcast(network.get_layer(index))[1] for index in range(network.num_layers)]
     assert sum(getattr(layer, "op", None) == trt.UnaryOperation.NEG for layer in layers) == negations
+
+
+POSITIONS = {
+    "matmul": lambda frequencies, at: (frequencies[None, :, None] @ at[None, None]).mT[0],
+    "mm": lambda frequencies, at: torch.mm(at[:, None], frequencies[None]),
+    "einsum": lambda frequencies, at: torch.einsum("i,j->ij", at, frequencies),
+    "einsum, in batches": lambda frequencies, at: torch.einsum("...ik,kj->...ij", at[None, :, None], frequencies[None])[
+        0
+    ],
+}
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", POSITIONS)
+def test_rotary_embeddings_of_dynamic_lengths_stay_float32(name, precision):
+    """Positions of thousands have no half precision; as products of one term they are not cast to it."""
+
+    def module(x):
+        at = torch.arange(x.shape[1], device=x.device).float()
+        frequencies = 10000 ** (-torch.arange(8, device=x.device) / 8)
+        return x * POSITIONS[name](frequencies, at).cos()
+
+    converted = torch2trt.convert(
+        module,
+        (torch.rand(1, 50, 8),),
+        input_names=["x"],
+        dynamic_shapes={"x": {1: (1, 50, 4096)}},
+        precision=precision,
+    )
+    x = torch.rand(1, 4001, 8)
+    torch.testing.assert_close(converted.evaluate(x), module(x), rtol=0, atol=2e-2)
+
+
+def test_products_of_more_terms_are_cast():
+    def module(x, y):
+        return x @ y, torch.einsum("ik,jk->ij", x, y.mT), torch.einsum("ik,kj", x, y)
+
+    x = torch.rand(3, 5) + 1000
+    y = torch.rand(5, 4)
+    exact = torch2trt.convert(module, (x, y)).evaluate(x, y)
+    for got, expected in zip(torch2trt.convert(module, (x, y), precision="float16").evaluate(x, y), exact, strict=True):
+        assert not torch.allclose(got, expected, rtol=1e-5)

@@ -2,7 +2,8 @@
 
 ``precision="float16"`` (or ``"bfloat16"``) is decided node by node during the walk:
 
-- products (convolution, linear, matmul, attention, recurrent) and embeddings compute in half;
+- products (convolution, linear, matmul, attention, recurrent) and embeddings compute in half, but for products of few
+  terms: rotary embeddings multiply positions by frequencies, and coordinates by rotations;
 - functions that overflow or lose digits there (powers, exponentials, sums, means, norms by hand, cumulative sums) stay
   float32, and so does whatever module scope the caller lists;
 - everything else follows its inputs: half if all are half, float32 if one is. A cast of the module's to the dtype that
@@ -22,7 +23,9 @@ import regex
 import torch
 
 from . import structure, trt_compat
+from .emit.dims import static_shape
 from .emit.dtypes import Tensor, cast
+from .emit.product import FEW_TERMS
 from .errors import InputError
 from .graph import Node
 from .weights import derive
@@ -43,6 +46,9 @@ PRODUCTS = _kinds("""
     cudnn_convolution cudnn_convolution_transpose cudnn_convolution_relu cudnn_convolution_add_relu
     _conv_depthwise2d conv_depthwise3d _cudnn_rnn
 """) | {"torch2trt::attention"}
+
+_FIRST_FACTOR = dict.fromkeys(_kinds("linear matmul mm bmm mv"), 0) | dict.fromkeys(_kinds("addmm addbmm baddbmm"), 1)
+"""Which argument's last axis a matrix product sums over."""
 
 MASKS = {
     "aten::scaled_dot_product_attention": 3,
@@ -87,11 +93,33 @@ class Precision:
     def _target(self, node: Node, args: Sequence[Any]) -> torch.dtype:
         if node.kind in FLOAT32 or (self.keep is not None and self.keep.match(node.scope)):
             return torch.float32
-        if node.kind in PRODUCTS:
+        if node.kind in PRODUCTS and not _has_few_terms(node, args):
             return self.dtype
         leaves = structure.flatten(list(args))[0]
         dtypes = {trt_compat.to_torch_dtype(leaf.dtype) for leaf in leaves if trt_compat.is_tensor(leaf)}
         return torch.float32 if torch.float32 in dtypes or self.dtype not in dtypes else self.dtype
+
+
+def _has_few_terms(node: Node, args: Sequence[Any]) -> bool:
+    """Whether a matrix product sums so little that it gains nothing by half precision."""
+    if node.kind == "aten::einsum":
+        return _summed(args[0], args[1]) <= FEW_TERMS
+    if node.kind not in _FIRST_FACTOR:
+        return False
+    shape = static_shape(args[_FIRST_FACTOR[node.kind]])
+    return bool(shape) and 1 <= shape[-1] <= FEW_TERMS
+
+
+def _summed(equation: str, operands: Sequence[Any]) -> float:
+    """How many terms an einsum sums; infinity for a number that is not known."""
+    inputs, _, output = equation.replace(" ", "").replace("...", ".").partition("->")
+    sizes: dict[str, int] = {}
+    for labels, operand in zip(inputs.split(","), operands, strict=True):
+        before, _, after = labels.partition(".")
+        shape = static_shape(operand)
+        sizes |= dict(zip(before, shape, strict=False)) | dict(zip(after[::-1], shape[::-1], strict=False))
+    summed = [size for label, size in sizes.items() if label not in output]
+    return math.inf if not output or min(summed, default=1) < 1 else math.prod(summed)
 
 
 _CASTABLE = (torch.float32, torch.float16, torch.bfloat16)

@@ -16,7 +16,8 @@ from .network import add_layer, enum
 from .pointwise import computable, to_uint8
 from .shape import pad_rank, permute, reshape, unsqueeze
 
-_FEW_TERMS = 4
+FEW_TERMS = 4
+"""Products of float32 matrices of up to so many terms are exact."""
 
 
 def product(left: Tensor, right: Tensor, transpose_right: bool = False, bias: Tensor | None = None) -> Any:
@@ -33,7 +34,7 @@ def product(left: Tensor, right: Tensor, transpose_right: bool = False, bias: Te
         bias: what is added; broadcast to the product.
     """
     terms, single = static_shape(left)[-1], dtype_of(left) == torch.float32
-    if not is_float(left) or terms == 1 or (single and 1 < terms <= _FEW_TERMS):
+    if not is_float(left) or terms == 1 or (single and 1 < terms <= FEW_TERMS):
         result = _summed_product(left, right, transpose_right)
     elif rank_of(left) > 1 and rank_of(right) > 1:
         return by_weight(left, *_as_stored(right, transpose_right), bias)
@@ -86,8 +87,6 @@ def _summed_product(left: Tensor, right: Tensor, transpose_right: bool) -> Any:
 
 def linear(value: Tensor, weight: Tensor, bias: Tensor | None) -> Any:
     """``value @ weight.T + bias``; a known weight keeps its name and its memory."""
-    if is_float(value) and rank_of(value) > 1 and rank_of(weight) == 2:
-        return by_weight(value, *_as_stored(weight, True), bias)
     return product(value, weight, rank_of(weight) == 2, bias)
 
 
