@@ -172,10 +172,41 @@ class Alternatives:
     Args:
         tensors: at sizes of the ranges that differ from the examples'; these must be possible.
         third: at the smallest odd sizes that neither of the two has, else at even ones; None where there are none.
+        examples: the tensors that are traced.
+        ranges: the dynamic axes of each.
     """
 
     tensors: list[torch.Tensor]
     third: list[torch.Tensor] | None
+    examples: Sequence[torch.Tensor]
+    ranges: Sequence[Mapping[int, Range]]
+
+    @property
+    def names(self) -> dict[tuple[int, int], str]:
+        """Of the axes in ranges, by the input's place and the axis; those that share one always have the same size."""
+        axes = ((place, axis, limits) for place, axes in enumerate(self.ranges) for axis, limits in axes.items())
+        return {(place, axis): limits.name or f"axis {axis} of {place}" for place, axis, limits in axes}
+
+    def apart(self, place: int, axis: int) -> list[list[torch.Tensor]]:
+        """An axis, and those of its name, at the largest size with the others at their smallest, and the reverse.
+
+        The smallest are 2 at least, where the ranges allow it: 1 would broadcast.
+        """
+        names = self.names
+        alike = {other for other, name in names.items() if name == names[place, axis]}
+        return [
+            [
+                _resized(
+                    example,
+                    {
+                        axis: limits.max if ((place, axis) in alike) == largest else min(max(limits.min, 2), limits.max)
+                        for axis, limits in axes.items()
+                    },
+                )
+                for place, (example, axes) in enumerate(zip(self.examples, self.ranges, strict=True))
+            ]
+            for largest in (True, False)
+        ]
 
 
 def alternative_inputs(
@@ -193,7 +224,7 @@ def alternative_inputs(
     if not _any_differs(others, examples):
         return None
     third = [_at_third_sizes(example, other, axes) for (_, example, axes), other in zip(triples, others, strict=True)]
-    return Alternatives(others, third if _any_differs(third, examples) else None)
+    return Alternatives(others, third if _any_differs(third, examples) else None, examples, ranges)
 
 
 def _any_differs(tensors: Sequence[torch.Tensor], examples: Sequence[torch.Tensor]) -> bool:

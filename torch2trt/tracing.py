@@ -264,13 +264,11 @@ def trace_graph(
         return_numbers(graph)
     else:
         try:
-            mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
-            _mark_third_sizes(flat, graph, alternatives.third, names)
+            _mark(flat, graph, alternatives, names, _mark_more_sizes)
         except ShapeError:
             # A module may keep what its first run makes: the traces after it agree then.
             traced, graph = _trace_once(flat, leaves, names)
-            mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names))
-            _warn_of_third_sizes(flat, graph, alternatives.third, names)
+            _mark(flat, graph, alternatives, names, _warn_of_third_sizes)
     graph.argument_names = argument_names(module, args, kwargs)
     state = flat.state_dict().items()  # which may hold more than tensors: a module's extra state
     graph.state_shapes = {flat.strip(key): tuple(held.shape) for key, held in state if isinstance(held, torch.Tensor)}
@@ -296,7 +294,28 @@ def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: li
         ) from error
 
 
-def _mark_third_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
+def _mark(
+    flat: FlatModule, graph: Graph, alternatives: Alternatives, names: list[str], third: Callable[..., None]
+) -> None:
+    """Mark what is dynamic; ``third`` looks at the third sizes, which ints that follow an axis must bear out.
+
+    Raises:
+        ShapeError: the traces differ in more than sizes.
+    """
+    followed = mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names), alternatives.names)
+    (_mark_more_sizes if followed else third)(flat, graph, alternatives.third, names)
+    for place, axis in followed:
+        for leaves in alternatives.apart(place, axis):
+            _mark_more_sizes(flat, graph, leaves, names)
+    if followed:
+        told = [
+            f"axis {axis} of {names[place]!r}{f' ({location.source})' if location.source else ''}"
+            for (place, axis), location in followed.items()
+        ]
+        warnings.warn(f"ints are taken for sizes, which they are in all traces: {', '.join(told)}", stacklevel=5)
+
+
+def _mark_more_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
     """Mark what no trace at sizes like 224 and 512 shows: halves, paddings to a multiple, parities.
 
     Raises:
@@ -316,7 +335,7 @@ def _warn_of_third_sizes(
     flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]
 ) -> None:
     try:
-        _mark_third_sizes(flat, graph, leaves, names)
+        _mark_more_sizes(flat, graph, leaves, names)
     except ShapeError as error:
         shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves or (), strict=True))
         warnings.warn(f"results may be wrong at sizes such as {shapes}: {error}", stacklevel=4)

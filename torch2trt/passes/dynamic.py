@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from ..errors import Location, ShapeError
 from ..graph import Graph, Node, Operand, Value
+from .builder import Builder
 
 _HINT = (
     "compute the size from a tensor inside forward (x.shape, x.size()), keep it out of Python ints made elsewhere, "
@@ -16,20 +18,37 @@ _HINT = (
 )
 
 
-def mark_dynamic(graph: Graph, other: Graph) -> None:
+_MARK = "size"
+"""Begins the names of sizes that :func:`mark_dynamic` puts in front of a graph."""
+
+
+Axis = tuple[int, int]
+"""The place of an input, and an axis of it."""
+
+
+def mark_dynamic(graph: Graph, other: Graph, names: Mapping[Axis, str] | None = None) -> dict[Axis, Location]:
     """Replace every size in ``graph`` that differs in ``other`` by None.
+
+    An int that is another one there follows a dynamic axis if it has the axis's size in both: it is computed from the
+    input then. Whether it does at other sizes has to be seen from traces at these.
 
     Args:
         graph: the trace to convert; changed in place, and marked by other traces already or not.
         other: the trace of the same module at other sizes.
+        names: the axes that ints may follow; those that share a name have the same size at every call.
+
+    Returns:
+        the axes that ints follow, and where the first of these is.
 
     Raises:
         ShapeError: the traces differ in more than the sizes of their tensors: an int was baked in that should follow
             a size, or Python code took another way. The message gives the source line.
     """
+    comparison = _Comparison(graph, other, names or {})
+    comparison.compare_nodes(comparison.own_nodes(), other.nodes)
+    comparison.finish()
     for value, twin in zip(graph.inputs, other.inputs, strict=True):
         _merge(value, twin)
-    _compare_nodes(graph.nodes, other.nodes)
     if len(graph.outputs) != len(other.outputs):
         raise ShapeError(
             f"the module gives {len(graph.outputs)} tensors at one size and {len(other.outputs)} at another"
@@ -39,49 +58,106 @@ def mark_dynamic(graph: Graph, other: Graph) -> None:
             "a Python value that the module returns depends on a dynamic size, and an engine gives tensors alone",
             hint="return the size as a tensor: torch.tensor(x.shape[0])",
         )
+    return comparison.places
 
 
-def _compare_nodes(nodes: list[Node], others: list[Node]) -> None:
-    for node, twin in zip(nodes, others, strict=False):
-        if (node.kind, node.overload) != (twin.kind, twin.overload):
+class _Comparison:
+    """A graph and that of another trace, node by node."""
+
+    def __init__(self, graph: Graph, other: Graph, names: Mapping[Axis, str]) -> None:
+        self.graph, self.other, self.names = graph, other, names
+        self.builder = Builder([], mark=_MARK)
+        self.sizes: dict[Axis, Value] = {}
+        self.places: dict[Axis, Location] = {}
+
+    def own_nodes(self) -> list[Node]:
+        """The graph's nodes without the sizes that another comparison put there."""
+        return [node for node in self.graph.nodes if not node.name.startswith(f"+{_MARK}")]
+
+    def finish(self) -> None:
+        """Put the sizes that ints follow in front of the graph."""
+        self.graph.nodes[:0] = self.builder.nodes
+
+    def compare_nodes(self, nodes: list[Node], others: list[Node]) -> None:
+        """Merge sizes of results; ints among operands are replaced where they follow an axis."""
+        for node, twin in zip(nodes, others, strict=False):
+            if (node.kind, node.overload) != (twin.kind, twin.overload):
+                raise ShapeError(
+                    f"Python code branches on a dynamic size: {node.kind} at one size is {twin.kind} at another",
+                    location=node.location,
+                    hint=_HINT,
+                )
+            if len(node.args) == len(twin.args):
+                pairs = zip(node.args, twin.args, strict=True)
+                node.args = [self._operand(operand, other, node.location) for operand, other in pairs]
+            else:
+                self._operand(tuple(node.args), tuple(twin.args), node.location)
+            for block, other_block in zip(node.blocks, twin.blocks, strict=True):
+                self.compare_nodes(block.nodes, other_block.nodes)
+            if len(node.outputs) != len(twin.outputs):
+                raise ShapeError(
+                    f"{node.kind} gives {len(node.outputs)} tensors at one size and {len(twin.outputs)} at another",
+                    location=node.location,
+                    hint=_HINT,
+                )
+            for value, other_value in zip(node.outputs, twin.outputs, strict=True):
+                _merge(value, other_value)
+        if len(nodes) != len(others):
+            longer = nodes if len(nodes) > len(others) else others
             raise ShapeError(
-                f"Python code branches on a dynamic size: {node.kind} at one size is {twin.kind} at another",
-                location=node.location,
+                f"the number of nodes depends on a dynamic size: {len(nodes)} at one, {len(others)} at another",
+                location=longer[min(len(nodes), len(others))].location,
                 hint=_HINT,
             )
-        _compare_operands(node.args, twin.args, node.location)
-        for block, other_block in zip(node.blocks, twin.blocks, strict=True):
-            _compare_nodes(block.nodes, other_block.nodes)
-        if len(node.outputs) != len(twin.outputs):
-            raise ShapeError(
-                f"{node.kind} gives {len(node.outputs)} tensors at one size and {len(twin.outputs)} at another",
-                location=node.location,
-                hint=_HINT,
-            )
-        for value, other_value in zip(node.outputs, twin.outputs, strict=True):
-            _merge(value, other_value)
-    if len(nodes) != len(others):
-        longer = nodes if len(nodes) > len(others) else others
-        raise ShapeError(
-            f"the number of nodes depends on a dynamic size: {len(nodes)} at one, {len(others)} at another",
-            location=longer[min(len(nodes), len(others))].location,
-            hint=_HINT,
-        )
 
-
-def _compare_operands(operand: Operand, twin: Operand, location: Location) -> None:
-    if isinstance(operand, (list, tuple)) and isinstance(twin, (list, tuple)) and len(operand) == len(twin):
-        for item, other in zip(operand, twin, strict=True):
-            _compare_operands(item, other, location)
-    elif isinstance(operand, Value) and isinstance(twin, Value):
-        if operand.data is not None and twin.data is not None:
-            _compare_data(operand.data, twin.data, location)
-    elif not _same(operand, twin):
+    def _operand(self, operand: Operand, twin: Operand, location: Location) -> Operand:
+        """The operand, with the sizes that it follows in place of ints."""
+        if isinstance(operand, (list, tuple)) and isinstance(twin, (list, tuple)) and len(operand) == len(twin):
+            pairs = zip(operand, twin, strict=True)
+            return type(operand)(self._operand(item, other, location) for item, other in pairs)
+        if isinstance(operand, Value) and isinstance(twin, Value):
+            if operand.data is not None and twin.data is not None:
+                _compare_data(operand.data, twin.data, location)
+            return operand
+        if _same(operand, twin) or (isinstance(operand, Value) and self._follows(operand, twin)):
+            return operand
+        axes = self._axes(operand, twin)
+        if len({self.names[axis] for axis in axes}) == 1:
+            return self._size(axes[0], location)
+        several = ", ".join(f"axis {axis} of {self.graph.input_names[place]!r}" for place, axis in axes)
         raise ShapeError(
             f"a size was baked into the trace: {operand!r} at one size is {twin!r} at another",
             location=location,
-            hint=_HINT,
+            hint=f"it may follow {several}: give examples of different sizes, or one name in dynamic_shapes"
+            if several
+            else _HINT,
         )
+
+    def _follows(self, value: Value, number: Any) -> bool:
+        """Whether ``value`` is a size that another comparison put there, and that number in the other trace."""
+        node = value.node
+        if node is None or not node.name.startswith(f"+{_MARK}"):
+            return False
+        source, axis = node.args[:2]
+        shape = self.other.inputs[self.graph.inputs.index(source)].shape
+        return shape is not None and _same(shape[axis], number)
+
+    def _axes(self, number: Any, twin: Any) -> list[Axis]:
+        """The axes whose size is the first number in the graph and the other one in the other trace."""
+        if type(number) is not int or type(twin) is not int:
+            return []
+        return [
+            (place, axis)
+            for place, (value, other) in enumerate(zip(self.graph.inputs, self.other.inputs, strict=True))
+            for axis, sizes in enumerate(zip(value.shape or (), other.shape or (), strict=False))
+            if sizes == (number, twin) and (place, axis) in self.names
+        ]
+
+    def _size(self, axis: Axis, location: Location) -> Value:
+        if axis not in self.sizes:
+            self.sizes[axis] = self.builder.call("aten::size.int", self.graph.inputs[axis[0]], axis[1])
+            self.places[axis] = location
+        return self.sizes[axis]
 
 
 def _compare_data(tensor: torch.Tensor, twin: torch.Tensor, location: Location) -> None:

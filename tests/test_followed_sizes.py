@@ -1,0 +1,85 @@
+"""Sizes that a module made Python ints: followed where every trace bears it out, refused elsewhere."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+
+import torch2trt
+from tests import harness
+from torch2trt import errors
+
+
+def convert(function, *inputs, dynamic):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return torch2trt.convert(function, inputs, input_names=["x", "y"][: len(inputs)], dynamic_shapes=dynamic)
+
+
+def numbered(x):
+    return x + torch.arange(int(x.shape[1]))
+
+
+def test_an_int_that_is_a_size_is_followed_with_a_warning():
+    with pytest.warns(UserWarning, match=r"ints are taken for sizes.*axis 1 of 'x' \(.*test_followed_sizes.py:\d+\)"):
+        converted = convert(numbered, harness.rand(2, 6), dynamic={"x": {1: (1, 6, 20)}})
+    for size in (6, 1, 13, 20):
+        x = harness.rand(2, size)
+        harness.assert_same(converted.evaluate(x), numbered(x), what=str(size))
+    assert converted.serialize(optimization_level=0)
+
+
+@pytest.mark.filterwarnings("ignore:ints are taken for sizes")
+def test_masks_by_vmap_follow_sizes():
+    """Inside of vmap sizes are ints."""
+
+    def allowed(row, column):
+        return row.new_ones((), dtype=torch.bool) & (column <= row)
+
+    def function(x):
+        places = torch.arange(x.shape[1])
+        mask = torch.vmap(torch.vmap(allowed, (None, 0)), (0, None))(places, places)
+        return torch.nn.functional.scaled_dot_product_attention(x, x, x, attn_mask=mask)
+
+    converted = convert(function, harness.rand(2, 6, 4), dynamic={"x": {1: (1, 6, 20)}})
+    for size in (6, 1, 13, 20):
+        x = harness.rand(2, size, 4)
+        harness.assert_same(converted.evaluate(x), function(x), what=str(size))
+
+
+def clamped(x):
+    return x.sum() + torch.arange(min(int(x.shape[1]), 10))
+
+
+def chunked(x):
+    """As many numbers as there are thousands of columns: one for one row and two for two, as it happens."""
+    return x.sum() + torch.arange(int(x.shape[1]) // 1000)
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "axes"),
+    [
+        (clamped, (2, 6), {1: (1, 4, 64)}),
+        (lambda x: x.sum() + torch.arange(max(int(x.shape[1]), 10)), (2, 20), {1: (2, 30, 64)}),
+        (chunked, (1, 1000), {0: (1, 1, 2), 1: (1000, 1000, 2000)}),
+    ],
+    ids=["at most", "at least", "by chance"],
+)
+def test_an_int_that_is_a_size_in_some_traces_only_is_refused(function, shape, axes):
+    with pytest.raises(errors.ShapeError, match=r"baked into the trace(.|\n)*test_followed_sizes.py"):
+        convert(function, harness.rand(*shape), dynamic={"x": axes})
+
+
+@pytest.mark.filterwarnings("ignore:ints are taken for sizes")
+def test_an_int_that_may_follow_several_axes_is_refused():
+    both = {0: (2, 4, 9), 1: (2, 4, 9)}
+    with pytest.raises(errors.ShapeError, match=r"it may follow axis 0 of 'x', axis 1 of 'x': give"):
+        convert(numbered, harness.rand(4, 4), dynamic={"x": both})
+    different = convert(numbered, harness.rand(5, 4), dynamic={"x": both})
+    x = harness.rand(3, 8)
+    harness.assert_same(different.evaluate(x), numbered(x))
+    alike = convert(numbered, harness.rand(4, 4), dynamic={"x": {0: ("n", 2, 4, 9), 1: "n"}})
+    x = harness.rand(7, 7)
+    harness.assert_same(alike.evaluate(x), numbered(x))
