@@ -64,7 +64,7 @@ def test_debug_mode_sample(tmp_path):
             "custom_plugin",
             r"debug mode: max error 0\.0e\+00[\s\S]*max error (?:[\d.]+e-0[6-9]|0\.0e\+00)\n$",
         ),
-        ("dynamic_batch", r"a size that was baked in is refused"),
+        ("dynamic_batch", r"is followed: \[9, 192\] for a batch of 9\na size that was baked in is refused"),
         pytest.param("mnist_refit", r"before: +\d+/\d+ correct\nafter: +\d+/\d+ correct", marks=pytest.mark.slow),
     ],
 )

@@ -1,4 +1,4 @@
-"""One network for every batch size and image size, and a model whose trace would have baked a size in."""
+"""One network for every batch size and image size, and models that make Python ints of sizes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ import torchvision
 import torch2trt
 
 
-class Baked(torch.nn.Module):
-    """Takes the batch size out of the trace by int()."""
+class Counted(torch.nn.Module):
+    """Takes the batch size out of the trace by int(): every trace shows what it is."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return image.reshape(int(image.shape[0]), -1)
+
+
+class InPairs(torch.nn.Module):
+    """Takes half of the batch size out of it: no axis has that size."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image.reshape(int(image.shape[0]) // 2, 2, -1)
 
 
 def main() -> None:
@@ -27,8 +34,11 @@ def main() -> None:
             error = (converted.evaluate(image) - model(image)).abs().max().item()
         print(f"{list(size)}: max error {error:.1e}")
     print(f"engine for all of them: {len(converted.serialize()) / 1e6:.1f} MB")
+    image, batch = torch.rand(4, 3, 8, 8), {"image": {0: (2, 4, 16)}}
+    counted = torch2trt.convert(Counted(), image, dynamic_shapes=batch)
+    print(f"an int that is a size is followed: {list(counted.evaluate(torch.rand(9, 3, 8, 8)).shape)} for a batch of 9")
     try:
-        torch2trt.convert(Baked(), torch.rand(4, 3, 8, 8), dynamic_shapes={"image": {0: (1, 4, 16)}})
+        torch2trt.convert(InPairs(), image, dynamic_shapes=batch)
     except torch2trt.errors.ShapeError as error:
         print(f"a size that was baked in is refused:\n{error}")
 
