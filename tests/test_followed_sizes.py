@@ -23,7 +23,9 @@ def numbered(x):
 
 
 def test_an_int_that_is_a_size_is_followed_with_a_warning():
-    with pytest.warns(UserWarning, match=r"ints are taken for sizes.*axis 1 of 'x' \(.*test_followed_sizes.py:\d+\)"):
+    with pytest.warns(
+        UserWarning, match=r"ints are taken to follow sizes.*axis 1 of 'x' \(.*test_followed_sizes.py:\d+\)"
+    ):
         converted = convert(numbered, harness.rand(2, 6), dynamic={"x": {1: (1, 6, 20)}})
     for size in (6, 1, 13, 20):
         x = harness.rand(2, size)
@@ -31,7 +33,7 @@ def test_an_int_that_is_a_size_is_followed_with_a_warning():
     assert converted.serialize(optimization_level=0)
 
 
-@pytest.mark.filterwarnings("ignore:ints are taken for sizes")
+@pytest.mark.filterwarnings("ignore:ints are taken to follow sizes")
 def test_masks_by_vmap_follow_sizes():
     """Inside of vmap sizes are ints."""
 
@@ -47,6 +49,24 @@ def test_masks_by_vmap_follow_sizes():
     for size in (6, 1, 13, 20):
         x = harness.rand(2, size, 4)
         harness.assert_same(converted.evaluate(x), function(x), what=str(size))
+
+
+@pytest.mark.filterwarnings("ignore:ints are taken to follow sizes")
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.sum() + torch.arange(int(x.shape[1]) + 3),
+        lambda x: x.sum() + torch.arange(int(x.shape[1]) - 1),
+        lambda x: x.sum() + torch.arange(3 * int(x.shape[1])),
+        lambda x: x.reshape(int(x.shape[0]) * 2, int(x.shape[1]) * 2).repeat(1, int(x.shape[0])),
+    ],
+    ids=["more", "less", "times", "two axes"],
+)
+def test_ints_that_come_of_a_size_are_followed(function):
+    converted = convert(function, harness.rand(2, 6, 4), dynamic={"x": {0: (1, 2, 5), 1: (1, 6, 20)}})
+    for sizes in ((2, 6), (1, 1), (5, 13), (3, 20)):
+        x = harness.rand(*sizes, 4)
+        harness.assert_same(converted.evaluate(x), function(x), what=str(sizes))
 
 
 def clamped(x):
@@ -72,7 +92,7 @@ def test_an_int_that_is_a_size_in_some_traces_only_is_refused(function, shape, a
         convert(function, harness.rand(*shape), dynamic={"x": axes})
 
 
-@pytest.mark.filterwarnings("ignore:ints are taken for sizes")
+@pytest.mark.filterwarnings("ignore:ints are taken to follow sizes")
 def test_an_int_that_may_follow_several_axes_is_refused():
     both = {0: (2, 4, 9), 1: (2, 4, 9)}
     with pytest.raises(errors.ShapeError, match=r"it may follow axis 0 of 'x', axis 1 of 'x': give"):

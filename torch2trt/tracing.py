@@ -312,7 +312,7 @@ def _mark(
             f"axis {axis} of {names[place]!r}{f' ({location.source})' if location.source else ''}"
             for (place, axis), location in followed.items()
         ]
-        warnings.warn(f"ints are taken for sizes, which they are in all traces: {', '.join(told)}", stacklevel=5)
+        warnings.warn(f"ints are taken to follow sizes, as they do in all traces: {', '.join(told)}", stacklevel=5)
 
 
 def _mark_more_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -29,8 +30,9 @@ Axis = tuple[int, int]
 def mark_dynamic(graph: Graph, other: Graph, names: Mapping[Axis, str] | None = None) -> dict[Axis, Location]:
     """Replace every size in ``graph`` that differs in ``other`` by None.
 
-    An int that is another one there follows a dynamic axis if it has the axis's size in both: it is computed from the
-    input then. Whether it does at other sizes has to be seen from traces at these.
+    An int that is another one there follows a dynamic axis if it has the axis's size in both, or comes of it by adding
+    or multiplying a number: it is computed from the input then. Whether it does so at other sizes has to be seen from
+    traces at these.
 
     Args:
         graph: the trace to convert; changed in place, and marked by other traces already or not.
@@ -61,13 +63,22 @@ def mark_dynamic(graph: Graph, other: Graph, names: Mapping[Axis, str] | None = 
     return comparison.places
 
 
+@dataclass(frozen=True)
+class _Relation:
+    """How an int comes of the size of an axis: ``size * factor + offset``."""
+
+    axis: Axis
+    factor: int = 1
+    offset: int = 0
+
+
 class _Comparison:
     """A graph and that of another trace, node by node."""
 
     def __init__(self, graph: Graph, other: Graph, names: Mapping[Axis, str]) -> None:
         self.graph, self.other, self.names = graph, other, names
         self.builder = Builder([], mark=_MARK)
-        self.sizes: dict[Axis, Value] = {}
+        self.values: dict[_Relation, Value] = {}
         self.places: dict[Axis, Location] = {}
 
     def own_nodes(self) -> list[Node]:
@@ -121,10 +132,11 @@ class _Comparison:
             return operand
         if _same(operand, twin) or (isinstance(operand, Value) and self._follows(operand, twin)):
             return operand
-        axes = self._axes(operand, twin)
-        if len({self.names[axis] for axis in axes}) == 1:
-            return self._size(axes[0], location)
-        several = ", ".join(f"axis {axis} of {self.graph.input_names[place]!r}" for place, axis in axes)
+        found = self._relations(operand, twin)
+        if len({self.names[relation.axis] for relation in found}) == 1:
+            return self._value(found[0], location)
+        places = [relation.axis for relation in found]
+        several = ", ".join(f"axis {axis} of {self.graph.input_names[place]!r}" for place, axis in places)
         raise ShapeError(
             f"a size was baked into the trace: {operand!r} at one size is {twin!r} at another",
             location=location,
@@ -133,31 +145,64 @@ class _Comparison:
             else _HINT,
         )
 
-    def _follows(self, value: Value, number: Any) -> bool:
-        """Whether ``value`` is a size that another comparison put there, and that number in the other trace."""
-        node = value.node
-        if node is None or not node.name.startswith(f"+{_MARK}"):
-            return False
-        source, axis = node.args[:2]
-        shape = self.other.inputs[self.graph.inputs.index(source)].shape
-        return shape is not None and _same(shape[axis], number)
+    def _relations(self, number: Any, twin: Any) -> list[_Relation]:
+        """How the first number, in the graph, and the other one, in the other trace, may come of the size of an axis.
 
-    def _axes(self, number: Any, twin: Any) -> list[Axis]:
-        """The axes whose size is the first number in the graph and the other one in the other trace."""
+        As that size; else by adding a number, as a cache's length and its next step; else as a multiple of it.
+        """
         if type(number) is not int or type(twin) is not int:
             return []
-        return [
-            (place, axis)
-            for place, (value, other) in enumerate(zip(self.graph.inputs, self.other.inputs, strict=True))
-            for axis, sizes in enumerate(zip(value.shape or (), other.shape or (), strict=False))
-            if sizes == (number, twin) and (place, axis) in self.names
+        sizes = self._sizes()
+        same = [_Relation(axis) for axis, pair in sizes.items() if pair == (number, twin)]
+        more = [
+            _Relation(axis, offset=number - size)
+            for axis, (size, other) in sizes.items()
+            if number - size == twin - other
         ]
+        times = [
+            _Relation(axis, factor=number // size)
+            for axis, (size, other) in sizes.items()
+            if size > 0 and number % size == 0 and number // size * other == twin
+        ]
+        return same or more or times
 
-    def _size(self, axis: Axis, location: Location) -> Value:
-        if axis not in self.sizes:
-            self.sizes[axis] = self.builder.call("aten::size.int", self.graph.inputs[axis[0]], axis[1])
-            self.places[axis] = location
-        return self.sizes[axis]
+    def _sizes(self) -> dict[Axis, tuple[int, int]]:
+        """The sizes of the axes that ints may follow, where they are still known in the graph, and in the other trace."""
+        sizes = {}
+        for place, (value, other) in enumerate(zip(self.graph.inputs, self.other.inputs, strict=True)):
+            for axis, (size, twin) in enumerate(zip(value.shape or (), other.shape or (), strict=False)):
+                if (place, axis) in self.names and size is not None and twin is not None and size != twin:
+                    sizes[place, axis] = size, twin
+        return sizes
+
+    def _value(self, relation: _Relation, location: Location) -> Value:
+        """What computes the number that a relation gives."""
+        if relation not in self.values:
+            place, axis = relation.axis
+            value = self.builder.call("aten::size.int", self.graph.inputs[place], axis)
+            if relation.factor != 1:
+                value = self.builder.call("aten::mul.int", value, relation.factor)
+            if relation.offset:
+                value = self.builder.call("aten::add.int", value, relation.offset)
+            self.values[relation] = value
+            self.places.setdefault(relation.axis, location)
+        return self.values[relation]
+
+    def _follows(self, value: Value, number: Any) -> bool:
+        """Whether ``value`` was put there by another comparison, and is that number in the other trace."""
+        return type(number) is int and self._at_other_sizes(value) == number
+
+    def _at_other_sizes(self, value: Value) -> int | None:
+        """A number that another comparison put in the graph, in the other trace."""
+        node = value.node
+        if node is None or not node.name.startswith(f"+{_MARK}"):
+            return None
+        source, number = node.args[:2]
+        if node.kind == "aten::size":
+            shape = self.other.inputs[self.graph.inputs.index(source)].shape
+            return None if shape is None else shape[number]
+        size = self._at_other_sizes(source)
+        return None if size is None else size * number if node.kind == "aten::mul" else size + number
 
 
 def _compare_data(tensor: torch.Tensor, twin: torch.Tensor, location: Location) -> None:
