@@ -19,7 +19,7 @@ from .sliding import Windows
 from .whole import positions, shaped, whole
 
 _BLOCK, _PARTS = 4, 3
-_LEAST_CHANNELS, _SHORTEST = 16, 33
+_LEAST_CHANNELS, _SHORTEST, _MOST_ELEMENTS = 16, 33, 1 << 28
 _LEAST_ELEMENTS = 1 << 22
 _MOST_OUTPUTS, _LEAST_PRODUCTS, _LARGE_KERNEL = 4, 1 << 24, 1 << 14
 
@@ -34,7 +34,9 @@ def convolution_of_frames(
     19, it would be 36 and 29, 52 and 37. One channel to 512, kernel 10, stride 5 (its first layer), 160,000 samples:
     105 and 146, 49 and 96; of 16,000 it would be 30 and 29, 33 and 57.
 
-    Four neighbouring places of a grouped one are computed at once, for which its matrix holds the kernel four times.
+    Four neighbouring places of a grouped one are computed at once, for which its matrix holds the kernel four times,
+    and its windows hold the input a quarter as many times as the kernel is long: half a gigabyte in float16 at most,
+    where the length is known.
 
     Args:
         value: of shape ``(N, C, length)`` or ``(C, length)``.
@@ -53,14 +55,12 @@ def convolution_of_frames(
     signal = value if batched else unsqueeze(value, 0)
     batch, _, length = static_shape(signal)
     total = dim_add(size_of(signal, 2), before + after)
+    places = batch * length if -1 not in (batch, length) else 0  # as far as known
     if stride == 1 and groups > 1 and channels >= _LEAST_CHANNELS and size >= _SHORTEST:
+        if places * channels * groups * size // _BLOCK > _MOST_ELEMENTS:
+            return None
         product = _in_blocks(signal, weight, total, before, groups)
-    elif (
-        (channels, groups) == (1, 1)
-        and size <= 4 * stride
-        and -1 not in (batch, length)
-        and batch * outputs * (length // stride) >= _LEAST_ELEMENTS
-    ):
+    elif (channels, groups) == (1, 1) and size <= 4 * stride and places * outputs // stride >= _LEAST_ELEMENTS:
         row = reshape(padded(signal, 2, total, before), [batch, total])
         product = matmul(derive(torch.squeeze, weight, 1), frames(row, size, stride))
     else:

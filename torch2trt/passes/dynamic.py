@@ -167,7 +167,7 @@ class _Comparison:
         return same or more or times
 
     def _sizes(self) -> dict[Axis, tuple[int, int]]:
-        """The sizes of the axes that ints may follow, where they are still known in the graph, and in the other trace."""
+        """The sizes of the axes that ints may follow, in the graph, where they are still known, and in the other."""
         sizes = {}
         for place, (value, other) in enumerate(zip(self.graph.inputs, self.other.inputs, strict=True)):
             for axis, (size, twin) in enumerate(zip(value.shape or (), other.shape or (), strict=False)):
