@@ -16,6 +16,8 @@ def _back(forward, **options):
     return lambda x: torch.istft(torch.stft(x, 16, return_complex=True, **forward) * 2, 16, **options)
 
 
+_LONG = torch.hann_window(1100)
+
 _OPTIONS = {
     "window": {"window": _WINDOW},
     "normalized": {"window": _WINDOW, "normalized": True},
@@ -61,6 +63,26 @@ CASES = [
         "istft-runtime-window",
         lambda x, w: torch.istft(torch.stft(x, 16, window=w, return_complex=True), 16, window=w),
         (rand(2, 100), rand(16, low=0.5)),
+        **_TOLERANCE,
+    ),
+    Case(
+        "long",
+        lambda x: torch.istft(torch.stft(x, 1100, window=_LONG, return_complex=True) * 2, 1100, window=_LONG),
+        rand(2, 1500),
+        **_TOLERANCE,
+    ),
+    Case(
+        "long-complex",
+        lambda x: torch.stft(torch.view_as_complex(x), 1100, window=_LONG, normalized=True, return_complex=True),
+        rand(1300, 2),
+        **_TOLERANCE,
+    ),
+    Case(
+        "long-dynamic",
+        lambda x, w: torch.istft(torch.stft(x, 1100, window=w, return_complex=True), 1100, window=w),
+        {"x": rand(2, 1500), "w": rand(1100, low=0.5)},
+        {"x": {0: (1, 2, 3), 1: (1100, 1500, 2500)}},
+        [{"x": rand(1, 1100), "w": rand(1100, low=0.5)}, {"x": rand(3, 2222), "w": rand(1100, low=0.5)}],
         **_TOLERANCE,
     ),
     Case(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,6 +15,9 @@ from ..errors import UnsupportedArgumentError
 from ..pairs import Complex, is_complex
 from ..registry import op
 from ..weights import derive
+
+_LARGEST_MATRIX = 1024
+"""A longer transform is done in two steps: as one product it would need ``12 n_fft ** 2`` bytes of constants."""
 
 
 def _window(window: Tensor | None, length: int, size: int) -> Tensor:
@@ -30,6 +34,12 @@ def _window(window: Tensor | None, length: int, size: int) -> Tensor:
 
 def _in_the_middle(window: torch.Tensor, before: int, size: int) -> torch.Tensor:
     return torch.nn.functional.pad(window.float(), (before, size - len(window) - before))
+
+
+def _windowed(pieces: Tensor, window: Tensor) -> Any:
+    """Frames of shape ``(N, n, frames)`` times the window."""
+    column = derive(torch.unsqueeze, window, 1) if isinstance(window, torch.Tensor) else emit.unsqueeze(window, 1)
+    return emit.elementwise("PROD", pieces, column)
 
 
 def _weighted(basis: torch.Tensor, window: Tensor) -> Tensor:
@@ -53,20 +63,32 @@ def aten_stft(
     """``stft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, ...)``."""
     onesided = not is_complex(self) if onesided is None else onesided
     count = n_fft // 2 + 1 if onesided else n_fft
-    basis = fourier.basis(n_fft, count, -1.0, 1 / math.sqrt(n_fft) if normalized else 1.0)
-    rows = torch.cat([basis.real.T, basis.imag.T]).float()
-    kernel = _weighted(rows, _window(window, win_length or n_fft, n_fft))
-    hop = hop_length or n_fft // 4
+    shape, scale = _window(window, win_length or n_fft, n_fft), 1 / math.sqrt(n_fft) if normalized else 1.0
     signals = [pairs.as_float(part) for part in (pairs.parts(self) if is_complex(self) else (self,))]
     batched = emit.rank_of(signals[0]) == 2
     signals = signals if batched else [emit.unsqueeze(signal, 0) for signal in signals]
-    products = [emit.full_matmul(kernel, emit.frames(signal, n_fft, hop)) for signal in signals]
-    sums = [emit.split_at(product, 1, [count, count]) for product in products]
+    pieces = [emit.frames(signal, n_fft, hop_length or n_fft // 4) for signal in signals]
+    if n_fft > _LARGEST_MATRIX:
+        windowed = [_windowed(piece, shape) for piece in pieces]
+        held = Complex(*windowed) if len(windowed) == 2 else windowed[0]
+        found = (
+            fourier.half_transform(held, 1, None, scale) if onesided else fourier.transform(held, 1, None, False, scale)
+        )
+    else:
+        found = _by_matrix(pieces, fourier.basis(n_fft, count, -1.0, scale), shape)
+    result = Complex(*(part if batched else emit.squeeze(part, [0]) for part in found))
+    return result if return_complex else pairs.as_last_axis(result)
+
+
+def _by_matrix(pieces: Sequence[Tensor], basis: torch.Tensor, window: Tensor) -> Complex:
+    """The transforms of frames, real or of real and imaginary parts, by one product each."""
+    kernel = _weighted(torch.cat([basis.real.T, basis.imag.T]).float(), window)
+    count = basis.shape[1]
+    sums = [emit.split_at(emit.full_matmul(kernel, piece), 1, [count, count]) for piece in pieces]
     real, imag = sums[0]
     if len(sums) == 2:
         real, imag = emit.elementwise("SUB", real, sums[1][1]), emit.elementwise("SUM", imag, sums[1][0])
-    result = Complex(*(part if batched else emit.squeeze(part, [0]) for part in (real, imag)))
-    return result if return_complex else pairs.as_last_axis(result)
+    return Complex(real, imag)
 
 
 @op("aten::istft")
@@ -85,11 +107,15 @@ def aten_istft(
     hop = hop_length or n_fft // 4
     parts = [part if emit.rank_of(part) == 3 else emit.unsqueeze(part, 0) for part in pairs.parts(self)]
     count = n_fft // 2 + 1
-    merged = emit.concatenate([emit.slice_axis(part, 1, 0, count) for part in parts], 1)
-    basis = fourier.half_inverse(n_fft, 1 / math.sqrt(n_fft) if normalized else 1 / n_fft)
-    shape = _window(window, win_length or n_fft, n_fft)
-    frames = emit.size_of(merged, 2)
-    signal = emit.overlap_add(emit.full_matmul(_weighted(basis, shape), merged, transpose_left=True), hop)
+    half = [emit.slice_axis(part, 1, 0, count) for part in parts]
+    shape, scale = _window(window, win_length or n_fft, n_fft), 1 / math.sqrt(n_fft) if normalized else 1 / n_fft
+    frames = emit.size_of(half[0], 2)
+    if n_fft > _LARGEST_MATRIX:
+        pieces = _windowed(fourier.real_from_half(Complex(*half), 1, n_fft, scale), shape)
+    else:
+        table = _weighted(fourier.half_inverse(n_fft, scale), shape)
+        pieces = emit.full_matmul(table, emit.concatenate(half, 1), transpose_left=True)
+    signal = emit.overlap_add(pieces, hop)
     square = derive(torch.square, shape) if isinstance(shape, torch.Tensor) else emit.elementwise("PROD", shape, shape)
     envelope = _envelope(square, frames, hop)
     start = n_fft // 2 if center else 0
