@@ -161,3 +161,43 @@ def test_a_bias_of_float32_is_refitted():
     x = image(2, 4, 9, 9)
     result = converted.evaluate_with(new, x)
     torch.testing.assert_close(result.float(), module.float()(x.float()), rtol=0, atol=5e-3)
+
+
+CONVOLUTIONS = {
+    "long kernel, groups": (nn.Conv1d(64, 64, 40, groups=2), (1, 64, 60), True),
+    "short kernel, groups": (nn.Conv1d(64, 64, 31, groups=2), (1, 64, 60), False),
+    "few channels a group": (nn.Conv1d(64, 64, 40, groups=8), (1, 64, 60), False),
+    "long kernel, stride": (nn.Conv1d(64, 64, 40, groups=2, stride=2), (1, 64, 60), False),
+    "long kernel, dilation": (nn.Conv1d(64, 64, 40, groups=2, dilation=2), (1, 64, 90), False),
+    "many windows": (nn.Conv1d(64, 64, 1024, groups=2), (1, 64, 20000), False),
+    "one channel": (nn.Conv1d(1, 512, 10, stride=5), (1, 1, 50000), True),
+    "one channel, few places": (nn.Conv1d(1, 512, 10, stride=5), (1, 1, 20000), False),
+    "one channel, much overlap": (nn.Conv1d(1, 512, 40, stride=5), (1, 1, 50000), False),
+    "to one channel, large kernel": (nn.ConvTranspose1d(402, 1, 400, stride=160), (1, 402, 3), True),
+    "to one channel, much work": (nn.ConvTranspose1d(256, 1, 20, stride=10), (1, 256, 4000), True),
+    "to one channel, little work": (nn.ConvTranspose1d(256, 1, 20, stride=10), (1, 256, 300), False),
+    "to many channels": (nn.ConvTranspose1d(402, 8, 400, stride=160), (1, 402, 3), False),
+}
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions_along_an_axis_that_are_products(name):
+    layer, shape, framed = CONVOLUTIONS[name]
+    types = layer_types(torch2trt.convert(layer.eval(), torch.zeros(shape)))
+    assert ("MATRIX_MULTIPLY" in types) == framed
+    assert ("CONVOLUTION" in types or "DECONVOLUTION" in types) != framed
+
+
+PHASES = {
+    "each channel": (nn.ConvTranspose2d(8, 8, 4, stride=2, groups=8), torch.float32, "CONVOLUTION"),
+    "each channel, no stride": (nn.ConvTranspose2d(8, 8, 4, groups=8), torch.float32, "DECONVOLUTION"),
+    "all channels": (nn.ConvTranspose2d(8, 8, 4, stride=2), torch.float32, "DECONVOLUTION"),
+    "bfloat16": (nn.ConvTranspose2d(8, 8, 4, stride=2), torch.bfloat16, "CONVOLUTION"),
+}
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_transposed_convolutions_by_phases(name):
+    layer, dtype, kind = PHASES[name]
+    converted = torch2trt.convert(layer.eval().to(dtype), image(1, 8, 5, 6, dtype=dtype))
+    assert [found for found in layer_types(converted) if found.endswith("CONVOLUTION")] == [kind]

@@ -194,19 +194,18 @@ class Alternatives:
         """
         names = self.names
         alike = {other for other, name in names.items() if name == names[place, axis]}
-        return [
-            [
-                _resized(
-                    example,
-                    {
-                        axis: limits.max if ((place, axis) in alike) == largest else min(max(limits.min, 2), limits.max)
-                        for axis, limits in axes.items()
-                    },
-                )
-                for place, (example, axes) in enumerate(zip(self.examples, self.ranges, strict=True))
-            ]
-            for largest in (True, False)
-        ]
+        return [self._extremes(alike, largest) for largest in (True, False)]
+
+    def _extremes(self, axes: set[tuple[int, int]], largest: bool) -> list[torch.Tensor]:
+        """The axes at their largest sizes and all others at their smallest, or the reverse."""
+        tensors = []
+        for place, (example, ranges) in enumerate(zip(self.examples, self.ranges, strict=True)):
+            sizes = {
+                axis: limits.max if ((place, axis) in axes) == largest else min(max(limits.min, 2), limits.max)
+                for axis, limits in ranges.items()
+            }
+            tensors.append(_resized(example, sizes))
+        return tensors
 
 
 def alternative_inputs(
