@@ -25,7 +25,7 @@ import torch
 from . import structure, trt_compat
 from .emit.dims import static_shape
 from .emit.dtypes import Tensor, cast
-from .emit.product import FEW_TERMS
+from .emit.math import FEW_TERMS
 from .errors import InputError
 from .graph import Node
 from .weights import derive

@@ -11,13 +11,10 @@ from ..weights import derive
 from .by_weight import by_weight
 from .dims import dim_product, rank_of, shape_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, is_bool, is_float, tensor
-from .math import elementwise, reduce, summed_products
+from .math import FEW_TERMS, elementwise, reduce, summed_products
 from .network import add_layer, enum
 from .pointwise import computable, to_uint8
 from .shape import pad_rank, permute, reshape, unsqueeze
-
-FEW_TERMS = 4
-"""Products of float32 matrices of up to so many terms are exact."""
 
 
 def product(left: Tensor, right: Tensor, transpose_right: bool = False, bias: Tensor | None = None) -> Any:
