@@ -25,7 +25,7 @@ import torch
 from . import structure, trt_compat
 from .emit.dims import static_shape
 from .emit.dtypes import Tensor, cast
-from .emit.math import FEW_TERMS
+from .emit.tf32 import FEW_TERMS
 from .errors import InputError
 from .graph import Node
 from .weights import derive
@@ -106,8 +106,8 @@ def _has_few_terms(node: Node, args: Sequence[Any]) -> bool:
         return _summed(args[0], args[1]) <= FEW_TERMS
     if node.kind not in _FIRST_FACTOR:
         return False
-    shape = static_shape(args[_FIRST_FACTOR[node.kind]])
-    return bool(shape) and 1 <= shape[-1] <= FEW_TERMS
+    shape, most = static_shape(args[_FIRST_FACTOR[node.kind]]), 1 if node.kind == "aten::linear" else FEW_TERMS
+    return bool(shape) and 1 <= shape[-1] <= most
 
 
 def _summed(equation: str, operands: Sequence[Any]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from .dims import axes_mask, rank_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, is_bool, is_float, promote, promoted, result_type, tensor
 from .network import add_layer, add_layer_object, enum
-from .shape import align_ranks, reshape, slice_axis, unsqueeze
+from .shape import align_ranks, reshape, unsqueeze
 
 
 def binary(operation: str, left: Tensor, right: Tensor) -> Any:
@@ -131,24 +130,15 @@ def matmul(left: Tensor, right: Tensor, transpose_left: bool = False, transpose_
     return add_layer("matrix_multiply", left, modes[0], right, modes[1])
 
 
-FEW_TERMS = 4
-"""Products of float32 matrices of up to so many terms are exact."""
-
-
 def summed_products(left: Tensor, right: Tensor) -> Any:
     """``left @ right`` element by element, for operands of one dtype and rank 2 and higher: exact where matmul rounds.
 
-    Slower than :func:`matmul` for large matrices of more than a few terms, whose products may all be in memory at once.
+    Slower than :func:`matmul` for large matrices.
     """
     left, right = align_ranks([left, right])
-    rank, terms = rank_of(left), static_shape(left)[-1]
-    if 1 <= terms <= FEW_TERMS:
-        columns, rows = (
-            [slice_axis(value, axis, place, 1) for place in range(terms)] if terms > 1 else [value]
-            for value, axis in ((left, rank - 1), (right, rank - 2))
-        )
-        products = [elementwise("PROD", column, row) for column, row in zip(columns, rows, strict=True)]
-        return functools.reduce(lambda total, product: elementwise("SUM", total, product), products)
+    rank = rank_of(left)
+    if static_shape(left)[-1] == 1:
+        return elementwise("PROD", left, right)
     products = elementwise("PROD", unsqueeze(left, rank), unsqueeze(right, rank - 2))
     return reduce("SUM", products, [rank - 1], keepdim=False)
 

@@ -11,18 +11,19 @@ from ..weights import derive
 from .by_weight import by_weight
 from .dims import dim_product, rank_of, shape_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, is_bool, is_float, tensor
-from .math import FEW_TERMS, elementwise, reduce, summed_products
+from .math import elementwise, reduce, summed_products
 from .network import add_layer, enum
 from .pointwise import computable, to_uint8
 from .shape import pad_rank, permute, reshape, unsqueeze
+from .tf32 import FEW_TERMS, full_matmul
 
 
 def product(left: Tensor, right: Tensor, transpose_right: bool = False, bias: Tensor | None = None) -> Any:
     """``torch.matmul`` of operands of one dtype and rank 1 and higher.
 
-    TensorRT multiplies floating point alone: integers are multiplied element by element and summed, which is exact. So
-    are products of few terms: rotary embeddings (of one term, a position times a frequency) and changes of coordinates
-    (of three or four) lose too much in TF32, to which TensorRT for RTX rounds float32.
+    TensorRT multiplies floating point alone: integers are multiplied element by element and summed, which is exact.
+    Products of few terms keep float32's digits: rotary embeddings (of one term, a position times a frequency) and
+    changes of coordinates (of three or four) lose too much in TF32, to which TensorRT for RTX rounds float32.
 
     Args:
         left: of shape ``(k,)`` or ``(..., n, k)``.
@@ -30,11 +31,13 @@ def product(left: Tensor, right: Tensor, transpose_right: bool = False, bias: Te
         transpose_right: ``right`` is ``(..., m, k)`` instead.
         bias: what is added; broadcast to the product.
     """
-    terms, single = static_shape(left)[-1], dtype_of(left) == torch.float32
-    if not is_float(left) or terms == 1 or (single and 1 < terms <= FEW_TERMS):
+    terms = static_shape(left)[-1]
+    if not is_float(left) or terms == 1:
         result = _summed_product(left, right, transpose_right)
     elif rank_of(left) > 1 and rank_of(right) > 1:
-        return by_weight(left, *_as_stored(right, transpose_right), bias)
+        if not 1 < terms <= FEW_TERMS:
+            return by_weight(left, *_as_stored(right, transpose_right), bias)
+        result = full_matmul(left, right, transpose_right=transpose_right)
     else:
         result = _vector_product(left, right, transpose_right)
     return result if bias is None else elementwise("SUM", result, bias)
@@ -84,6 +87,8 @@ def _summed_product(left: Tensor, right: Tensor, transpose_right: bool) -> Any:
 
 def linear(value: Tensor, weight: Tensor, bias: Tensor | None) -> Any:
     """``value @ weight.T + bias``; a known weight keeps its name and its memory."""
+    if is_float(value) and rank_of(value) > 1 and rank_of(weight) == 2 and static_shape(value)[-1] != 1:
+        return by_weight(value, *_as_stored(weight, True), bias)
     return product(value, weight, rank_of(weight) == 2, bias)
 
 

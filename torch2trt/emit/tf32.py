@@ -17,6 +17,9 @@ from .dtypes import Tensor, dtype_of
 from .math import elementwise, matmul
 from .shape import concatenate
 
+FEW_TERMS = 4
+"""Products of up to so many terms are no layers of a model: they turn coordinates, and embed positions."""
+
 _SHIFT = 2.0**13
 """``(x + x * _SHIFT) - x * _SHIFT`` is x rounded to 11 bits, which TF32 holds (Dekker, A floating-point technique for
 extending the available precision, 1971; by a power of two, so that a fused multiply-add gives the same)."""
