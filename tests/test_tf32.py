@@ -104,6 +104,14 @@ def test_a_layer_is_multiplied_in_tf32(tf32):
     assert BOUND < error(actual, torch.matmul, inputs) < 1e-3
 
 
+def test_a_row_by_a_column_is_summed():
+    rows = harness.rand(2, 1, 3), harness.rand(2, 3, 1)
+    for function, inputs in ((torch.matmul, rows), (torch.cov, (harness.rand(9),))):
+        converted = convert(function, inputs)
+        assert "MATRIX_MULTIPLY" not in {layer.type.name for layer in converted.network}
+        assert error(converted.evaluate(*inputs), function, inputs) < 1e-6
+
+
 def test_factors_in_parts_are_as_many_as_their_product_needs():
     """One product three times as long, of known and of computed factors."""
     converted = torch2trt.convert(lambda x: fft.fft(x).abs(), (X,))

@@ -12,10 +12,10 @@ import torch
 
 from ..trt_compat import is_rtx
 from ..weights import derive
-from .dims import rank_of
+from .dims import rank_of, static_shape
 from .dtypes import Tensor, dtype_of
-from .math import elementwise, matmul
-from .shape import concatenate
+from .math import elementwise, matmul, summed_products
+from .shape import concatenate, swap_axes
 
 FEW_TERMS = 4
 """Products of up to so many terms are no layers of a model: they turn coordinates, and embed positions."""
@@ -28,9 +28,16 @@ extending the available precision, 1971; by a power of two, so that a fused mult
 def full_matmul(left: Tensor, right: Tensor, transpose_left: bool = False, transpose_right: bool = False) -> Any:
     """As :func:`matmul`; in float32 right to 21 bits. Factors beyond 4e34 give NaN.
 
-    With H = high part and R = the rest, ``left @ right`` is ``[H, R, H] @ [H; H; R]`` but for a product of rests.
+    With H = high part and R = the rest, ``left @ right`` is ``[H, R, H] @ [H; H; R]`` but for a product of rests. A row
+    by a column, which TensorRT for RTX 1.4 gets wrong in this form (a covariance of one variable, on an H200), is
+    summed.
     """
     if is_rtx() and dtype_of(left) == torch.float32:
+        rows = static_shape(left)[-1 if transpose_left else -2]
+        columns = static_shape(right)[-2 if transpose_right else -1]
+        if rows == columns == 1:
+            row = swap_axes(left, -2, -1) if transpose_left else left
+            return summed_products(row, swap_axes(right, -2, -1) if transpose_right else right)
         left = _in_parts(left, rank_of(left) - (2 if transpose_left else 1), (0, 1, 0))
         right = _in_parts(right, rank_of(right) - (1 if transpose_right else 2), (0, 0, 1))
     return matmul(left, right, transpose_left, transpose_right)

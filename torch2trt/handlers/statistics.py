@@ -24,13 +24,7 @@ def _covariance(value: Tensor, correction: int, counts: Tensor, weights: Tensor)
         degrees = _weighted_degrees(share, total, weights, correction)
         gap = emit.elementwise("SUB", value, mean)
         scaled = emit.elementwise("PROD", gap, share)
-    # A variable alone is summed: TensorRT for RTX 1.4 gets the product of a row and a column in parts wrong.
-    single = emit.static_shape(gap)[0] == 1
-    product = (
-        emit.reduce("SUM", emit.elementwise("PROD", gap, scaled), [1], keepdim=True)
-        if single
-        else (emit.full_matmul(gap, scaled, transpose_right=True))
-    )
+    product = emit.full_matmul(gap, scaled, transpose_right=True)
     return emit.elementwise("DIV", product, emit.elementwise("MAX", degrees, _number(0)))
 
 
