@@ -126,7 +126,7 @@ def test_shared_weights_are_stored_once():
     class Tied(nn.Module):
         def __init__(self):
             super().__init__()
-            self.embedding = nn.Embedding(10, 4)
+            self.embedding = nn.Embedding(10, 8)
 
         def forward(self, ids):
             return self.embedding(ids) @ self.embedding.weight.T
