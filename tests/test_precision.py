@@ -102,9 +102,7 @@ POSITIONS = {
     "matmul": lambda frequencies, at: (frequencies[None, :, None] @ at[None, None]).mT[0],
     "mm": lambda frequencies, at: torch.mm(at[:, None], frequencies[None]),
     "einsum": lambda frequencies, at: torch.einsum("i,j->ij", at, frequencies),
-    "einsum, in batches": lambda frequencies, at: torch.einsum("...ik,kj->...ij", at[None, :, None], frequencies[None])[
-        0
-    ],
+    "einsum, in batches": lambda frequencies, at: torch.einsum("...ik,kj->...ij", at[None, :, None], frequencies[None]),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -49,6 +50,41 @@ def _padded_list(values: int | Sequence[int], spatial: int, unit: int) -> list[i
     return [unit, *listed] if spatial == 1 else listed
 
 
+def _attributes(
+    spatial: int,
+    stride: int | Sequence[int],
+    before: int | Sequence[int],
+    after: int | Sequence[int],
+    dilation: int | Sequence[int],
+) -> dict[str, Any]:
+    """A layer's attributes by their names in TensorRT."""
+    return {
+        "stride_nd": tuple(_padded_list(stride, spatial, 1)),
+        "pre_padding": tuple(_padded_list(before, spatial, 0)),
+        "post_padding": tuple(_padded_list(after, spatial, 0)),
+        "dilation_nd": tuple(_padded_list(dilation, spatial, 1)),
+    }
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """How a transposed convolution moves its kernel, one number an axis.
+
+    Args:
+        stride: from one place to the next.
+        cut: what is cut off on both sides.
+        dilation: from one element of the kernel to the next.
+        kept: what is cut off less behind.
+        groups: as in PyTorch.
+    """
+
+    stride: Sequence[int]
+    cut: Sequence[int]
+    dilation: Sequence[int]
+    kept: Sequence[int]
+    groups: int
+
+
 def convolution(
     value: Tensor,
     weight: Tensor,
@@ -82,12 +118,7 @@ def convolution(
         framed = convolution_of_frames(value, weight, bias, step, first, last, gap, groups)
         if framed is not None:
             return framed
-    attributes = {
-        "stride_nd": tuple(_padded_list(stride, spatial, 1)),
-        "pre_padding": tuple(_padded_list(padding, spatial, 0)),
-        "post_padding": tuple(_padded_list(after, spatial, 0)),
-        "dilation_nd": tuple(_padded_list(dilation, spatial, 1)),
-    }
+    attributes = _attributes(spatial, stride, padding, after, dilation)
 
     def layer(value: Tensor, bias: Tensor | None) -> Any:
         return _layer("convolution_nd", value, weight, bias, shape[0], groups, attributes)
@@ -185,13 +216,13 @@ def transposed_convolution(
         framed = transposed_convolution_of_frames(value, weight, bias, strides[0], cut[0], steps[0], groups, kept[0])
         if framed is not None:
             return framed
-    fails = _deconvolution_fails(value, strides)
+    fails, spread = _deconvolution_fails(value, strides), _Spread(strides, cut, steps, kept, groups)
     if fails or (shape[:2] == (groups, 1) and is_rtx()):
-        phases = _by_phases(value, weight, bias, strides, cut, steps, groups, kept)
+        phases = _by_phases(value, weight, bias, spread)
         if phases is not None:
             return phases
     if fails:
-        return _by_convolution(value, weight, bias, strides, cut, steps, groups, kept)
+        return _by_convolution(value, weight, bias, spread)
     after = [amount - more for amount, more in zip(cut, kept, strict=True)]
     if max(strides) > 1 and max(steps) > 1:
         weight, steps = _dilated(weight, steps), [1] * spatial
@@ -199,12 +230,7 @@ def transposed_convolution(
         grown = [max(0, -(amount // step)) for amount, step in zip(after, steps, strict=True)]
         weight = _grown(weight, grown)
         after = [amount + step * more for amount, step, more in zip(after, steps, grown, strict=True)]
-    attributes = {
-        "stride_nd": tuple(_padded_list(strides, spatial, 1)),
-        "pre_padding": tuple(_padded_list(cut, spatial, 0)),
-        "post_padding": tuple(_padded_list(after, spatial, 0)),
-        "dilation_nd": tuple(_padded_list(steps, spatial, 1)),
-    }
+    attributes = _attributes(spatial, strides, cut, after, steps)
     return _layer("deconvolution_nd", value, weight, bias, shape[1] * groups, groups, attributes)
 
 
@@ -258,16 +284,7 @@ def _turn_known(weight: torch.Tensor, groups: int) -> torch.Tensor:
     return grouped.reshape(-1, weight.shape[0] // groups, *weight.shape[2:]).contiguous()
 
 
-def _by_phases(
-    value: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-    output_padding: Sequence[int],
-) -> Any:
+def _by_phases(value: Tensor, weight: Tensor, bias: Tensor | None, spread: _Spread) -> Any:
     """A transposed convolution with a stride and a known kernel; None for others.
 
     Results that lie a stride apart come of the same places of the kernel: as many channels of a convolution, which are
@@ -278,14 +295,15 @@ def _by_phases(
     """
     shape = kernel_sizes(weight)
     spatial = len(shape) - 2
+    stride, groups = spread.stride, spread.groups
     reach = [-(-size // step) for size, step in zip(shape[2:], stride, strict=True)]
     within = all(
         size + more - cut <= count * step
-        for size, more, cut, count, step in zip(shape[2:], output_padding, padding, reach, stride, strict=True)
+        for size, more, cut, count, step in zip(shape[2:], spread.kept, spread.cut, reach, stride, strict=True)
     )
     # Of bfloat16, each channel on its own: a kind of convolution that TensorRT for RTX 1.4 may fail to compile.
     single = shape[0] == groups and dtype_of(value) == torch.bfloat16
-    if not isinstance(weight, torch.Tensor) or single or max(stride) == 1 or max(dilation) > 1 or not within:
+    if not isinstance(weight, torch.Tensor) or single or max(stride) == 1 or max(spread.dilation) > 1 or not within:
         return None
     outputs = shape[1] * groups
     kernel = derive(_phases, weight, tuple(stride), tuple(reach), groups)
@@ -298,8 +316,8 @@ def _by_phases(
     wide = [dim_mul(count, step) for count, step in zip(counts, stride, strict=True)]
     result = reshape(permute(split, [0, 1, *order]), [batch, outputs, *wide])
     for axis in range(spatial):
-        size = shape[2 + axis] + output_padding[axis] - 2 * padding[axis] - stride[axis] * reach[axis]
-        result = slice_axis(result, 2 + axis, padding[axis], dim_add(wide[axis], size))
+        size = shape[2 + axis] + spread.kept[axis] - 2 * spread.cut[axis] - stride[axis] * reach[axis]
+        result = slice_axis(result, 2 + axis, spread.cut[axis], dim_add(wide[axis], size))
     if bias is not None:
         result = elementwise("SUM", result, shaped(bias, [1, -1, *[1] * spatial]))
     return result if rank_of(value) == spatial + 2 else squeeze(result, [0])
@@ -317,24 +335,16 @@ def _phases(weight: torch.Tensor, stride: Sequence[int], reach: Sequence[int], g
     return split.flip(list(places)).permute(0, 2, *phases, 1, *places).reshape(-1, inner, *reach)
 
 
-def _by_convolution(
-    value: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-    output_padding: Sequence[int],
-) -> Any:
+def _by_convolution(value: Tensor, weight: Tensor, bias: Tensor | None, spread: _Spread) -> Any:
     """A transposed convolution as a convolution, where TensorRT's deconvolution layer fails."""
-    kernel = kernel_sizes(weight)[2:]
-    reach = [step * (size - 1) for step, size in zip(dilation, kernel, strict=True)]
-    image, amounts = spread_input(value, len(kernel), stride, reach, padding, output_padding)
+    sizes = kernel_sizes(weight)[2:]
+    reach = [step * (size - 1) for step, size in zip(spread.dilation, sizes, strict=True)]
+    image, amounts = spread_input(value, len(sizes), spread.stride, reach, spread.cut, spread.kept)
     if min(min(pair) for pair in amounts) < 0:
         image = pad(image, [min(number, 0) for pair in reversed(amounts) for number in pair], 0)
     before, after = ([max(pair[side], 0) for pair in amounts] for side in (0, 1))
-    return convolution(image, turned(weight, groups), bias, 1, before, dilation, groups, padding_after=after)
+    kernel = turned(weight, spread.groups)
+    return convolution(image, kernel, bias, 1, before, spread.dilation, spread.groups, padding_after=after)
 
 
 def _layer(
