@@ -1,4 +1,4 @@
-"""Attention written out as products around a softmax becomes one node."""
+"""Attention written out as products around a softmax becomes one node; its masks and batches."""
 
 from __future__ import annotations
 
@@ -115,3 +115,77 @@ def test_masks(function, count):
     converted = torch2trt.convert(function, (Q, K, V, KEYS), optimize=["attention", "narrow_masks"])
     assert converted.graph.rewrites["narrow_masks"] == count
     torch.testing.assert_close(converted.evaluate(Q, K, V, KEYS), function(Q, K, V, KEYS))
+
+
+WINDOWS = tuple(torch.randn(2, 3, 4, length, 8, generator=_GENERATOR) for length in (5, 6, 6))
+
+
+@pytest.mark.parametrize(
+    "mask, count",
+    [
+        (None, 1),
+        ((5, 6), 1),
+        ((4, 5, 6), 1),
+        ((1, 1, 5, 6), 1),
+        ((1, 1, 1, 5, 6), 1),
+        ((2, 3, 1, 5, 6), 1),
+        ((2, 3, 4, 1, 6), 1),
+        ((3, 1, 5, 6), 0),
+        ((1, 3, 1, 5, 6), 0),
+        ((2, 1, 4, 5, 6), 0),
+    ],
+)
+@pytest.mark.parametrize("boolean", [True, False])
+def test_batches_of_attention(mask, count, boolean):
+    values = None if mask is None else torch.randn(mask, generator=_GENERATOR)
+    values = values > -1 if mask is not None and boolean else values
+    given = () if values is None else (values,)
+    attends = nn.functional.scaled_dot_product_attention
+    check_rewrite("batches_of_attention", attends, (*WINDOWS, *given), count, half=not given)
+
+
+@pytest.mark.parametrize(
+    "function, count",
+    [
+        (lambda q, k, v: nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True), 1),
+        (lambda q, k, v: nn.functional.scaled_dot_product_attention(q, k, v, scale=0.3), 1),
+        (lambda q, k, v: nn.functional.scaled_dot_product_attention(q, k[:1], v), 0),
+        (lambda q, k, v: nn.functional.scaled_dot_product_attention(q[0], k[0], v[0]), 0),
+        (lambda q, k, v: nn.functional.scaled_dot_product_attention(q, k[..., :2, :, :], v, enable_gqa=True), 0),
+    ],
+)
+def test_batches_of_attention_with_options(function, count):
+    check_rewrite("batches_of_attention", function, WINDOWS, count)
+
+
+@pytest.mark.parametrize("axes, count", [([0], 1), ([0, 1], 0), ([0, 3], 0), ([1], 0)])
+def test_batches_of_attention_with_dynamic_sizes(axes, count):
+    self_attention = lambda x: nn.functional.scaled_dot_product_attention(x, x * 0.5, x + 1)  # noqa: E731
+    x = WINDOWS[0]
+    other = x
+    for axis in axes:
+        other = torch.cat([other, other.narrow(axis, 0, 1)], axis)
+    dynamic = {"x": {axis: (1, x.shape[axis], 8) for axis in axes}}
+    check_rewrite("batches_of_attention", self_attention, (x,), count, dynamic=dynamic, others=[(other,)])
+
+
+class OneWindow(nn.Module):
+    """Windowed attention over one window, then a mean and a linear layer, as in the last stage of timm's Twins."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.last = nn.Linear(64, 64), nn.LayerNorm(64), nn.Linear(64, 10)
+        self.qkv, self.proj = nn.Linear(64, 192), nn.Linear(64, 64)
+
+    def forward(self, x):
+        x = self.first(x)
+        windows = self.norm(x).view(1, 1, 7, 1, 7, 64).transpose(2, 3)
+        query, key, value = self.qkv(windows).reshape(1, 1, 49, 3, 2, 32).permute(3, 0, 1, 4, 2, 5).unbind(0)
+        attended = nn.functional.scaled_dot_product_attention(query, key, value)
+        attended = attended.transpose(2, 3).reshape(1, 1, 1, 7, 7, 64).transpose(2, 3).reshape(1, 49, 64)
+        return self.last((x + self.proj(attended)).mean(1))
+
+
+def test_attention_of_one_window_builds_in_half_precision():
+    converted = torch2trt.convert(OneWindow().eval(), (torch.randn(1, 49, 64),), precision="float16")
+    assert memoryview(converted.serialize(optimization_level=0))

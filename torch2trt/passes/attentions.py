@@ -1,7 +1,9 @@
-"""Attention that the module writes out as products around a softmax, as one node, and the masks of attention."""
+"""Attention that the module writes out as products around a softmax, as one node, and its masks and batches."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +13,7 @@ from ..graph import Node, Operand, Value
 from ..weights import origin
 from .builder import Builder
 from .fold import Plan
+from .rearranging import shaped
 from .rewriting import Rewriter
 
 _ATTENTIONS = ("aten::scaled_dot_product_attention", "torch2trt::attention")
@@ -194,3 +197,67 @@ def _is_true(rewriter: Rewriter, operand: Operand) -> bool:
     """Whether a mask is all True, whatever a refit brings."""
     found = rewriter.tensor(operand)
     return found is not None and found.dtype == torch.bool and origin(found) is None and bool(found.all())
+
+
+def batches_of_attention(plan: Plan) -> int:
+    """A batch of several axes, as of windows in images, is merged around attention, for what views become there.
+
+    In half precision TensorRT for RTX 1.4 fails to build some networks whose attention has five axes (``CHECK`` in its
+    ``formats.cpp`` and ``tactic.cpp``; Twins and Hiera of timm).
+    """
+    rewriter = Rewriter(plan)
+    count = 0
+    for node in plan.nodes:
+        attends = rewriter.maker(node.outputs[0], *_ATTENTIONS) if len(node.outputs) == 1 else None
+        shapes = None if attends is None else _shapes_of_batches(attends)
+        if attends is not None and shapes is not None:
+            rewriter.substitute(node, partial(_with_one_batch, attends, shapes))
+            count += 1
+    rewriter.finish()
+    return count
+
+
+_Sizes = tuple[int | None, ...]
+
+
+def _shapes_of_batches(node: Node) -> list[_Sizes] | None:
+    """The shapes of query, key, value, mask and result with one axis for the batch; None where that cannot be."""
+    query, *_ = tensors = [*node.args[:3], node.outputs[0]]
+    known = [value.shape for value in tensors if isinstance(value, Value) and value.shape is not None]
+    if len(known) < len(tensors) or not isinstance(query, Value) or len(known[0]) <= 4:
+        return None
+    lead, heads = known[0][:-3], known[0][-3]
+    if any(shape[:-2] != known[0][:-2] for shape in known) or heads is None or None in lead[1:]:
+        return None
+    merged = [(_product(lead), *shape[-3:]) for shape in known]
+    if lead[0] is None and any(None in shape[1:] for shape in merged):
+        return None
+    mask = node.args[3]
+    if mask is None:
+        return [*merged[:3], (), merged[3]]
+    if not isinstance(mask, Value) or mask.shape is None:
+        return None
+    spread = mask.shape[:-3]
+    if not set(spread) <= {1} and (None in (*spread, *lead) or _product(spread) != _product(lead)):
+        return None
+    rows = mask.shape[-3:]
+    return None if None in rows else [*merged[:3], (_product(spread), *rows) if spread else rows, merged[3]]
+
+
+def _product(sizes: Sequence[int | None]) -> int | None:
+    known = [size for size in sizes if size is not None]
+    return math.prod(known) if len(known) == len(sizes) else None
+
+
+def _with_one_batch(node: Node, shapes: Sequence[_Sizes], builder: Builder) -> None:
+    args = list(node.args)
+    for index, shape in enumerate(shapes[:4]):
+        value = args[index]
+        if isinstance(value, Value) and value.shape != shape:
+            args[index] = builder.call("aten::reshape", value, _sizes(shape), result=shaped(builder, value, shape))
+    result = builder.repeat(node, args, result=shaped(builder, node.outputs[0], shapes[4]))
+    builder.call("aten::reshape", result, _sizes(node.outputs[0].shape or ()), result=node.outputs[0])
+
+
+def _sizes(shape: _Sizes) -> list[int]:
+    return [-1 if size is None else size for size in shape]

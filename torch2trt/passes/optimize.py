@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from ..errors import InputError
 from .activations import gelu, silu
-from .attentions import attention, narrow_masks
+from .attentions import attention, batches_of_attention, narrow_masks
 from .batch_norm import fold_batch_norm
 from .branches import short_branches_first
 from .concatenations import join_parts, parts_of_joined, signs_into_constants
@@ -35,6 +35,7 @@ PASSES: dict[str, Pass] = {
     "layer_norm": layer_norm,
     "attention": attention,
     "narrow_masks": narrow_masks,
+    "batches_of_attention": batches_of_attention,
     "addmm_to_linear": addmm_to_linear,
     "fold_linear_scale": fold_linear_scale,
     "parts_of_joined": parts_of_joined,

@@ -129,7 +129,7 @@ def _move_below(rewriter: Rewriter, node: Node) -> bool:
 
     def make(builder: Builder) -> None:
         x = _make(builder, source, before, shape=(*lead, weight.shape[1])) if before else source
-        whole = _shaped(builder, node.outputs[0], (*lead, len(weight)))
+        whole = shaped(builder, node.outputs[0], (*lead, len(weight)))
         builder.call("aten::linear", x, *node.args[1:], result=whole)
         _make(builder, whole, after, node.outputs[0])
 
@@ -137,7 +137,8 @@ def _move_below(rewriter: Rewriter, node: Node) -> bool:
     return True
 
 
-def _shaped(builder: Builder, like: Value, shape: tuple[int | None, ...]) -> Value:
+def shaped(builder: Builder, like: Value, shape: tuple[int | None, ...]) -> Value:
+    """A value that no node makes yet, of the dtype of ``like`` and of sizes of its own."""
     value = builder.value(like)
     value.shape, value.strides, value.traced = shape, None, None
     return value
