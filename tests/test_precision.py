@@ -136,3 +136,48 @@ def test_products_of_more_terms_are_cast():
     exact = torch2trt.convert(module, (x, y)).evaluate(x, y)
     for got, expected in zip(torch2trt.convert(module, (x, y), precision="float16").evaluate(x, y), exact, strict=True):
         assert not torch.allclose(got, expected, rtol=1e-5)
+
+
+STAY = {
+    "fftn": lambda x: torch.fft.fftn(x, dim=(0, 1)).real,
+    "filter": lambda x: torch.fft.irfft(torch.fft.rfft(x, dim=0) * torch.complex(x[:17], x[1:18]), dim=0),
+    "stft": lambda x: torch.stft(x.mT, 16, window=torch.hann_window(16), return_complex=True).abs(),
+    "complex": lambda x: torch.complex(x, x.flip(0)).angle(),
+    "view_as_complex": lambda x: torch.view_as_real(torch.view_as_complex(x.view(32, 8, 2)) * 1j),
+    "complex product": lambda x: (torch.polar(x.abs(), x) @ torch.polar(x.abs(), x).mH).imag,
+    "inv": lambda x: torch.linalg.inv(x[:16]),
+    "qr": lambda x: torch.linalg.qr(x)[1].abs(),
+    "soft_margin_loss": lambda x: nn.functional.soft_margin_loss(x * 20, -x.detach().sign()),
+    "erfcx": lambda x: torch.special.erfcx(-x.abs() - 3.5),
+    "nansum": lambda x: (x.abs() * 1000).nansum(),
+}
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", STAY)
+def test_what_half_precision_would_spoil_stays_float32(name, precision):
+    class Module(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.PReLU(init=1.0)  # gives half precision, and what it was given
+
+        def forward(self, x):
+            return STAY[name](self.first(x))
+
+    x = torch.randn(32, 16, generator=torch.Generator().manual_seed(0)).bfloat16().float()
+    module = Module().eval()
+    converted = torch2trt.convert(module, (x,), precision=precision)
+    expected = module(x).detach()
+    torch.testing.assert_close(converted.evaluate(x), expected, rtol=2e-2, atol=1e-2 * expected.abs().max().item())
+
+
+WEIGHT = torch.rand(8, 4)
+
+
+@pytest.mark.parametrize("contract", [lambda x: torch.tensordot(x, WEIGHT, 1), lambda x: torch.inner(x, WEIGHT.mT)])
+def test_contractions_are_cast(contract):
+    x = torch.rand(3, 8)
+    exact = torch2trt.convert(contract, (x,)).evaluate(x)
+    half = torch2trt.convert(contract, (x,), precision="float16").evaluate(x)
+    assert not torch.equal(half, exact)
+    torch.testing.assert_close(half, exact, rtol=1e-2, atol=1e-2)

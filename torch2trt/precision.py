@@ -4,8 +4,9 @@
 
 - products (convolution, linear, matmul, attention, recurrent) and embeddings compute in half, but for products of few
   terms: rotary embeddings multiply positions by frequencies, and coordinates by rotations;
-- functions that overflow or lose digits there (powers, exponentials, sums, means, norms by hand, cumulative sums) stay
-  float32, and so does whatever module scope the caller lists;
+- functions that overflow or lose digits there (powers, exponentials, sums, means, norms by hand, cumulative sums,
+  losses), Fourier transforms, factorisations and whatever takes complex values stay float32, and so does whatever
+  module scope the caller lists;
 - everything else follows its inputs: half if all are half, float32 if one is. A cast of the module's to the dtype that
   its tensors have anyway counts for nothing: list the scope to keep it float32.
 
@@ -28,6 +29,7 @@ from .emit.dtypes import Tensor, cast
 from .emit.tf32 import FEW_TERMS
 from .errors import InputError
 from .graph import Node
+from .pairs import Complex, involves_complex
 from .weights import derive
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -40,7 +42,7 @@ def _kinds(names: str) -> frozenset[str]:
 PRODUCTS = _kinds("""
     _convolution _convolution_mode convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
     linear matmul mm bmm addmm addbmm baddbmm mv einsum bilinear embedding prelu
-    scaled_dot_product_attention _native_multi_head_attention lstm gru rnn_tanh rnn_relu
+    tensordot inner scaled_dot_product_attention _native_multi_head_attention lstm gru rnn_tanh rnn_relu
     _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu _flash_attention_forward
     _scaled_dot_product_efficient_attention _efficient_attention_forward _scaled_dot_product_cudnn_attention
     cudnn_convolution cudnn_convolution_transpose cudnn_convolution_relu cudnn_convolution_add_relu
@@ -61,13 +63,18 @@ MASKS = {
 """Which argument is added to scores that are float32 anyway; in half, a very low number would be minus infinity."""
 
 FLOAT32 = _kinds("""
-    pow square exp exp2 expm1 log log2 log10 log1p rsqrt reciprocal cosh sinh tan acos asin erfinv lgamma digamma
-    sum mean var std var_mean std_mean prod norm linalg_vector_norm linalg_norm linalg_matrix_norm logsumexp
-    cumsum cumprod logcumsumexp dist cdist pairwise_distance renorm cosine_similarity nll_loss cross_entropy_loss
-    kl_div binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss smooth_l1_loss huber_loss ctc_loss
-    fft_fft fft_rfft fft_irfft stft istft linalg_inv_ex linalg_solve_ex linalg_det grid_sampler
-    cudnn_grid_sampler arange
+    pow float_power square exp exp2 expm1 log log2 log10 log1p rsqrt reciprocal cosh sinh tan acos asin acosh atanh
+    sinc i0 erfinv lgamma digamma polygamma igamma igammac mvlgamma logit xlogy logaddexp logaddexp2 logsumexp
+    sum nansum mean nanmean var std var_mean std_mean prod norm nuclear_norm frobenius_norm trapz cumulative_trapezoid
+    cumsum cumprod logcumsumexp cov corrcoef dist cdist pdist _cdist_forward _pdist_forward pairwise_distance renorm
+    cosine_similarity vander kl_div binary_cross_entropy binary_cross_entropy_with_logits nll_loss_nd nll_loss2d
+    nll_loss_forward nll_loss2d_forward multilabel_margin_loss_forward
+    cholesky cholesky_inverse cholesky_solve geqrf logdet slogdet lu_solve lu_unpack _lu_with_info ormqr pinverse qr
+    triangular_solve complex polar view_as_complex stft istft grid_sampler cudnn_grid_sampler arange
 """)
+
+_FLOAT32_FAMILIES = ("aten::fft_", "aten::linalg_", "aten::special_")
+"""How the names begin of more of them; those of losses end alike."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +98,18 @@ class Precision:
         ]
 
     def _target(self, node: Node, args: Sequence[Any]) -> torch.dtype:
-        if node.kind in FLOAT32 or (self.keep is not None and self.keep.match(node.scope)):
+        if _stays_float32(node, args) or (self.keep is not None and self.keep.match(node.scope)):
             return torch.float32
         if node.kind in PRODUCTS and not _has_few_terms(node, args):
             return self.dtype
         leaves = structure.flatten(list(args))[0]
         dtypes = {trt_compat.to_torch_dtype(leaf.dtype) for leaf in leaves if trt_compat.is_tensor(leaf)}
         return torch.float32 if torch.float32 in dtypes or self.dtype not in dtypes else self.dtype
+
+
+def _stays_float32(node: Node, args: Sequence[Any]) -> bool:
+    family = node.kind.startswith(_FLOAT32_FAMILIES) or node.kind.endswith("_loss")
+    return node.kind in FLOAT32 or family or involves_complex(args)
 
 
 def _has_few_terms(node: Node, args: Sequence[Any]) -> bool:
@@ -126,6 +138,8 @@ _CASTABLE = (torch.float32, torch.float16, torch.bfloat16)
 
 
 def _cast_all(value: Any, dtype: torch.dtype) -> Any:
+    if isinstance(value, Complex):
+        return value  # float32, as there is no complex type of half precision that ops take
     if isinstance(value, (list, tuple)):
         return type(value)(_cast_all(item, dtype) for item in value)
     if isinstance(value, torch.Tensor):
