@@ -1,4 +1,4 @@
-"""The layers of a long recurrent network at once."""
+"""The layers of a long recurrent network at once, and which steps are unrolled."""
 
 from __future__ import annotations
 
@@ -117,3 +117,25 @@ def test_any_length():
     assert loops(converted) == 2
     longer = torch.randn(31, 2, 6)
     torch.testing.assert_close(converted.evaluate(longer)[0], module(longer)[0].detach(), rtol=1e-5, atol=1e-5)
+
+
+class Stack(nn.Module):
+    """Recurrent layers that are modules of their own."""
+
+    def __init__(self, count):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.ModuleList(nn.GRU(8, 8) for _ in range(count))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)[0]
+        return x
+
+
+@pytest.mark.parametrize("length, layers, unrolled", [(16, 6, 4), (8, 9, 8), (17, 2, 0)])
+def test_a_network_unrolls_so_many_steps(length, layers, unrolled):
+    module, x = Stack(layers).eval(), torch.randn(length, 2, 8)
+    converted = torch2trt.convert(module, (x,))
+    assert loops(converted) == layers - unrolled
+    torch.testing.assert_close(converted.evaluate(x), module(x).detach())

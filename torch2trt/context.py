@@ -30,6 +30,7 @@ class NetworkState:
         products: the results of convolutions and of matrix products in float32, and what is computed from them element
             by element or has their elements in another shape or order; by identity.
         pointwise: the results of convolutions of size 1, by identity, that TensorRT would join to the next.
+        unrolled: how many steps of sequences were unrolled.
         layer_names: how often each layer name was taken.
         weights: every named weight and how to compute it from a ``state_dict``.
         node_of: the graph node that each layer was emitted for, by layer name.
@@ -42,6 +43,7 @@ class NetworkState:
     widened: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     products: dict[int, Any] = field(default_factory=dict)
     pointwise: dict[int, Any] = field(default_factory=dict)
+    unrolled: int = 0
     layer_names: dict[str, int] = field(default_factory=dict)
     weights: WeightMap = field(default_factory=WeightMap)
     node_of: dict[str, str] = field(default_factory=dict)
