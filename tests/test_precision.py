@@ -149,6 +149,7 @@ STAY = {
     "qr": lambda x: torch.linalg.qr(x)[1].abs(),
     "soft_margin_loss": lambda x: nn.functional.soft_margin_loss(x * 20, -x.detach().sign()),
     "erfcx": lambda x: torch.special.erfcx(-x.abs() - 3.5),
+    "affine_grid": lambda x: (nn.functional.affine_grid(x[:2, :6].view(2, 2, 3), [2, 1, 9, 9], False) * 100).sin(),
     "nansum": lambda x: (x.abs() * 1000).nansum(),
 }
 
