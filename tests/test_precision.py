@@ -102,6 +102,8 @@ POSITIONS = {
     "matmul": lambda frequencies, at: (frequencies[None, :, None] @ at[None, None]).mT[0],
     "mm": lambda frequencies, at: torch.mm(at[:, None], frequencies[None]),
     "einsum": lambda frequencies, at: torch.einsum("i,j->ij", at, frequencies),
+    "inner": lambda frequencies, at: torch.inner(at[:, None], frequencies[:, None]),
+    "tensordot": lambda frequencies, at: torch.tensordot(at[:, None], frequencies[None], 1),
     "einsum, in batches": lambda frequencies, at: torch.einsum("...ik,kj->...ij", at[None, :, None], frequencies[None]),
 }
 
@@ -143,6 +145,8 @@ STAY = {
     "filter": lambda x: torch.fft.irfft(torch.fft.rfft(x, dim=0) * torch.complex(x[:17], x[1:18]), dim=0),
     "stft": lambda x: torch.stft(x.mT, 16, window=torch.hann_window(16), return_complex=True).abs(),
     "complex": lambda x: torch.complex(x, x.flip(0)).angle(),
+    "cast to complex": lambda x: (x.to(torch.complex64) * torch.tensor(1j)).imag,
+    "times i": lambda x: torch.view_as_real(x * 1j),
     "view_as_complex": lambda x: torch.view_as_real(torch.view_as_complex(x.view(32, 8, 2)) * 1j),
     "complex product": lambda x: (torch.polar(x.abs(), x) @ torch.polar(x.abs(), x).mH).imag,
     "inv": lambda x: torch.linalg.inv(x[:16]),

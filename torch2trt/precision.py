@@ -49,7 +49,9 @@ PRODUCTS = _kinds("""
     _conv_depthwise2d conv_depthwise3d _cudnn_rnn
 """) | {"torch2trt::attention"}
 
-_FIRST_FACTOR = dict.fromkeys(_kinds("linear matmul mm bmm mv"), 0) | dict.fromkeys(_kinds("addmm addbmm baddbmm"), 1)
+_FIRST_FACTOR = dict.fromkeys(_kinds("linear matmul mm bmm mv inner"), 0) | dict.fromkeys(
+    _kinds("addmm addbmm baddbmm"), 1
+)
 """Which argument's last axis a matrix product sums over."""
 
 MASKS = {
@@ -117,6 +119,9 @@ def _has_few_terms(node: Node, args: Sequence[Any]) -> bool:
     """Whether a matrix product sums so little that it gains nothing by half precision."""
     if node.kind == "aten::einsum":
         return _summed(args[0], args[1]) <= FEW_TERMS
+    if node.kind == "aten::tensordot":
+        sizes = [static_shape(args[0])[axis] for axis in args[2]]
+        return -1 not in sizes and math.prod(sizes) <= FEW_TERMS
     if node.kind not in _FIRST_FACTOR:
         return False
     shape, most = static_shape(args[_FIRST_FACTOR[node.kind]]), 1 if node.kind == "aten::linear" else FEW_TERMS
