@@ -121,9 +121,8 @@ WINDOWS = tuple(torch.randn(2, 3, 4, length, 8, generator=_GENERATOR) for length
 
 
 @pytest.mark.parametrize(
-    "mask, count",
+    "shape, count",
     [
-        (None, 1),
         ((5, 6), 1),
         ((4, 5, 6), 1),
         ((1, 1, 5, 6), 1),
@@ -136,17 +135,16 @@ WINDOWS = tuple(torch.randn(2, 3, 4, length, 8, generator=_GENERATOR) for length
     ],
 )
 @pytest.mark.parametrize("boolean", [True, False])
-def test_batches_of_attention(mask, count, boolean):
-    values = None if mask is None else torch.randn(mask, generator=_GENERATOR)
-    values = values > -1 if mask is not None and boolean else values
-    given = () if values is None else (values,)
-    attends = nn.functional.scaled_dot_product_attention
-    check_rewrite("batches_of_attention", attends, (*WINDOWS, *given), count, half=not given)
+def test_batches_of_attention_under_a_mask(shape, count, boolean):
+    mask = torch.randn(shape, generator=_GENERATOR)
+    inputs = (*WINDOWS, mask > -1 if boolean else mask)
+    check_rewrite("batches_of_attention", nn.functional.scaled_dot_product_attention, inputs, count, half=False)
 
 
 @pytest.mark.parametrize(
     "function, count",
     [
+        (lambda q, k, v: nn.functional.scaled_dot_product_attention(q, k, v), 1),
         (lambda q, k, v: nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True), 1),
         (lambda q, k, v: nn.functional.scaled_dot_product_attention(q, k, v, scale=0.3), 1),
         (lambda q, k, v: nn.functional.scaled_dot_product_attention(q, k[:1], v), 0),
@@ -154,7 +152,7 @@ def test_batches_of_attention(mask, count, boolean):
         (lambda q, k, v: nn.functional.scaled_dot_product_attention(q, k[..., :2, :, :], v, enable_gqa=True), 0),
     ],
 )
-def test_batches_of_attention_with_options(function, count):
+def test_batches_of_attention(function, count):
     check_rewrite("batches_of_attention", function, WINDOWS, count)
 
 

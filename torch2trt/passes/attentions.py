@@ -209,9 +209,8 @@ def batches_of_attention(plan: Plan) -> int:
     count = 0
     for node in plan.nodes:
         attends = rewriter.maker(node.outputs[0], *_ATTENTIONS) if len(node.outputs) == 1 else None
-        shapes = None if attends is None else _shapes_of_batches(attends)
-        if attends is not None and shapes is not None:
-            rewriter.substitute(node, partial(_with_one_batch, attends, shapes))
+        if attends is not None and _has_batch_to_merge(attends):
+            rewriter.substitute(node, partial(_with_one_batch, attends))
             count += 1
     rewriter.finish()
     return count
@@ -220,43 +219,42 @@ def batches_of_attention(plan: Plan) -> int:
 _Sizes = tuple[int | None, ...]
 
 
-def _shapes_of_batches(node: Node) -> list[_Sizes] | None:
-    """The shapes of query, key, value, mask and result with one axis for the batch; None where that cannot be."""
-    query, *_ = tensors = [*node.args[:3], node.outputs[0]]
-    known = [value.shape for value in tensors if isinstance(value, Value) and value.shape is not None]
-    if len(known) < len(tensors) or not isinstance(query, Value) or len(known[0]) <= 4:
-        return None
-    lead, heads = known[0][:-3], known[0][-3]
-    if any(shape[:-2] != known[0][:-2] for shape in known) or heads is None or None in lead[1:]:
-        return None
-    merged = [(_product(lead), *shape[-3:]) for shape in known]
-    if lead[0] is None and any(None in shape[1:] for shape in merged):
-        return None
+def _has_batch_to_merge(node: Node) -> bool:
+    """Whether query, key, value and result have one batch of several axes, and a mask can follow."""
+    tensors = [*node.args[:3], node.outputs[0]]
+    shapes = [value.shape for value in tensors if isinstance(value, Value) and value.shape is not None]
+    if len(shapes) < len(tensors) or len(shapes[0]) <= 4 or any(shape[:-2] != shapes[0][:-2] for shape in shapes):
+        return False
+    *batch, heads = shapes[0][:-2]
+    if None in (*batch[1:], heads) or (batch[0] is None and any(None in shape[-2:] for shape in shapes)):
+        return False
     mask = node.args[3]
     if mask is None:
-        return [*merged[:3], (), merged[3]]
-    if not isinstance(mask, Value) or mask.shape is None:
-        return None
+        return True
+    if not isinstance(mask, Value) or mask.shape is None or None in mask.shape[-3:]:
+        return False
     spread = mask.shape[:-3]
-    if not set(spread) <= {1} and (None in (*spread, *lead) or _product(spread) != _product(lead)):
-        return None
-    rows = mask.shape[-3:]
-    return None if None in rows else [*merged[:3], (_product(spread), *rows) if spread else rows, merged[3]]
+    return set(spread) <= {1} or (None not in (*spread, *batch) and _product(spread) == _product(batch))
+
+
+def _with_one_batch(node: Node, builder: Builder) -> None:
+    args = list(node.args)
+    for index, value in enumerate(args[:4]):
+        if isinstance(value, Value) and value.shape is not None and len(value.shape) > 4:
+            merged = _merged(value.shape)
+            args[index] = builder.call("aten::reshape", value, _sizes(merged), result=shaped(builder, value, merged))
+    shape = node.outputs[0].shape or ()
+    result = builder.repeat(node, args, result=shaped(builder, node.outputs[0], _merged(shape)))
+    builder.call("aten::reshape", result, _sizes(shape), result=node.outputs[0])
+
+
+def _merged(shape: _Sizes) -> _Sizes:
+    return (_product(shape[:-3]), *shape[-3:])
 
 
 def _product(sizes: Sequence[int | None]) -> int | None:
     known = [size for size in sizes if size is not None]
     return math.prod(known) if len(known) == len(sizes) else None
-
-
-def _with_one_batch(node: Node, shapes: Sequence[_Sizes], builder: Builder) -> None:
-    args = list(node.args)
-    for index, shape in enumerate(shapes[:4]):
-        value = args[index]
-        if isinstance(value, Value) and value.shape != shape:
-            args[index] = builder.call("aten::reshape", value, _sizes(shape), result=shaped(builder, value, shape))
-    result = builder.repeat(node, args, result=shaped(builder, node.outputs[0], shapes[4]))
-    builder.call("aten::reshape", result, _sizes(node.outputs[0].shape or ()), result=node.outputs[0])
 
 
 def _sizes(shape: _Sizes) -> list[int]:
