@@ -159,6 +159,8 @@ def test_own_networks_keep_their_dtypes():
         (lambda x: x + 1, torch.int8, torch.int32),
         (lambda x: x.float() + 1, torch.float64, torch.float32),
         (lambda x: x + 1, torch.float16, torch.float16),
+        (lambda x: x + 1, torch.complex64, torch.float32),
+        (lambda x: x.cfloat() + 1, torch.complex128, torch.float32),
     ],
 )
 def test_an_engine_knows_what_the_module_takes(function, dtype, held):
@@ -188,6 +190,57 @@ def test_two_outputs_of_one_tensor():
         return z, torch.view_as_real(z)
 
     check(function, torch.arange(6.0).reshape(3, 2))
+
+
+Z = torch.complex(X, X.flip(0))
+
+
+def test_complex_inputs():
+    converted = check(lambda z, x: (z.conj() * 2j, z.imag + x, z), Z, X)
+    assert [tuple(spec.shape) for spec in converted.signature().inputs] == [(4, 2), (4,)]
+    check(lambda z: z.reshape(2, 2).mT, Z.conj())
+    check(lambda z: z.to(torch.complex64) * 2, Z.to(torch.complex128))
+
+
+def test_complex_inputs_of_dynamic_size():
+    converted = torch2trt.convert(lambda z: z.angle(), Z, dynamic_shapes={"z": {0: (1, 4, 9)}})
+    for size in (1, 7):
+        other = torch.randn(size, dtype=torch.complex64)
+        harness.assert_same(converted.evaluate(other.conj()), other.conj().angle())
+    assert converted.profile() == {"z": ((1, 2), (4, 2), (9, 2))}
+
+
+def test_complex128():
+    with pytest.raises(InputError, match=r"input 'z': TensorRT has no torch\.complex128"):
+        torch2trt.convert(lambda z: z * 2, Z.to(torch.complex128))
+    factor = torch.tensor(1 - 2j, dtype=torch.complex128)
+    converted = torch2trt.convert(lambda z: z * factor, Z.to(torch.complex128), allow_float64_as_float32=True)
+    harness.assert_same(converted.evaluate(Z.to(torch.complex128)), Z.to(torch.complex128) * factor, rtol=1e-6)
+
+
+def test_pieces_of_a_module_exchange_complex_values():
+    """What stays in PyTorch takes and gives complex tensors."""
+
+    class Module(torch.nn.Module):
+        def forward(self, x):
+            z = torch.fft.rfft(x) * 2
+            values = torch.linalg.eigvals(z[..., :2] @ z[..., :2].mH).exp()
+            return (z[0, 0] * values).abs().sort().values
+
+    module, x = Module(), X.repeat(2, 2) / 300
+    compiled = torch2trt.compile(module, x, backend="reference", min_block_size=1)
+    harness.assert_same(compiled(x), module(x), rtol=1e-4)
+    segments = torch2trt.compilation.explain(module, x).segments
+    assert [segment.in_engine for segment in segments] == [True, False, True]
+    assert [node.kind for node in segments[1].nodes] == ["aten::linalg_eigvals"]
+
+
+@pytest.mark.gpu
+def test_engines_take_complex_inputs():
+    z = Z.cuda()
+    with torch2trt.build_engine(lambda z: (z.conj() * 2j, z.abs(), z), z) as engine:
+        for given in (z, z.conj(), z[::1]):
+            harness.assert_same(engine(given), (given.conj() * 2j, given.abs(), given), rtol=1e-6)
 
 
 @pytest.mark.gpu

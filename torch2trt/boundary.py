@@ -39,6 +39,10 @@ _CASTS = frozenset(
 )
 
 
+_HELD_OTHERWISE = DTYPES | {torch.complex64}
+"""The dtypes of inputs that a network holds in another one, without loss."""
+
+
 def _is_cast(node: Node) -> bool:
     """Whether the node only casts its first argument, and torch2trt does it."""
     handler = registry.find(node)
@@ -62,7 +66,12 @@ def _before_cast(operand: Operand) -> Operand:
     source = operand.node.args[0]
     if operand.dtype is None or holds(operand.dtype) or not isinstance(source, Value):
         return operand
-    return source if holds(source.dtype) or source.dtype == torch.complex64 else operand
+    return source if _crosses(source.dtype) else operand
+
+
+def _crosses(dtype: torch.dtype | None) -> bool:
+    """Whether values of a dtype go in and out of a network: as they are, or complex ones as pairs."""
+    return holds(dtype) or dtype == torch.complex64
 
 
 def input_dtypes(graph: Graph, plan: Plan) -> dict[Value, torch.dtype]:
@@ -73,7 +82,7 @@ def input_dtypes(graph: Graph, plan: Plan) -> dict[Value, torch.dtype]:
     wanted: dict[Value, set[torch.dtype | None]] = {
         value: set()
         for value in graph.inputs
-        if value.dtype is not None and value.dtype not in trt_compat.TORCH_TO_TRT and value.dtype not in DTYPES
+        if value.dtype is not None and not (value.dtype in trt_compat.TORCH_TO_TRT or value.dtype in _HELD_OTHERWISE)
     }
     if not wanted:
         return {}
@@ -90,7 +99,7 @@ def input_dtypes(graph: Graph, plan: Plan) -> dict[Value, torch.dtype]:
     found = {}
     for value, dtypes in wanted.items():
         dtype = next(iter(dtypes), torch.float32)
-        if len(dtypes) < 2 and dtype is not None and holds(dtype):
+        if len(dtypes) < 2 and dtype is not None and _crosses(dtype):
             found[value] = dtype
     return found
 

@@ -246,7 +246,7 @@ class _Compilation:
             context.allow_float64_as_float32 = self.options.allow_float64_as_float32
             context.precision = parse_precision(self.options.precision, self.options.keep_float32)
             tensors = [
-                core.add_input(context, name, shapes.stand_in(value), ranges[name])
+                core.network_input(context, name, shapes.stand_in(value), ranges[name])
                 for name, value in zip(names, segment.inputs, strict=True)
             ]
             core.run_plan(graph, Plan(segment.nodes, self.plan.known, list(segment.outputs)), tensors)

@@ -76,12 +76,16 @@ class Converted:
         Raises:
             InputError: they are not nested as those that were converted.
         """
-        leaves = core.bind_inputs(self.graph, inputs)
-        named = dict(zip(self.input_names, leaves, strict=True))
+        return self._as_held(core.bind_inputs(self.graph, inputs))
+
+    def _as_held(self, tensors: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+        from .engine.signature import as_held
+
+        named = dict(zip(self.input_names, tensors, strict=True))
         for index in range(self.network.num_inputs):
             held = self.network.get_input(index)
             if not boundary.holds(named[held.name].dtype):
-                named[held.name] = named[held.name].to(trt_compat.to_torch_dtype(held.dtype))
+                named[held.name] = as_held(named[held.name], trt_compat.to_torch_dtype(held.dtype))
         return named
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -111,14 +115,13 @@ class Converted:
         return Evaluator(self.network, weights=self.weights.compute(state_dict), profile=self.profile())
 
     def _run(self, evaluator: Evaluator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        named = self.bind(call_inputs(args, kwargs))
-        outputs = self.run_flat(evaluator, [named[name] for name in self.input_names])
+        outputs = self.run_flat(evaluator, core.bind_inputs(self.graph, call_inputs(args, kwargs)))
         return structure.unflatten(outputs, self.graph.output_structure)
 
     def run_flat(self, evaluator: Evaluator, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Run an evaluator of the network on flat tensors; one result an output of the module."""
-        named = zip(self.input_names, tensors, strict=True)
-        results = evaluator({name: value.detach().cpu() for name, value in named})
+        named = self._as_held(tensors)
+        results = evaluator({name: value.detach().cpu() for name, value in named.items()})
         outputs = [results[name] for name in self._network_outputs()]
         return [source.take(tensors, outputs) for source in self._sources()]
 

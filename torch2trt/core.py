@@ -16,6 +16,7 @@ from .absent import present
 from .context import Context, current, current_network, has_trt_tensor, torch_network, trt_network
 from .dynamic import DynamicShapes, Input, alternative_inputs, parse_dynamic_shapes
 from .emit import cast, identity
+from .emit.complex import from_last_axis
 from .emit.sizes import Sizes
 from .errors import (
     HandlerError,
@@ -207,7 +208,7 @@ def network_inputs(context: Context, prepared: Prepared, plan: Plan) -> list[Any
     return [
         leaf
         if trt_compat.is_tensor(leaf)
-        else _held_input(context, name, example.to(held.get(value, example.dtype)), graph.ranges.get(name, {}))
+        else network_input(context, name, example.to(held.get(value, example.dtype)), graph.ranges.get(name, {}))
         for name, value, leaf, example in zip(
             graph.input_names, graph.inputs, prepared.leaves, prepared.examples, strict=True
         )
@@ -265,21 +266,32 @@ def _example(leaf: Any) -> torch.Tensor:
     return torch.zeros(shape, dtype=trt_compat.to_torch_dtype(leaf.dtype))
 
 
-def _held_input(context: Context, name: str, leaf: torch.Tensor, axes: Mapping[int, Any]) -> Any:
-    held = add_input(context, name, leaf, axes)
-    return narrow.Narrow(held, leaf.dtype) if leaf.dtype in (torch.int8, torch.int16) else held
+def network_input(context: Context, name: str, leaf: torch.Tensor, axes: Mapping[int, Any]) -> Any:
+    """What stands for a tensor of which a new network input holds the values.
 
-
-def add_input(context: Context, name: str, leaf: torch.Tensor, axes: Mapping[int, Any]) -> Any:
-    """A new network input of a tensor's shape and dtype, the listed axes dynamic; int8 and int16 are int32.
+    Args:
+        context: the network.
+        name: of the input.
+        leaf: a tensor of the shape and dtype.
+        axes: the dynamic ones.
 
     Raises:
         InputError: the name is taken, or TensorRT has no such input.
     """
+    held = _add_input(context, name, leaf, axes)
+    if leaf.is_complex():
+        return from_last_axis(held)
+    return narrow.Narrow(held, leaf.dtype) if leaf.dtype in (torch.int8, torch.int16) else held
+
+
+def _add_input(context: Context, name: str, leaf: torch.Tensor, axes: Mapping[int, Any]) -> Any:
+    """int8 and int16 are int32, complex values float32 with a last axis of real and imaginary part."""
     dtype = torch.int32 if leaf.dtype in (torch.int8, torch.int16) else leaf.dtype
-    if dtype == torch.float64 and context.allow_float64_as_float32:
-        dtype = torch.float32
+    if context.allow_float64_as_float32:
+        dtype = {torch.float64: torch.float32, torch.complex128: torch.complex64}.get(dtype, dtype)
     shape = tuple(-1 if axis in axes else size for axis, size in enumerate(leaf.shape))
+    if dtype == torch.complex64:
+        dtype, shape = torch.float32, (*shape, 2)
     taken = {context.network.get_input(index).name for index in range(context.network.num_inputs)}
     if name in taken:
         raise InputError(f"the network has an input {name!r} already", hint="give other names with input_names")

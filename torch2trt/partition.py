@@ -166,7 +166,7 @@ def dtype_reason(node: Node) -> str:
     for value in [*operand_values(node.args), *node.outputs]:
         if value.dtype in (torch.int8, torch.int16):
             return f"{value.dtype} tensors are given to engines as int32"
-        if value.dtype is not None:
+        if value.dtype is not None and value.dtype != torch.complex64:
             try:
                 trt_compat.to_trt_dtype(value.dtype)
             except Torch2TRTError as error:

@@ -39,6 +39,13 @@ def _factors(size):
     return tuple(torch.linalg.ldl_factor(_indefinite(size)))
 
 
+def _of_repeated_eigenvalues(size):
+    """A symmetric matrix, each of whose eigenvalues comes twice."""
+    turned, _ = torch.linalg.qr(torch.randn(size, size, generator=torch.Generator().manual_seed(size)))
+    matrix = (turned * (torch.arange(size) // 2 + 1.0)) @ turned.mT
+    return (matrix + matrix.mT) / 2
+
+
 CASES = [
     *(
         Case(
@@ -136,6 +143,15 @@ CASES = [
             rtol=1e-4,
         )
         for size in (1, 2, 5, 16)
+    ),
+    *(
+        Case(
+            f"eigenvalues-repeated-{size}",
+            lambda x: (_linalg.eigvalsh(x), _linalg.svdvals(x)),
+            _of_repeated_eigenvalues(size),
+            rtol=2e-5,
+        )
+        for size in (4, 10, 24)
     ),
     *(
         Case(f"svdvals-{rows}x{columns}", _linalg.svdvals, rand(2, rows, columns), rtol=1e-4)

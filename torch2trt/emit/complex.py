@@ -11,10 +11,12 @@ from ..pairs import Complex, is_complex
 from ..weights import derive
 from .arithmetic import full_like
 from .dims import rank_of
-from .dtypes import Tensor, cast, dtype_of, is_float
-from .functions import atan2
-from .math import elementwise, unary, where
+from .dtypes import Tensor, cast, dtype_of, held_dtype, is_float
+from .functions import atan2, hypot
+from .math import compare, elementwise, unary, where
+from .moving import take
 from .pointwise import arithmetic
+from .product import product
 from .shape import concatenate, unsqueeze
 
 
@@ -22,14 +24,16 @@ def parts(value: Any) -> Complex:
     """Real and imaginary part; of a real value the imaginary part is zeros.
 
     Raises:
-        DtypeError: the value is complex of another precision than float32.
+        DtypeError: the value is complex of half precision, or of float64, unless that is allowed as float32.
     """
     if isinstance(value, Complex):
         return value
     if isinstance(value, complex):
         return Complex(torch.tensor(value.real), torch.tensor(value.imag))
     if isinstance(value, torch.Tensor) and value.is_complex():
-        if value.dtype != torch.complex64:
+        if value.dtype == torch.complex128:
+            held_dtype(torch.float64)  # refused, unless it is allowed as float32
+        elif value.dtype != torch.complex64:
             raise DtypeError(f"complex values of {value.dtype}", hint="use complex64")
         return Complex(derive(_real, value), derive(_imag, value))
     held = as_float(value)
@@ -37,11 +41,11 @@ def parts(value: Any) -> Complex:
 
 
 def _real(value: torch.Tensor) -> torch.Tensor:
-    return value.real.contiguous()
+    return value.real.float().contiguous()
 
 
 def _imag(value: torch.Tensor) -> torch.Tensor:
-    return value.imag.contiguous()
+    return value.imag.float().contiguous()
 
 
 def as_float(value: Tensor) -> Tensor:
@@ -81,23 +85,37 @@ def multiply_complex(left: Any, right: Any) -> Complex:
     return Complex(real, imag)
 
 
+def matmul_complex(left: Any, right: Any) -> Complex:
+    """The product of matrices, or of vectors with them, that ``torch.matmul`` gives."""
+    first, second = parts(left), parts(right)
+    real = elementwise("SUB", product(first.real, second.real), product(first.imag, second.imag))
+    imag = elementwise("SUM", product(first.real, second.imag), product(first.imag, second.real))
+    return Complex(real, imag)
+
+
 def divide_complex(left: Any, right: Any) -> Complex:
-    """The quotient; a real divisor divides both parts."""
+    """The quotient, by the divisor scaled to about 1; a real divisor divides both parts."""
     first = parts(left)
     if not is_complex(right) and not isinstance(right, complex):
         divisor = as_float(right)
         return Complex(arithmetic("DIV", first.real, divisor), arithmetic("DIV", first.imag, divisor))
     second = parts(right)
-    product = multiply_complex(first, conjugate(second))
-    square = elementwise(
-        "SUM", elementwise("PROD", second.real, second.real), elementwise("PROD", second.imag, second.imag)
-    )
-    return Complex(elementwise("DIV", product.real, square), elementwise("DIV", product.imag, square))
+    size = elementwise("MAX", unary("ABS", second.real), unary("ABS", second.imag))
+    size = where(compare("EQUAL", size, 0), torch.ones(()), size)
+    near = Complex(*(elementwise("DIV", part, size) for part in second))  # its square neither overflows nor vanishes
+    square = elementwise("SUM", *(elementwise("PROD", part, part) for part in near))
+    product = multiply_complex(first, conjugate(near))
+    return Complex(*(elementwise("DIV", elementwise("DIV", part, square), size) for part in product))
 
 
 def negative(value: Tensor) -> Any:
     """``-value`` of a real tensor; known if it is."""
     return derive(torch.neg, value) if isinstance(value, torch.Tensor) else unary("NEG", value)
+
+
+def negative_complex(value: Any) -> Complex:
+    """``-value`` of a complex value."""
+    return Complex(*(negative(part) for part in parts(value)))
 
 
 def conjugate(value: Any) -> Complex:
@@ -107,19 +125,20 @@ def conjugate(value: Any) -> Complex:
 
 
 def magnitude(value: Any) -> Any:
-    """The absolute value, scaled so that squares do not overflow."""
-    held = parts(value)
-    real, imag = unary("ABS", held.real), unary("ABS", held.imag)
-    large, small = elementwise("MAX", real, imag), elementwise("MIN", real, imag)
-    ratio = elementwise("DIV", small, where(elementwise("EQUAL", large, torch.zeros(())), torch.ones(()), large))
-    root = unary("SQRT", elementwise("SUM", elementwise("PROD", ratio, ratio), torch.ones(())))
-    return elementwise("PROD", large, root)
+    """The absolute value; its squares do not overflow."""
+    return hypot(*parts(value))
 
 
 def phase(value: Any) -> Any:
     """The angle."""
     held = parts(value)
     return atan2(held.imag, held.real)
+
+
+def from_last_axis(value: Any) -> Complex:
+    """The pair whose parts lie along the last axis of a real tensor, as ``torch.view_as_complex`` reads it."""
+    axis = rank_of(value) - 1
+    return Complex(take(value, 0, axis), take(value, 1, axis))
 
 
 def as_last_axis(value: Any) -> Any:

@@ -81,7 +81,7 @@ def identity_like(value: Tensor, columns: Dim | None = None) -> Any:
     return expand(cast(diagonal_mask(sizes[0], sizes[1], 0), torch.float32), [*lead, *sizes])
 
 
-def _pivot_rows(matrix: Any, index: Dim) -> Any:
+def pivot_rows(matrix: Any, index: Dim) -> Any:
     """The order of rows, of shape ``(..., rows)``, that brings the largest element of a column to the diagonal."""
     rows = size_of(matrix, -2)
     candidates = where(_at_or_beyond(rows, index), unary("ABS", column(matrix, index)), torch.full((), -1.0))
@@ -127,7 +127,7 @@ def eliminate(matrix: Tensor, count: int) -> tuple[Any, Any]:
 
     def step(index: Dim, states: State, _: Any) -> State:
         current, sign = states
-        order = _pivot_rows(current, index)
+        order = pivot_rows(current, index)
         current = reordered(current, order)
         kept = reduce(
             "SUM", cast(elementwise("EQUAL", order, numbered(rows)), torch.int64), [rank_of(order) - 1], False
@@ -137,7 +137,7 @@ def eliminate(matrix: Tensor, count: int) -> tuple[Any, Any]:
         factors = _factors(current, index)
         right = where(beyond(columns, index), top, ZERO)
         current = elementwise("SUB", current, outer(factors, right))
-        return [where(_below(rows, columns, index), ZERO, current), sign]
+        return [where(below_diagonal(rows, columns, index), ZERO, current), sign]
 
     current, sign = repeat(count, step, [matrix, sign])
     return current, sign
@@ -150,7 +150,7 @@ def _factors(current: Any, index: Dim) -> Any:
     return where(beyond(size_of(current, -2), index), quotient, ZERO)
 
 
-def _below(rows: int, columns: int, index: Dim) -> Tensor:
+def below_diagonal(rows: int, columns: int, index: Dim) -> Tensor:
     """The places in column ``index`` below the diagonal."""
     down, across = beyond(rows, index), equals(columns, index)
     if isinstance(down, torch.Tensor) and isinstance(across, torch.Tensor):
@@ -172,12 +172,12 @@ def lu(matrix: Tensor) -> tuple[Any, Any, Any]:
 
     def step(index: Dim, states: State, _: Any) -> State:
         current, pivots, order = states
-        exchange = _pivot_rows(current, index)
+        exchange = pivot_rows(current, index)
         current = reordered(current, exchange)
         factors = _factors(current, index)
         right = where(beyond(columns, index), row(current, index), ZERO)
         updated = elementwise("SUB", current, outer(factors, right))
-        updated = where(_below(rows, columns, index), as_rows(factors), updated)
+        updated = where(below_diagonal(rows, columns, index), as_rows(factors), updated)
         chosen = elementwise("SUM", as_rows(take(exchange, index, rank_of(exchange) - 1)), ONE_LONG)
         pivots = where(equals(count, index), chosen, pivots)
         return [updated, pivots, gather_elements(order, exchange, rank_of(order) - 1)]
@@ -229,14 +229,15 @@ def solve_triangular(matrix: Tensor, right: Tensor, upper: bool, unit: bool = Fa
         if not unit:
             diagonal = as_rows(take(column(matrix, index), index, rank_of(matrix) - 2))
             solved = elementwise("DIV", solved, diagonal)
-        others = where(_before(size, index) if upper else beyond(size, index), column(matrix, index), ZERO)
+        others = where(before(size, index) if upper else beyond(size, index), column(matrix, index), ZERO)
         current = elementwise("SUB", current, outer(others, solved))
         return [where(as_rows(equals(size, index)), as_columns(solved), current)]
 
     return repeat(size, step, [right], backwards=upper)[0]
 
 
-def _before(size: int, index: Dim) -> Tensor:
+def before(size: int, index: Dim) -> Tensor:
+    """Which of ``size`` places lie before ``index``; known if it is."""
     places = numbered(size)
     return places < index if isinstance(index, int) else elementwise("LESS", places, as_dim(index))
 

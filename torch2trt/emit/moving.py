@@ -133,9 +133,10 @@ def traced_sizes(dims: Shape) -> list[Dim]:
 
 
 def traced_dtype(output: int = 0) -> torch.dtype | None:
-    """The dtype that the trace recorded for an output of the node that is being converted."""
+    """The dtype that the trace recorded for an output of the node that is converted; of a complex one its parts'."""
     node = building().node
-    return None if node is None or output >= len(node.outputs) else node.outputs[output].dtype
+    dtype = None if node is None or output >= len(node.outputs) else node.outputs[output].dtype
+    return torch.float32 if dtype == torch.complex64 else dtype
 
 
 def traced_device() -> str:

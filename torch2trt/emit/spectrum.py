@@ -51,9 +51,11 @@ def _rotation(gram: Any, partner: Tensor) -> Any:
     index = expand(unsqueeze(tensor(partner), 1), [*shape_of(gram)[:-1], 1])
     mixed = gather_elements(gram, index, rank_of(gram) - 1)
     mixed = reduce("SUM", mixed, [rank_of(mixed) - 1], keepdim=False)
+    # Of two columns of nearly one length rounding decides the angle: both must have the same, or it is no rotation.
+    mixed = elementwise("SUM", mixed, gather(mixed, partner, rank_of(mixed) - 1))
     single = elementwise("EQUAL", partner, places)
     idle = elementwise("OR", compare("EQUAL", mixed, 0), single)
-    half = elementwise("DIV", elementwise("SUB", other, own), elementwise("SUM", mixed, mixed))
+    half = elementwise("DIV", elementwise("SUB", other, own), mixed)
     half = where(idle, ZERO, half)
     # The two columns of a pair turn in opposite directions, also where the angle is 45 degrees.
     first = where(elementwise("GREATER", partner, places), ONE, torch.tensor(-1.0))

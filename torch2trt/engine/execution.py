@@ -16,7 +16,7 @@ from ..torch_compat import current_stream_handle
 from .graphs import CaptureError, GraphCache
 from .loaded import MEMORY_HINT, LoadedEngine
 from .session import Session
-from .signature import EngineSignature
+from .signature import EngineSignature, as_held
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class ExecutionContext:
         if not isinstance(tensor, torch.Tensor):
             raise InputError(f"input {name!r} must be a tensor, not {type(tensor).__name__}")
         if tensor.dtype == self._signature.inputs[index].given:
-            tensor = tensor.to(info.spec.dtype)
+            tensor = as_held(tensor, info.spec.dtype)
         elif tensor.dtype != info.spec.dtype:
             raise InputError(
                 f"input {name!r} has dtype {tensor.dtype}, and the engine takes {info.spec.dtype}",

@@ -42,6 +42,16 @@ class TensorSpec:
         return f"{self.name}: {_dtype_name(self.dtype)} {list(self.shape)}"
 
 
+def as_held(given: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A tensor as a network's input of ``dtype`` takes it; complex values with a last axis of real and imaginary part.
+
+    Args:
+        given: of a dtype that the network lacks.
+        dtype: the input's.
+    """
+    return torch.view_as_real(given.to(torch.complex64).resolve_conj()) if given.is_complex() else given.to(dtype)
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """Where one tensor of the result comes from.

@@ -96,7 +96,7 @@ def _unpacked(factors: Tensor) -> tuple[Any, Any]:
     return lower, matrix.upper_triangle(emit.slice_axis(factors, -2, 0, count))
 
 
-def _permutation(order: Tensor) -> Any:
+def permutation(order: Tensor) -> Any:
     """The matrix P of ``A = P L U`` for rows taken in ``order``."""
     places = torch.arange(emit.size_of(order, -1)).unsqueeze(1)
     return emit.cast(emit.elementwise("EQUAL", matrix.as_columns(order), places), torch.float32)
@@ -108,7 +108,7 @@ def aten_linalg_lu(A: Tensor) -> Any:
     """``linalg_lu(Tensor A, *, bool pivot=True) -> (Tensor P, Tensor L, Tensor U)``."""
     matrix.require_static(A)
     factors, _, order = matrix.lu(A)
-    return (_permutation(order), *_unpacked(factors))
+    return (permutation(order), *_unpacked(factors))
 
 
 @op("aten::lu_unpack")
@@ -120,7 +120,7 @@ def aten_lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True,
     lower, upper = _unpacked(LU_data) if unpack_data else (nothing, nothing)
     if not unpack_pivots:
         return nothing, lower, upper
-    return _permutation(matrix.order_of_pivots(LU_pivots, emit.size_of(LU_data, -2))), lower, upper
+    return permutation(matrix.order_of_pivots(LU_pivots, emit.size_of(LU_data, -2))), lower, upper
 
 
 def _lu_solve(factors: Tensor, pivots: Tensor, right: Tensor, adjoint: bool) -> Any:

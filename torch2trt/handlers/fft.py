@@ -186,9 +186,7 @@ def aten_fft_ifftshift(self: Tensor, dim: Any = None) -> Any:
 @op("aten::view_as_complex")
 def aten_view_as_complex(self: Tensor) -> Any:
     """``view_as_complex(Tensor self) -> Tensor``: the last axis holds real and imaginary part."""
-    held = pairs.as_float(self)
-    axis = emit.rank_of(held) - 1
-    return Complex(emit.take(held, 0, axis), emit.take(held, 1, axis))
+    return pairs.from_last_axis(pairs.as_float(self))
 
 
 @op("aten::view_as_real")

@@ -77,7 +77,8 @@ def aten_stft(
     else:
         found = _by_matrix(pieces, fourier.basis(n_fft, count, -1.0, scale), shape)
     result = Complex(*(part if batched else emit.squeeze(part, [0]) for part in found))
-    return result if return_complex else pairs.as_last_axis(result)
+    as_complex = is_complex(self) if return_complex is None else return_complex
+    return result if as_complex else pairs.as_last_axis(result)
 
 
 def _by_matrix(pieces: Sequence[Tensor], basis: torch.Tensor, window: Tensor) -> Complex:

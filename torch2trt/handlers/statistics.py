@@ -11,7 +11,7 @@ from ..emit import Tensor
 from ..registry import op
 
 
-def _covariance(value: Tensor, correction: int, counts: Tensor, weights: Tensor) -> Any:
+def covariance(value: Tensor, correction: int, counts: Tensor, weights: Tensor) -> Any:
     """As at::cov in aten/src/ATen/native/Correlation.cpp, in the dtype of a float matrix of one row a variable."""
     total, share = _weights(counts, weights, emit.dtype_of(value))
     if share is None:
@@ -62,7 +62,7 @@ def _matrix(value: Tensor) -> Any:
 @op("aten::cov")
 def aten_cov(self: Tensor, correction: int = 1, fweights: Tensor = None, aweights: Tensor = None) -> Any:
     """``cov(Tensor self, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor``: of rows."""
-    result = _covariance(_matrix(self), correction, fweights, aweights)
+    result = covariance(_matrix(self), correction, fweights, aweights)
     dtype = emit.dtype_of(emit.to_float(self))  # weights of higher precision raise it
     return emit.cast(
         _squeezed(result), dtype if aweights is None else torch.promote_types(dtype, emit.dtype_of(aweights))
@@ -78,7 +78,7 @@ def _squeezed(matrix: Any) -> Any:
 def aten_corrcoef(self: Tensor) -> Any:
     """``corrcoef(Tensor self) -> Tensor``: of the rows, held between -1 and 1."""
     matrix = _matrix(self)
-    found = _covariance(matrix, 1, None, None)
+    found = covariance(matrix, 1, None, None)
     root = emit.unary("SQRT", emit.diagonal(found, 0))
     found = emit.elementwise("DIV", found, emit.unsqueeze(root, 1))
     found = emit.clamp(emit.elementwise("DIV", found, emit.unsqueeze(root, 0)), -1.0, 1.0)
