@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import torch2trt
-from torch2trt import emit, errors, registry
+from torch2trt import emit, errors, pairs, registry
 from torch2trt.verify import difference, verify
 
 
@@ -51,6 +51,21 @@ def test_all_agree(net):
     assert [row.kind for row in report.rows] == ["aten::linear", "aten::cosh", "aten::linear"]
     assert report.rows[0].scope == "first" and report.rows[0].layers and report.rows[0].network.cosine > 0.999999
     assert "all agree" in str(report)
+
+
+def test_complex_values_are_compared(monkeypatch):
+    inputs = torch2trt.Input("z", (2, 3), dtype=torch.complex64).example()
+
+    def function(z):
+        return (z.cosh() * 2).conj().abs()
+
+    report = verify(function, inputs)
+    assert report and [row.kind for row in report.rows] == ["aten::cosh", "aten::mul", "aten::_conj", "aten::abs"]
+    assert [row.dtype for row in report.rows] == ["complex64"] * 3 + ["float32"]
+    assert "of magnitudes from" in report.rows[1].inputs[0] and report.rows[1].largest > 0
+    monkeypatch.setitem(pairs.HANDLERS, "aten::mul", lambda node, args, _: pairs.Complex(args[0].real, args[0].imag))
+    report = verify(function, inputs)
+    assert not report and report.first_divergence.kind == "aten::mul" and report.rows[0].network.within
 
 
 def test_first_divergence_is_named(net, wrong_cosh):

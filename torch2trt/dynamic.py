@@ -57,8 +57,10 @@ class Input(Placeholder):
     dtype: torch.dtype = torch.float32
 
     def example(self) -> torch.Tensor:
-        """A tensor of the optimal shape: uniform in [0, 1), zeros for integers and booleans."""
+        """A tensor of the optimal shape: uniform in [0, 1), as are both parts of complex values; else zeros."""
         shape = self.shape
+        if self.dtype.is_complex:
+            return torch.rand(shape, dtype=self.dtype, generator=torch.Generator().manual_seed(0))
         if self.dtype.is_floating_point:
             return torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(self.dtype)
         return torch.zeros(shape, dtype=self.dtype)

@@ -194,6 +194,8 @@ def _fitted(example: torch.Tensor, spec: InputSpec, generator: torch.Generator) 
 
 def random_tensor(shape: Sequence[int], dtype: torch.dtype, generator: torch.Generator) -> torch.Tensor:
     """Normal numbers; for integers and booleans zeros and ones, which are valid indices nearly everywhere."""
+    if dtype.is_complex:
+        return torch.randn(tuple(shape), dtype=dtype, generator=generator)
     if dtype.is_floating_point:
         return torch.randn(tuple(shape), generator=generator).to(dtype)
     return torch.randint(0, 2, tuple(shape), generator=generator).to(dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from .context import network_state
 from .convert import Converted, convert
 from .errors import InputError
 from .graph import Node, Value, walk_nodes
+from .pairs import Complex
 from .reference import Evaluator
 from .tracing import Inputs, normalize_inputs, run_both
 
@@ -259,12 +260,12 @@ def verify(
     converted = module if isinstance(module, Converted) else convert(module, inputs, **options)
     expected = core.debug_call_graph(converted.graph, inputs, return_all=True)
     tensors = {
-        name: value
+        name: held
         for name, value in converted.graph.results.items()
-        if trt_compat.is_tensor(value) and isinstance(expected.get(name), torch.Tensor)
+        if (held := _held(value)) and isinstance(expected.get(name), torch.Tensor)
     }
     named = converted.bind(inputs)
-    wanted = sorted({tensor.name for tensor in tensors.values()})
+    wanted = sorted({part.name for held in tensors.values() for part in held if trt_compat.is_tensor(part)})
     actual = Evaluator(converted.network, outputs=wanted)(named)
     from_engine = _run_engine(converted, named, wanted) if use_engine else None
     layers = _layers_by_node(converted)
@@ -273,14 +274,29 @@ def verify(
     for node in walk_nodes(converted.graph.nodes):
         for value in node.outputs:
             if value.name in tensors:
-                name = tensors[value.name].name
+                right = _real(expected[value.name])
                 differences = [
-                    None if results is None else difference(results[name], expected[value.name], tolerance, atol)
+                    None
+                    if results is None
+                    else difference(_given(tensors[value.name], results), right, tolerance, atol)
                     for results, tolerance in ((actual, rtol), (from_engine, for_engine))
                 ]
                 rows.append(_row(node, value, expected, differences, layers))
     of_trace = None if isinstance(module, Converted) else _of_trace(module, converted, inputs, atol)
     return Report(tuple(rows), rtol, atol, of_trace)
+
+
+def _held(result: Any) -> tuple[Any, ...]:
+    """What holds a node's result in the network: one tensor, the two of a complex value, or none."""
+    if isinstance(result, Complex):
+        return tuple(result)
+    return (result,) if trt_compat.is_tensor(result) else ()
+
+
+def _given(held: Sequence[Any], results: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """A node's result; of a complex value both parts along a last axis."""
+    found = [results[part.name] if trt_compat.is_tensor(part) else part for part in held]
+    return found[0] if len(found) == 1 else torch.stack(torch.broadcast_tensors(*(part.cpu() for part in found)), -1)
 
 
 def _of_trace(module: Callable[..., Any], converted: Converted, inputs: Inputs, atol: float) -> Difference | None:
@@ -307,11 +323,11 @@ def _tolerances(rtol: float | None, dtype: torch.dtype) -> tuple[float, float]:
     return own, max(own, TOLERANCES[torch.float16]) if trt_compat.is_rtx() else own
 
 
-def _precision(tensors: Mapping[str, Any], expected: Mapping[str, Any]) -> torch.dtype:
+def _precision(tensors: Mapping[str, Sequence[Any]], expected: Mapping[str, Any]) -> torch.dtype:
     """What the network holds of eager's float32: the dtype of least digits."""
     held = {
-        trt_compat.to_torch_dtype(tensor.dtype)
-        for name, tensor in tensors.items()
+        trt_compat.to_torch_dtype(parts[0].dtype)
+        for name, parts in tensors.items()
         if expected[name].dtype == torch.float32
     }
     return max(held & set(TOLERANCES), key=lambda dtype: TOLERANCES[dtype], default=torch.float32)
@@ -353,12 +369,13 @@ def _row(
 def _summary(name: str, value: Any) -> str:
     if not isinstance(value, torch.Tensor) or not value.numel():
         return f"{name}: {value}" if not isinstance(value, torch.Tensor) else f"{name}: empty {list(value.shape)}"
-    numbers = value.double()
-    return f"{name}: {value.dtype} {list(value.shape)} from {numbers.min().item():.4g} to {numbers.max().item():.4g}"
+    numbers = (value.abs() if value.is_complex() else value).double()
+    what = f"{name}: {value.dtype} {list(value.shape)}{' of magnitudes' if value.is_complex() else ''}"
+    return f"{what} from {numbers.min().item():.4g} to {numbers.max().item():.4g}"
 
 
 def _largest(tensor: torch.Tensor) -> float:
-    if not tensor.dtype.is_floating_point or not tensor.numel():
+    if not (tensor.dtype.is_floating_point or tensor.is_complex()) or not tensor.numel():
         return 0.0
     return float(tensor.abs().nan_to_num(nan=0.0, posinf=0.0).max())
 
