@@ -10,6 +10,7 @@ import torch
 from . import eager, trt_compat
 from .graph import Node, Value
 from .narrow import Narrow
+from .pairs import Complex
 
 KINDS = frozenset(
     {
@@ -86,7 +87,9 @@ def _described(argument: Any, describe: Callable[[Any], Any], any_sizes: bool) -
     described = describe(argument)
     if described is not None or not any_sizes:
         return described
-    if trt_compat.is_tensor(argument):
+    if isinstance(argument, Complex):
+        rank, dtype = len(_run_time_part(argument).shape), torch.complex64
+    elif trt_compat.is_tensor(argument):
         rank, dtype = len(argument.shape), trt_compat.to_torch_dtype(argument.dtype)
     elif isinstance(argument, Value) and argument.shape is not None and argument.dtype is not None:
         rank, dtype = len(argument.shape), argument.dtype
@@ -119,15 +122,22 @@ def describe_traced(value: Any, trace: int) -> Any:
 
 def describe_tensor(value: Any) -> Any:
     """A meta tensor for an ITensor whose sizes are all known, None for any other ITensor."""
-    if isinstance(value, Narrow):
-        described = describe_tensor(value.value)
-        return None if described is None else described.to(value.dtype)
+    if isinstance(value, (Narrow, Complex)):
+        held, dtype = (
+            (value.value, value.dtype) if isinstance(value, Narrow) else (_run_time_part(value), torch.complex64)
+        )
+        described = describe_tensor(held)
+        return None if described is None else described.to(dtype)
     if not trt_compat.is_tensor(value):
         return value
     shape = tuple(value.shape)
     if any(size < 0 for size in shape):
         return None
     return torch.empty(shape, dtype=trt_compat.to_torch_dtype(value.dtype), device="meta")
+
+
+def _run_time_part(value: Complex) -> Any:
+    return value.real if trt_compat.is_tensor(value.real) else value.imag
 
 
 def static_size(node: Node, args: Sequence[Any]) -> list[Any] | None:

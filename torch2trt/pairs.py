@@ -1,8 +1,8 @@
 """Complex values: pairs of real ones, since TensorRT has no complex data type.
 
-A pair goes from a complex input or the op that makes it (a Fourier transform, ``view_as_complex``) to the one that makes
-it real again. In between only the ops of :data:`HANDLERS` take it. A complex input or output of the module is one real
-input or output of the network, of float32, with an axis of size 2 at the end.
+A pair goes from a complex input, or the op that makes it (a Fourier transform, ``view_as_complex``), to the one that
+makes it real again. In between only the ops of :data:`HANDLERS` take it. A complex input or output of the module is one
+of the network of float32, with an axis of size 2 at the end.
 """
 
 from __future__ import annotations

@@ -79,6 +79,12 @@ def _is_real(value: Any) -> bool:
 complex_op(*(f"aten::{name}" for name in _LINEAR.split()), "torch2trt::rearrange")(by_parts)
 
 
+@complex_op(*(f"aten::{name}" for name in ["_shape_as_tensor", "len", "numel", "size", "sym_numel", "sym_size"]))
+def _size(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
+    """Sizes are those of the real part."""
+    return real_handler(node, [pairs.parts(args[0]).real, *args[1:]])[0]
+
+
 @complex_op("aten::broadcast_tensors")
 def _broadcast_tensors(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     """Every tensor, complex or not, in the shape of all."""
