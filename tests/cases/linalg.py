@@ -18,7 +18,7 @@ def _triangular(*shape, upper=False):
     return value.triu() if upper else value.tril()
 
 
-# One size is unrolled, the other a loop.
+# One size is unrolled, the other a loop, but for triangular systems.
 _SIZES = (4, 9)
 
 CASES = [
@@ -102,6 +102,19 @@ CASES = [
         {"x": _regular(2, 3, 3)},
         dynamic={"x": {0: (1, 2, 8)}},
         others=[{"x": _regular(1, 3, 3)}, {"x": _regular(7, 3, 3)}],
+        rtol=1e-4,
+    ),
+    Case(
+        "solve_triangular-loop",
+        lambda a, b: (
+            _linalg.solve_triangular(a.tril(), b, upper=False),
+            _linalg.solve_triangular(a.triu(), b[:, :, :1], upper=True),
+            _linalg.inv(a[0]),
+        ),
+        (
+            torch.eye(26) * 4 + torch.linspace(-1, 1, 1352).sin().view(2, 26, 26),
+            torch.linspace(-2, 2, 156).view(2, 26, 3),
+        ),
         rtol=1e-4,
     ),
 ]

@@ -96,6 +96,7 @@ def repeat(
     states: Sequence[Tensor],
     tables: Sequence[torch.Tensor] = (),
     backwards: bool = False,
+    most_unrolled: int = MOST_REPEATED,
 ) -> State:
     """``states = step(k, states, rows)`` for k from 0 to ``count - 1``: unrolled for few steps, else a loop.
 
@@ -106,10 +107,11 @@ def repeat(
         states: what the first step starts from.
         tables: known tensors with ``count`` rows.
         backwards: k counts down.
+        most_unrolled: more steps become a loop.
     """
     current = [tensor(state) for state in states]
     order = torch.arange(count).flip(0) if backwards else torch.arange(count)
-    if count <= MOST_REPEATED:
+    if count <= most_unrolled:
         for place in order.tolist():
             current = step(place, current, [table[place] for table in tables])
         return current
