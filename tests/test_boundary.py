@@ -210,6 +210,13 @@ def test_complex_inputs_of_dynamic_size():
     assert converted.profile() == {"z": ((1, 2), (4, 2), (9, 2))}
 
 
+def test_complex_matrices_of_dynamic_size():
+    dynamic = {"z": {0: ("n", 2, 3, 9), 1: "n"}}
+    for function in (torch.linalg.svdvals, torch.linalg.qr, torch.linalg.det, torch.linalg.pinv):
+        with pytest.raises(torch2trt.errors.UnsupportedArgumentError, match="size is known at run time only"):
+            torch2trt.convert(function, torch.eye(3).cfloat(), input_names=["z"], dynamic_shapes=dynamic)
+
+
 def test_complex128():
     with pytest.raises(InputError, match=r"input 'z': TensorRT has no torch\.complex128"):
         torch2trt.convert(lambda z: z * 2, Z.to(torch.complex128))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -38,6 +39,11 @@ def parts(value: Any) -> Complex:
         return Complex(derive(_real, value), derive(_imag, value))
     held = as_float(value)
     return Complex(held, full_like(held, 0.0, torch.float32))
+
+
+def each(function: Callable[..., Any], value: Any, *rest: Any) -> Complex:
+    """A function of the real part and of the imaginary part, with the same further arguments."""
+    return Complex(*(function(part, *rest) for part in parts(value)))
 
 
 def _real(value: torch.Tensor) -> torch.Tensor:
@@ -115,7 +121,7 @@ def negative(value: Tensor) -> Any:
 
 def negative_complex(value: Any) -> Complex:
     """``-value`` of a complex value."""
-    return Complex(*(negative(part) for part in parts(value)))
+    return each(negative, value)
 
 
 def conjugate(value: Any) -> Complex:

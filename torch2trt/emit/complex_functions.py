@@ -20,6 +20,7 @@ from .complex import (
     as_last_axis,
     conjugate,
     divide_complex,
+    each,
     from_last_axis,
     magnitude,
     multiply_complex,
@@ -49,7 +50,7 @@ def is_nonzero(value: Any) -> Any:
 
 def scaled(value: Any, factor: float) -> Complex:
     """A complex value times a real number."""
-    return Complex(*(mul(part, factor) for part in parts(value)))
+    return each(mul, value, factor)
 
 
 def _times_i(value: Any) -> Complex:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from ..pairs import Complex
-from .complex import add_complex, conjugate, divide_complex, multiply_complex, parts
+from .complex import add_complex, conjugate, divide_complex, each, multiply_complex, parts
 from .dims import Dim, rank_of, shape_of, size_of
 from .dtypes import cast, tensor
 from .math import compare, elementwise, gather_elements, reduce, unary, where
@@ -26,16 +25,12 @@ from .matrix import (
     numbered,
     pivot_rows,
     reordered,
+    require_static,
     row,
 )
 from .moving import take
 from .scan import State, repeat
 from .shape import expand
-
-
-def each(function: Callable[..., Any], value: Any, *rest: Any) -> Complex:
-    """A function of the real part and of the imaginary part."""
-    return Complex(*(function(part, *rest) for part in parts(value)))
 
 
 def _masked(mask: Any, value: Complex) -> Complex:
@@ -68,6 +63,7 @@ def lu(value: Any) -> tuple[Complex, Any, Any]:
         both factors in one matrix; the pivots, counted from 1; the order of the rows.
     """
     held = each(tensor, value)
+    require_static(held.real)
     *lead, rows, columns = shape_of(held.real)
     count = min(rows, columns)
     pivots = expand(torch.zeros(count, dtype=torch.int64), [*lead, count])
@@ -115,6 +111,7 @@ def _square(value: Complex) -> Any:
 def householder(value: Any) -> tuple[Complex, Complex]:
     """LAPACK's geqrf: R, whose diagonal is real, on and above the diagonal, the reflectors below it; their factors."""
     held = each(tensor, value)
+    require_static(held.real)
     *lead, rows, columns = shape_of(held.real)
     count = min(rows, columns)
     nothing = expand(torch.zeros(count), [*lead, count])
@@ -155,6 +152,7 @@ def reflect(reflectors: Any, factors: Any, value: Any, forwards: bool, adjoint: 
         adjoint: each reflection's adjoint.
     """
     held, scales = parts(reflectors), parts(factors)
+    require_static(held.real, parts(value).real)
     rows, count = size_of(held.real, -2), size_of(scales.real, -1)
 
     def step(index: Dim, states: State, _: Any) -> State:

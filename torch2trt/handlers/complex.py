@@ -18,14 +18,14 @@ from ..registry import op
 _LINEAR = (
     "_chunk_cat _unsafe_masked_index _unsafe_masked_index_put_accumulate alias_copy as_strided as_strided_copy "
     "as_strided_scatter atleast_1d atleast_2d atleast_3d block_diag broadcast_to cartesian_prod cat channel_shuffle "
-    "chunk clone col2im column_stack combinations constant_pad_nd contiguous cumsum detach diag "
-    "diag_embed diagflat diagonal diagonal_copy diagonal_scatter diff dsplit dstack expand expand_as expand_copy "
-    "fft_fftshift fft_ifftshift fill flatten flip fliplr flipud gather gradient hsplit hstack im2col index index_add "
-    "index_copy index_fill index_put index_select linalg_diagonal mT masked_fill masked_scatter masked_select mean "
-    "meshgrid movedim narrow narrow_copy new_full numpy_T pad permute permute_copy pixel_shuffle pixel_unshuffle put "
-    "ravel repeat repeat_interleave reshape reshape_as roll rot90 select select_copy select_scatter slice slice_copy "
-    "slice_scatter split split_copy split_with_sizes split_with_sizes_copy squeeze squeeze_copy stack sum sum_to_size "
-    "t t_copy take take_along_dim tensor_split tile trace transpose transpose_copy tril triu unbind "
+    "chunk clone col2im column_stack combinations constant_pad_nd contiguous cumsum detach diag diag_embed diagflat "
+    "diagonal diagonal_copy diagonal_scatter diff dsplit dstack expand expand_as expand_copy fft_fftshift "
+    "fft_ifftshift fill flatten flip fliplr flipud gather gradient hsplit hstack im2col index index_add index_copy "
+    "index_fill index_put index_select linalg_diagonal mT masked_fill masked_scatter masked_select mean meshgrid "
+    "movedim narrow narrow_copy new_full numpy_T pad permute permute_copy pixel_shuffle pixel_unshuffle put ravel "
+    "repeat repeat_interleave reshape reshape_as roll rot90 scatter_add select select_copy select_scatter slice "
+    "slice_copy slice_scatter split split_copy split_with_sizes split_with_sizes_copy squeeze squeeze_copy stack sum "
+    "sum_to_size t t_copy take take_along_dim tensor_split tile trace transpose transpose_copy tril triu unbind "
     "unbind_copy unflatten unfold unfold_copy unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze "
     "unsqueeze_copy view view_as view_copy vsplit vstack where zeros_like"
 )
@@ -88,9 +88,9 @@ def _size(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
 @complex_op("aten::broadcast_tensors")
 def _broadcast_tensors(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     """Every tensor, complex or not, in the shape of all."""
-    real = real_handler(node, [[pairs.parts(value).real if is_complex(value) else value for value in args[0]]])[0]
-    imag = real_handler(node, [[pairs.parts(value).imag if is_complex(value) else value for value in args[0]]])[0]
-    return [Complex(*both) if is_complex(value) else both[0] for value, *both in zip(args[0], real, imag, strict=True)]
+    halves = [[_part(value, False, part) for value in args[0]] for part in ("real", "imag")]
+    spread = [real_handler(node, [half])[0] for half in halves]
+    return [Complex(*both) if is_complex(value) else both[0] for value, *both in zip(args[0], *spread, strict=True)]
 
 
 @complex_op("aten::scatter")
@@ -99,9 +99,6 @@ def _scatter(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     if "multiply" in [value for value in args if isinstance(value, str)]:
         raise UnsupportedArgumentError("scatter of complex values with reduce='multiply'")
     return by_parts(node, args, real_handler)
-
-
-complex_op("aten::scatter_add")(by_parts)
 
 
 def _sum(args: Sequence[Any], sign: int = 1) -> Complex:

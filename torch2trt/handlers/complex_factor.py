@@ -14,7 +14,7 @@ from ..emit import complex_matrix as factors
 from ..emit import matrix
 from ..graph import Node
 from ..pairs import Complex, RealHandler
-from .complex_matrix import embedded, hermitian, matrix_op, require_static, solve, transposed, triangle
+from .complex_linalg import embedded, hermitian, matrix_op, solve, transposed, triangle
 from .factor import permutation
 
 
@@ -22,7 +22,6 @@ from .factor import permutation
 def _cholesky(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """The factor of the real matrix in which each element is a matrix of 2 by 2: it holds the complex factor's."""
     value, upper = args[0], args[1]
-    require_static(value)
     held = hermitian(value, "U" if upper else "L")
     size = emit.static_shape(held.real)[-1]
     order = torch.arange(2 * size).reshape(2, size).T.flatten()
@@ -59,14 +58,9 @@ def _cholesky_inverse(node: Node, args: Sequence[Any], real_handler: RealHandler
     return _cholesky_solve(node, [eye, args[0], args[1]], real_handler)
 
 
-def _lu(value: Any) -> tuple[Complex, Any, Any]:
-    require_static(value)
-    return factors.lu(value)
-
-
 def _with_pivots(value: Any) -> tuple[Complex, Any, Any]:
     """LU factors, pivots in LAPACK's int32, and its info."""
-    found, pivots, _ = _lu(value)
+    found, pivots, _ = factors.lu(value)
     return found, emit.cast(pivots, torch.int32), matrix.zero_pivot(pairs.magnitude(found))
 
 
@@ -86,15 +80,15 @@ def _unpacked(value: Complex) -> tuple[Complex, Complex]:
     """L with ones on its diagonal, and U, from both in one matrix."""
     rows, columns = emit.static_shape(value.real)[-2:]
     count = min(rows, columns)
-    left = factors.each(lambda part: matrix.lower_triangle(emit.slice_axis(part, -1, 0, count), -1), value)
+    left = pairs.each(lambda part: matrix.lower_triangle(emit.slice_axis(part, -1, 0, count), -1), value)
     lower = Complex(emit.elementwise("SUM", left.real, torch.eye(rows, count)), left.imag)
-    return lower, factors.each(lambda part: matrix.upper_triangle(emit.slice_axis(part, -2, 0, count)), value)
+    return lower, pairs.each(lambda part: matrix.upper_triangle(emit.slice_axis(part, -2, 0, count)), value)
 
 
 @matrix_op("aten::linalg_lu")
 def _linalg_lu(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """P, L and U; P is complex, too."""
-    found, _pivots, order = _lu(args[0])
+    found, _pivots, order = factors.lu(args[0])
     return (pairs.parts(permutation(order)), *_unpacked(found))
 
 
@@ -102,8 +96,8 @@ def _linalg_lu(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
 def _lu_unpack(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """P, L and U from factors and pivots; what is not asked for is empty."""
     value, pivots, with_data, with_pivots = args
-    require_static(value)
     held = pairs.parts(value)
+    matrix.require_static(held.real)
     nothing = torch.empty(0, dtype=torch.complex64)
     lower, upper = _unpacked(held) if with_data else (nothing, nothing)
     if not with_pivots:
@@ -113,18 +107,17 @@ def _lu_unpack(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
 
 
 def _lu_solved(value: Any, pivots: Any, right: Any, adjoint: bool) -> Complex:
-    require_static(value, right)
     held, wanted = pairs.parts(value), pairs.parts(right)
+    lower, upper = triangle(held, upper=False, unit=True), triangle(held, upper=True, unit=False)
     order = matrix.order_of_pivots(pivots, emit.static_shape(held.real)[-2])
     lead = emit.broadcast_shape(emit.shape_of(held.real)[:-2], emit.shape_of(wanted.real)[:-2])
     order = emit.expand(order, [*lead, emit.size_of(order, -1)])
-    wanted = factors.each(lambda part: emit.expand(part, [*lead, *emit.shape_of(part)[-2:]]), wanted)
-    lower, upper = triangle(held, upper=False, unit=True), triangle(held, upper=True, unit=False)
+    wanted = pairs.each(lambda part: emit.expand(part, [*lead, *emit.shape_of(part)[-2:]]), wanted)
     if not adjoint:
-        return solve(upper, solve(lower, factors.each(matrix.reordered, wanted, order)))
+        return solve(upper, solve(lower, pairs.each(matrix.reordered, wanted, order)))
     half = solve(pairs.conjugate(transposed(upper)), wanted)
     found = solve(pairs.conjugate(transposed(lower)), half)
-    return factors.each(matrix.reordered, found, matrix.inverse_order(order))
+    return pairs.each(matrix.reordered, found, matrix.inverse_order(order))
 
 
 @matrix_op("aten::linalg_lu_solve")
@@ -145,8 +138,8 @@ def _lu_solve(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
 
 def _log_determinant(value: Any) -> tuple[Complex, Any]:
     """The determinant over its magnitude, and the logarithm of that."""
-    found, pivots, _ = _lu(value)
-    diagonal = factors.each(matrix.diagonal_of, found)
+    found, pivots, _ = factors.lu(value)
+    diagonal = pairs.each(matrix.diagonal_of, found)
     size = pairs.magnitude(diagonal)
     axis = emit.rank_of(size) - 1
     total = emit.reduce("SUM", emit.unary("LOG", size), [axis], keepdim=False)
@@ -170,8 +163,8 @@ def _logdet(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
 @matrix_op("aten::linalg_det")
 def _det(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """The determinant."""
-    found, pivots, _order = _lu(args[0])
-    diagonal = factors.each(matrix.diagonal_of, found)
+    found, pivots, _order = factors.lu(args[0])
+    diagonal = pairs.each(matrix.diagonal_of, found)
     axis = emit.rank_of(diagonal.real) - 1
     product = functions.running(diagonal, axis, pairs.multiply_complex, 1)[1]
     return pairs.multiply_complex(product, factors.sign_of_pivots(pivots))
@@ -182,11 +175,10 @@ def _qr(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """Q and R; signs as LAPACK chooses them."""
     value, mode = args
     mode = ("reduced" if mode else "complete") if isinstance(mode, bool) else mode
-    require_static(value)
     rows, columns = emit.static_shape(pairs.parts(value).real)[-2:]
     reflectors, scales = factors.householder(value)
     kept = rows if mode == "complete" else min(rows, columns)
-    right = factors.each(lambda part: matrix.upper_triangle(emit.slice_axis(part, -2, 0, kept)), reflectors)
+    right = pairs.each(lambda part: matrix.upper_triangle(emit.slice_axis(part, -2, 0, kept)), reflectors)
     if mode == "r":
         return torch.empty(0, dtype=torch.complex64), right
     start = pairs.parts(matrix.identity_like(reflectors.real, kept))
@@ -196,7 +188,6 @@ def _qr(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
 @matrix_op("aten::geqrf")
 def _geqrf(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """LAPACK's reflectors and their factors."""
-    require_static(args[0])
     return factors.householder(args[0])
 
 
@@ -204,7 +195,6 @@ def _geqrf(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
 def _householder_product(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """The first columns of the product of reflections."""
     value, scales = args
-    require_static(value)
     held = pairs.parts(value)
     start = pairs.parts(matrix.identity_like(held.real, emit.size_of(held.real, -1)))
     if emit.is_empty(pairs.parts(scales).real):
@@ -216,7 +206,6 @@ def _householder_product(node: Node, args: Sequence[Any], _: RealHandler) -> Any
 def _ormqr(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """A matrix times the unitary one that reflectors hold, or its adjoint."""
     reflectors, scales, value, left, adjoint = args
-    require_static(reflectors, value)
     if left:
         return factors.reflect(reflectors, scales, value, forwards=adjoint, adjoint=adjoint)
     turned = pairs.conjugate(transposed(value))

@@ -93,7 +93,7 @@ def _convolution(node: Node, args: Sequence[Any], real_handler: RealHandler) -> 
     if args[2] is None:
         return product
     spatial = emit.rank_of(pairs.parts(args[1]).real) - 2
-    bias = Complex(*(emit.reshape(part, [-1, *[1] * spatial]) for part in pairs.parts(args[2])))
+    bias = pairs.each(emit.reshape, args[2], [-1, *[1] * spatial])
     return pairs.add_complex(product, bias)
 
 
@@ -118,7 +118,7 @@ def _einsum(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
 def _vander(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """Powers 0 to N - 1 along a new last axis; of ``vander`` N - 1 to 0, unless ``increasing``."""
     held = pairs.parts(args[0])
-    held = held if emit.rank_of(held.real) else Complex(*(emit.reshape(part, [1]) for part in held))
+    held = held if emit.rank_of(held.real) else pairs.each(emit.reshape, held, [1])
     axis = emit.rank_of(held.real)
     count = emit.known_ints([emit.size_of(held.real, -1)], f"N of {node.kind}")[0] if args[1] is None else args[1]
     power, powers = pairs.parts(emit.full_like(held.real, 1.0, torch.float32)), []

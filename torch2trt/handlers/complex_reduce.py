@@ -87,7 +87,7 @@ def _corrcoef(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     root = emit.unary("SQRT", emit.diagonal(found.real, 0))
     for axis in (1, 0):
         found = pairs.divide_complex(found, emit.unsqueeze(root, axis))
-    return Complex(*(emit.clamp(part, -1.0, 1.0) for part in found))
+    return pairs.each(emit.clamp, found, -1.0, 1.0)
 
 
 def _covariance(value: Any, of_real: Callable[[Any], Any]) -> Complex:
@@ -100,7 +100,7 @@ def _covariance(value: Any, of_real: Callable[[Any], Any]) -> Complex:
     )
     result = Complex(emit.elementwise("SUM", rr, ii), emit.elementwise("SUB", ir, ri))
     if emit.static_shape(result.real) == (1, 1):
-        return Complex(*(emit.reshape(part, []) for part in result))
+        return pairs.each(emit.reshape, result, [])
     return result
 
 
@@ -112,11 +112,11 @@ def _prod(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     if len(args) == 4:
         axis = emit.axis_of(args[1], rank)
     else:
-        held, axis, rank = Complex(*(emit.reshape(part, [-1]) for part in held)), 0, 1
+        held, axis, rank = pairs.each(emit.reshape, held, [-1]), 0, 1
     if not rank:
         return held
     total = functions.running(held, axis, pairs.multiply_complex, 1)[1]
-    return Complex(*(emit.unsqueeze(part, axis) for part in total)) if keepdim else total
+    return pairs.each(emit.unsqueeze, total, axis) if keepdim else total
 
 
 def _running(combine: Callable[[Any, Any], Complex], start: complex) -> Callable[..., Any]:

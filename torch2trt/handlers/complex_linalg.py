@@ -48,8 +48,17 @@ def _known_if_empty(value: Any) -> Any:
     return value
 
 
-def embedded(value: Any, rows: int = -2, columns: int = -1) -> Any:
-    """The real matrix that stands for a complex one along two axes."""
+def embedded(value: Any) -> Any:
+    """The real matrix of static size that stands for a complex one.
+
+    Raises:
+        UnsupportedArgumentError: the size is known at run time only.
+    """
+    matrix.require_static(pairs.parts(value).real)
+    return _embedded_along(value, -2, -1)
+
+
+def _embedded_along(value: Any, rows: int, columns: int) -> Any:
     held = pairs.parts(value)
     rank = emit.rank_of(held.real)
     rows, columns = emit.axis_of(rows, rank), emit.axis_of(columns, rank)
@@ -69,11 +78,6 @@ def _once(values: Any) -> Any:
     return emit.slice_axis(values, -1, 0, emit.static_shape(values)[-1] // 2, step=2)
 
 
-def require_static(*values: Any) -> None:
-    """Refuse matrices of dynamic size; see :func:`torch2trt.emit.matrix.require_static`."""
-    matrix.require_static(*(pairs.parts(value).real for value in values))
-
-
 def _read(node: Node, args: Sequence[Any]) -> Any:
     """The matrix; the Hermitian one of its lower triangle, if the op says that it is one."""
     assert node.schema is not None
@@ -87,16 +91,14 @@ _FUNCTIONS = "linalg_inv linalg_matrix_exp linalg_matrix_power linalg_pinv pinve
 @matrix_op(*(f"aten::{name}" for name in _FUNCTIONS.split()))
 def _matrix_function(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     """A function of one matrix that is a matrix again."""
-    require_static(args[0])
     return _extracted(real_handler(node, [embedded(_read(node, args)), *args[1:]])[0])
 
 
 @matrix_op("aten::linalg_inv_ex")
 def _inv_ex(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     """The inverse, and LAPACK's info."""
-    require_static(args[0])
-    inverse = matrix.solve(embedded(args[0]), matrix.identity_like(embedded(args[0])))
-    return _extracted(inverse), _info(args[0])
+    whole = embedded(args[0])
+    return _extracted(matrix.solve(whole, matrix.identity_like(whole))), _info(args[0])
 
 
 def _info(value: Any) -> Any:
@@ -107,13 +109,13 @@ def _info(value: Any) -> Any:
 @matrix_op("aten::linalg_svdvals", "aten::linalg_eigvalsh")
 def _values(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     """Singular values, or the eigenvalues of a Hermitian matrix of which one triangle is read."""
-    require_static(args[0])
     return _once(real_handler(node, [embedded(_read(node, args)), *args[1:]])[0])
 
 
 def hermitian(value: Any, uplo: str) -> Complex:
     """The Hermitian matrix of one triangle; the diagonal's imaginary part is not read."""
     held, lower = pairs.parts(value), uplo.upper() == "L"
+    matrix.require_static(held.real)
     kept = matrix.lower_triangle if lower else matrix.upper_triangle
     real, imag = (kept(part, -1 if lower else 1) for part in held)
     size = emit.size_of(held.real, -1)
@@ -125,7 +127,6 @@ def hermitian(value: Any, uplo: str) -> Complex:
 @matrix_op("aten::linalg_matrix_rank")
 def _matrix_rank(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     """Half of the real matrix's."""
-    require_static(args[0])
     rank = real_handler(node, [embedded(_read(node, args)), *args[1:]])[0]
     return emit.elementwise("DIV", rank, torch.full((), 2))
 
@@ -133,11 +134,10 @@ def _matrix_rank(node: Node, args: Sequence[Any], real_handler: RealHandler) -> 
 @matrix_op("aten::linalg_cond")
 def _cond(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     """By singular values."""
-    require_static(args[0])
     return real_handler(node, [embedded(args[0]), *args[1:]])[0]
 
 
-@matrix_op("aten::linalg_norm", "aten::linalg_matrix_norm", "aten::nuclear_norm")
+@complex_op("aten::linalg_norm", "aten::linalg_matrix_norm", "aten::nuclear_norm")
 def _norm(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     """By magnitudes, or, of matrices in the orders 2, -2 and "nuc", by singular values."""
     if node.kind == "aten::nuclear_norm":
@@ -149,7 +149,7 @@ def _norm(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     if not of_matrix or order not in (2, -2, "nuc"):
         return of_magnitudes(node, args, real_handler)
     rest = [torch.float32 if value == torch.complex64 else value for value in args[1:]]
-    result = real_handler(node, [embedded(args[0], *(dim or (-2, -1))), *rest])[0]
+    result = real_handler(node, [_embedded_along(args[0], *(dim or (-2, -1))), *rest])[0]
     return emit.scaled(result, 0.5) if order == "nuc" else result
 
 
@@ -160,16 +160,15 @@ def _is_vector(left: Any, right: Any) -> bool:
 
 
 def _as_matrix(value: Any, vector: bool) -> Complex:
-    return Complex(*(matrix.as_rows(part) if vector else part for part in pairs.parts(value)))
+    return pairs.each(matrix.as_rows, value) if vector else pairs.parts(value)
 
 
 def _as_given(value: Complex, vector: bool) -> Complex:
-    return Complex(*(emit.squeeze(part, [emit.rank_of(part) - 1]) if vector else part for part in value))
+    return pairs.each(lambda part: emit.squeeze(part, [emit.rank_of(part) - 1]), value) if vector else value
 
 
 def solve(left: Any, right: Any) -> Complex:
     """``left^-1 @ right``, with the right side as one column of real and imaginary parts."""
-    require_static(left, right)
     held = pairs.parts(right)
     solved = matrix.solve(embedded(left), emit.concatenate(list(held), emit.rank_of(held.real) - 2))
     rows = emit.static_shape(held.real)[-2]
@@ -178,7 +177,7 @@ def solve(left: Any, right: Any) -> Complex:
 
 def transposed(value: Any) -> Complex:
     """The last two axes exchanged."""
-    return Complex(*map(matrix.transposed, pairs.parts(value)))
+    return pairs.each(matrix.transposed, value)
 
 
 @matrix_op("aten::linalg_solve", "aten::linalg_solve_ex")
@@ -197,6 +196,7 @@ def _linalg_solve(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
 
 def triangle(value: Any, upper: bool, unit: bool) -> Complex:
     """One triangle, with ones on its diagonal if that is not read; zeros elsewhere."""
+    matrix.require_static(pairs.parts(value).real)
     kept = matrix.upper_triangle if upper else matrix.lower_triangle
     real, imag = (kept(part, (1 if upper else -1) if unit else 0) for part in pairs.parts(value))
     if unit:
@@ -208,7 +208,6 @@ def triangle(value: Any, upper: bool, unit: bool) -> Complex:
 def _solve_triangular(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """The system of one triangle."""
     left, right, upper, on_the_left, unit = args
-    require_static(left, right)
     factor = triangle(left, upper, unit)
     if on_the_left:
         return solve(factor, right)
@@ -219,11 +218,10 @@ def _solve_triangular(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
 def _triangular_solve(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """The solution, and the matrix."""
     right, left, upper, transpose, unit = args
-    require_static(left, right)
     factor = triangle(left, upper, unit)
     held = pairs.parts(left)
     lead = emit.broadcast_shape(emit.shape_of(held.real)[:-2], emit.shape_of(pairs.parts(right).real)[:-2])
-    copy = Complex(*(emit.expand(part, [*lead, *emit.shape_of(part)[-2:]]) for part in held))
+    copy = pairs.each(emit.expand, left, [*lead, *emit.shape_of(held.real)[-2:]])
     return solve(transposed(factor) if transpose else factor, right), copy
 
 
@@ -231,7 +229,6 @@ def _triangular_solve(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
 def _lstsq(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     """The solution, the residuals, the rank and the singular values."""
     left, right, *rest = args
-    require_static(left, right)
     vector = _is_vector(left, right)
     held = _as_matrix(right, vector)
     stacked = emit.concatenate(list(held), emit.rank_of(held.real) - 2)
@@ -242,16 +239,19 @@ def _lstsq(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     return _as_given(solution, vector), residuals, rank, values if isinstance(values, torch.Tensor) else _once(values)
 
 
+def _known_sizes(value: Any) -> list[int]:
+    return emit.known_ints(emit.shape_of(pairs.parts(value).real), "the sizes of a tensor that stands for a matrix")
+
+
 @matrix_op("aten::linalg_tensorinv")
 def _tensorinv(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """The inverse of the matrix that the first ``ind`` axes and the others make."""
     value, count = args
-    require_static(value)
-    sizes = emit.static_shape(pairs.parts(value).real)
+    sizes = _known_sizes(value)
     rows = math.prod(sizes[:count])
-    flat = Complex(*(emit.reshape(part, [rows, rows]) for part in pairs.parts(value)))
+    flat = pairs.each(emit.reshape, value, [rows, rows])
     solved = solve(flat, pairs.parts(torch.eye(rows)))
-    return Complex(*(emit.reshape(part, [*sizes[count:], *sizes[:count]]) for part in solved))
+    return pairs.each(emit.reshape, solved, [*sizes[count:], *sizes[:count]])
 
 
 @matrix_op("aten::linalg_tensorsolve")
@@ -263,9 +263,9 @@ def _tensorsolve(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     if dims is not None:
         moved = [emit.axis_of(axis, rank) for axis in dims]
         order = [axis for axis in range(rank) if axis not in moved] + moved
-        held = Complex(*(emit.permute(part, order) for part in held))
-    sizes = emit.static_shape(held.real)[emit.rank_of(wanted.real) :]
+        held = pairs.each(emit.permute, held, order)
+    sizes = _known_sizes(held)[emit.rank_of(wanted.real) :]
     rows = math.prod(sizes)
-    flat = Complex(*(emit.reshape(part, [rows, rows]) for part in held))
-    solved = solve(flat, Complex(*(emit.reshape(part, [rows, 1]) for part in wanted)))
-    return Complex(*(emit.reshape(part, sizes) for part in solved))
+    flat = pairs.each(emit.reshape, held, [rows, rows])
+    solved = solve(flat, pairs.each(emit.reshape, wanted, [rows, 1]))
+    return pairs.each(emit.reshape, solved, sizes)
