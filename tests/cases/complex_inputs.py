@@ -270,4 +270,17 @@ CASES = [
         atol=2e-5,
     ),
     _case("as-it-is", lambda x, y: (x, x.mT, torch.stack((x.real, y))), _draw(3, 4), _real(3, 4)),
+    _case(
+        "einsum",
+        lambda x, y, z: (
+            torch.einsum("ij,jk,kl->il", x, y, z),
+            torch.einsum("ij,jk,k,kl->j", x, y, z[:, 0], z),
+            torch.einsum("...ij,...jk,k", x[None], y.expand(2, 3, 4), z[:, 1]),
+            torch.einsum("ii->i", y[:, :3]),
+        ),
+        _draw(2, 3),
+        _draw(3, 4),
+        _draw(4, 5),
+        atol=1e-5,
+    ),
 ]

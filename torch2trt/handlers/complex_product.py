@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +11,10 @@ import torch
 
 from .. import emit
 from ..emit import complex as pairs
-from ..errors import UnsupportedArgumentError
 from ..graph import Node
-from ..pairs import Complex, RealHandler, complex_op, is_complex
+from ..pairs import Complex, RealHandler, complex_op, involves_complex, is_complex
 from .complex import by_parts
+from .einsum import pairs_of, parse
 
 
 def _bilinear(node: Node, args: Sequence[Any], real_handler: RealHandler, places: Sequence[int]) -> Any:
@@ -106,12 +107,28 @@ def _linear(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
 
 @complex_op("aten::einsum")
 def _einsum(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
-    """An einsum of two operands."""
-    if len(args[1]) == 1:
-        return Complex(*(real_handler(node, [args[0], [part], None])[0] for part in pairs.parts(args[1][0])))
-    if len(args[1]) != 2:
-        raise UnsupportedArgumentError(f"an einsum of {len(args[1])} complex operands", hint="take them two at a time")
-    return _bilinear(node, [args[0], args[1], None], real_handler, (1, 1))
+    """Two operands at a time, in the order of ``aten_einsum``."""
+    equation, tensors, path = args
+    ranks = [emit.rank_of(pairs.parts(value).real if is_complex(value) else value) for value in tensors]
+    left, output = parse(equation, ranks)
+    letters = dict(zip(dict.fromkeys(label for labels in left for label in labels), string.ascii_letters, strict=False))
+    terms = list(zip(tensors, left, strict=True))
+
+    def contracted(chosen: list[tuple[Any, tuple[str, ...]]], result: tuple[str, ...]) -> Any:
+        written = [*(labels for _, labels in chosen), result]
+        *operands, last = ("".join(letters[label] for label in labels) for labels in written)
+        call = [f"{','.join(operands)}->{last}", [value for value, _ in chosen], None]
+        if len(chosen) == 1:
+            return pairs.each(lambda part: real_handler(node, [call[0], [part], None])[0], chosen[0][0])
+        return _bilinear(node, call, real_handler, (1, 1)) if involves_complex(call) else real_handler(node, call)[0]
+
+    for pair in pairs_of(path, len(terms)):
+        second, first = terms.pop(pair[1]), terms.pop(pair[0])
+        needed = {*output, *(label for _, labels in terms for label in labels)}
+        kept = tuple(label for label in dict.fromkeys((*first[1], *second[1])) if label in needed)
+        result = kept if terms else output
+        terms.insert(len(terms) if path else 0, (contracted([first, second], result), result))
+    return terms[0][0] if len(tensors) > 1 else contracted(terms, output)
 
 
 @complex_op("aten::linalg_vander", "aten::vander")

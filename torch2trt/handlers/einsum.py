@@ -38,17 +38,14 @@ def aten_einsum(equation: str, tensors: Sequence[Tensor], path: Sequence[int] | 
 
     Pairs of operands are contracted in ``path``'s order, from left to right by default, each by one matrix product.
     """
-    left, output = _parse(equation, [emit.rank_of(value) for value in tensors])
+    left, output = parse(equation, [emit.rank_of(value) for value in tensors])
     result = emit.traced_dtype()
     if result is not None and result != torch.bool and not result.is_complex and not emit.is_float(result):
         held = torch.int32 if result == torch.uint8 else result  # PyTorch's sums of integers are int64
         tensors = [emit.cast(value, held) for value in tensors]
     terms = [_without_repeats(emit.tensor(value), labels) for value, labels in zip(tensors, left, strict=True)]
-    order = list(path) if path else [0, 1] * (len(terms) - 1)
-    while len(terms) > 1:
-        chosen = sorted(order[:2])
-        order = order[2:]
-        second, first = terms.pop(chosen[1]), terms.pop(chosen[0])
+    for pair in pairs_of(path, len(terms)):
+        second, first = terms.pop(pair[1]), terms.pop(pair[0])
         needed = {*output, *(label for term in terms for label in term.labels)}
         merged = _contract(first, second, needed)
         # PyTorch's default keeps the running product in front; with a path it goes to the end.
@@ -58,7 +55,13 @@ def aten_einsum(equation: str, tensors: Sequence[Tensor], path: Sequence[int] | 
     return emit.to_uint8(value) if result == torch.uint8 else value
 
 
-def _parse(equation: str, ranks: Sequence[int]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+def pairs_of(path: Sequence[int] | None, count: int) -> list[list[int]]:
+    """The places of the two operands of each contraction, in order; from left to right without a path."""
+    order = list(path) if path else [0, 1] * (count - 1)
+    return [sorted(order[start : start + 2]) for start in range(0, 2 * (count - 1), 2)]
+
+
+def parse(equation: str, ranks: Sequence[int]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
     """The labels of every operand and of the result; an ellipsis stands for labels ``.0``, ``.1``, ... from the end."""
     equation = equation.replace(" ", "").replace("...", _ELLIPSIS)
     inputs, arrow, output = equation.partition("->")
