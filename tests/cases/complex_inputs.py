@@ -35,6 +35,34 @@ def _case(name, function, *inputs, **options):
     return Case(name, function, inputs, **options)
 
 
+def _covariance(x, mask):
+    share = mask / (mask.sum(-1, keepdim=True) + 1e-15)
+    return (torch.einsum("cft,eft->ftce", x, x.conj()) * share[..., None, None]).sum(-3)
+
+
+def _trace(x):
+    return x.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
+
+
+def _beamformer(x, speech, noise):
+    """Souden's MVDR beamformer of a spectrogram (channels, frequencies, frames) under two masks."""
+    wanted, other = _covariance(x, speech), _covariance(x, noise)
+    loading = (_trace(other).real * 1e-5 + 1e-8) * torch.eye(x.shape[0], dtype=x.dtype)
+    weights = torch.linalg.solve(other + loading, wanted)
+    weights = (weights / (_trace(weights) + 1e-8))[..., 0]
+    return torch.einsum("fc,cft->ft", weights.conj(), x)
+
+
+def _reconstruction(x, kernel, weight):
+    """Convolutions of a spectrum, activated by their magnitudes."""
+    found = F.conv2d(torch.fft.ifftshift(torch.fft.fft2(x, norm="ortho"), dim=(-2, -1)), kernel, padding=1)
+    found = torch.relu(found.abs() - 0.1) * torch.exp(1j * found.angle())
+    found = torch.complex(found.real.tanh(), found.imag.tanh())
+    return torch.view_as_real(torch.fft.ifft2(F.linear(found, weight), norm="ortho")), torch.polar(
+        found.abs(), found.real
+    )
+
+
 _EXPONENTIAL = torch.exp, torch.expm1, torch.exp2, torch.sigmoid, F.silu
 _LOGARITHMIC = torch.log, torch.log1p, torch.log2, torch.log10, torch.sqrt, torch.rsqrt
 _CIRCULAR = torch.sin, torch.cos, torch.tan, torch.asin, torch.acos, torch.atan, torch.sinc
@@ -283,4 +311,17 @@ CASES = [
         _draw(4, 5),
         atol=1e-5,
     ),
+    Case(
+        "beamformer",
+        _beamformer,
+        {"x": _draw(3, 5, 9), "speech": _real(5, 9).sigmoid(), "noise": _real(5, 9).sigmoid()},
+        dynamic={"x": {2: ("t", 5, 9, 30)}, "speech": {1: "t"}, "noise": {1: "t"}},
+        others=[
+            {"x": _draw(3, 5, frames), "speech": _real(5, frames).sigmoid(), "noise": _real(5, frames).sigmoid()}
+            for frames in (6, 21)
+        ],
+        rtol=1e-4,
+        atol=1e-5,
+    ),
+    _case("reconstruction", _reconstruction, _draw(2, 1, 8, 8), _draw(4, 1, 3, 3), _draw(8, 8) / 3, atol=1e-5),
 ]
