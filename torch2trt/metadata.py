@@ -122,18 +122,20 @@ def describe_traced(value: Any, trace: int) -> Any:
 
 def describe_tensor(value: Any) -> Any:
     """A meta tensor for an ITensor whose sizes are all known, None for any other ITensor."""
-    if isinstance(value, (Narrow, Complex)):
-        held, dtype = (
-            (value.value, value.dtype) if isinstance(value, Narrow) else (_run_time_part(value), torch.complex64)
-        )
-        described = describe_tensor(held)
-        return None if described is None else described.to(dtype)
+    if isinstance(value, Narrow):
+        return _retyped(describe_tensor(value.value), value.dtype)
+    if isinstance(value, Complex):
+        return _retyped(describe_tensor(_run_time_part(value)), torch.complex64)
     if not trt_compat.is_tensor(value):
         return value
     shape = tuple(value.shape)
     if any(size < 0 for size in shape):
         return None
     return torch.empty(shape, dtype=trt_compat.to_torch_dtype(value.dtype), device="meta")
+
+
+def _retyped(described: Any, dtype: torch.dtype) -> Any:
+    return None if described is None else described.to(dtype)
 
 
 def _run_time_part(value: Complex) -> Any:

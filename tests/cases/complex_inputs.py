@@ -76,6 +76,7 @@ CASES = [
     _case("near-zero", _several(torch.expm1, torch.log1p, torch.sqrt), _draw(8) * 1e-4, atol=1e-9),
     _case("large", _several(torch.tanh, torch.sigmoid, lambda x: x / (x * 2), torch.sqrt), _draw(8) * 60, atol=1e-5),
     _case("quotients", lambda x, y: (x * 1e25 / (y * 1e25), x * 1e-25 / (y * 1e-25)), _draw(6), _draw(6)),
+    _case("quotients-special", lambda x, y: (y / x, torch.reciprocal(x), x / y), _SPECIAL, _draw(7)),
     _case("magnitudes", lambda x: (x.abs(), (x * 1e25).abs(), (x * 1e-25).abs() * 1e20, x.angle()), _SPECIAL),
     _case("at-zero", _several(torch.sgn, torch.sinc, torch.sqrt, lambda x: x**2.5, lambda x: x**0), _ZEROS),
     _case("squares", _several(torch.square, torch.sgn, torch.reciprocal, torch.positive), _draw(3, 4)),

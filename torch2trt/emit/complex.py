@@ -14,7 +14,7 @@ from .arithmetic import full_like
 from .dims import rank_of
 from .dtypes import Tensor, cast, dtype_of, held_dtype, is_float
 from .functions import atan2, hypot
-from .math import compare, elementwise, unary, where
+from .math import compare, elementwise, logical_not, unary, where
 from .moving import take
 from .pointwise import arithmetic
 from .product import product
@@ -100,18 +100,21 @@ def matmul_complex(left: Any, right: Any) -> Complex:
 
 
 def divide_complex(left: Any, right: Any) -> Complex:
-    """The quotient, by the divisor scaled to about 1; a real divisor divides both parts."""
+    """The quotient, by R. L. Smith's algorithm (1962), as PyTorch has it; a real divisor divides both parts."""
     first = parts(left)
     if not is_complex(right) and not isinstance(right, complex):
         divisor = as_float(right)
         return Complex(arithmetic("DIV", first.real, divisor), arithmetic("DIV", first.imag, divisor))
     second = parts(right)
-    size = elementwise("MAX", unary("ABS", second.real), unary("ABS", second.imag))
-    size = where(compare("EQUAL", size, 0), torch.ones(()), size)
-    near = Complex(*(elementwise("DIV", part, size) for part in second))  # its square neither overflows nor vanishes
-    square = elementwise("SUM", *(elementwise("PROD", part, part) for part in near))
-    product = multiply_complex(first, conjugate(near))
-    return Complex(*(elementwise("DIV", elementwise("DIV", part, square), size) for part in product))
+    wide = logical_not(compare("LESS", unary("ABS", second.real), unary("ABS", second.imag)))
+    large, small = where(wide, second.real, second.imag), where(wide, second.imag, second.real)
+    ratio = where(compare("EQUAL", large, 0), torch.zeros(()), elementwise("DIV", small, large))
+    scale = unary("RECIP", elementwise("SUM", large, elementwise("PROD", small, ratio)))
+    along, across = where(wide, first.real, first.imag), where(wide, first.imag, first.real)
+    real = elementwise("SUM", along, elementwise("PROD", across, ratio))
+    imag = elementwise("SUB", across, elementwise("PROD", along, ratio))
+    imag = where(wide, imag, unary("NEG", imag))
+    return Complex(elementwise("PROD", real, scale), elementwise("PROD", imag, scale))
 
 
 def negative(value: Tensor) -> Any:
