@@ -46,6 +46,11 @@ def each(function: Callable[..., Any], value: Any, *rest: Any) -> Complex:
     return Complex(*(function(part, *rest) for part in parts(value)))
 
 
+def choose(condition: Any, chosen: Any, other: Any) -> Complex:
+    """``chosen`` where a condition holds, else ``other``; either may be real."""
+    return Complex(*(where(condition, a, b) for a, b in zip(parts(chosen), parts(other), strict=True)))
+
+
 def _real(value: torch.Tensor) -> torch.Tensor:
     return value.real.float().contiguous()
 

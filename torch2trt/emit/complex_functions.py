@@ -18,6 +18,7 @@ from .arithmetic import copy_sign
 from .complex import (
     add_complex,
     as_last_axis,
+    choose,
     conjugate,
     divide_complex,
     each,
@@ -36,11 +37,6 @@ from .scan import scan
 from .shape import expand, permute, squeeze
 
 _ONE = torch.ones(())
-
-
-def choose(condition: Any, chosen: Any, other: Any) -> Complex:
-    """``chosen`` where a condition holds, else ``other``; either may be real."""
-    return Complex(*(where(condition, a, b) for a, b in zip(parts(chosen), parts(other), strict=True)))
 
 
 def is_nonzero(value: Any) -> Any:

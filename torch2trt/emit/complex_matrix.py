@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..pairs import Complex
-from .complex import add_complex, conjugate, divide_complex, each, multiply_complex, parts
+from .complex import add_complex, choose, conjugate, divide_complex, each, multiply_complex, parts
 from .dims import Dim, rank_of, shape_of, size_of
 from .dtypes import cast, tensor
 from .math import compare, elementwise, gather_elements, reduce, unary, where
@@ -35,10 +35,6 @@ from .shape import expand
 
 def _masked(mask: Any, value: Complex) -> Complex:
     return each(lambda part: where(mask, part, ZERO), value)
-
-
-def _chosen(mask: Any, value: Complex, other: Complex) -> Complex:
-    return Complex(*(where(mask, a, b) for a, b in zip(value, other, strict=True)))
 
 
 def _element(value: Complex, index: Dim) -> Complex:
@@ -77,7 +73,7 @@ def lu(value: Any) -> tuple[Complex, Any, Any]:
         factors = _masked(beyond(rows, index), quotient)
         right = _masked(beyond(columns, index), each(row, current, index))
         updated = add_complex(current, _outer(factors, right), -1)
-        updated = _chosen(below_diagonal(rows, columns, index), each(as_rows, factors), updated)
+        updated = choose(below_diagonal(rows, columns, index), each(as_rows, factors), updated)
         chosen = elementwise("SUM", as_rows(take(exchange, index, rank_of(exchange) - 1)), ONE_LONG)
         pivots = where(equals(count, index), chosen, pivots)
         return [*updated, pivots, gather_elements(order, exchange, rank_of(order) - 1)]
@@ -131,11 +127,11 @@ def householder(value: Any) -> tuple[Complex, Complex]:
         vector = divide_complex(tail, _safe(gap))
         reflector = Complex(where(equals(rows, index), ONE, vector.real), vector.imag)
         rest = _masked(beyond(columns, index), current)
-        done = _chosen(after, vector, _masked(before(rows, index), each(column, current, index)))
+        done = choose(after, vector, _masked(before(rows, index), each(column, current, index)))
         done = Complex(where(equals(rows, index), beta, done.real), done.imag)
         current = add_complex(current, _update(rest, reflector, conjugate(factor)), -1)
-        current = _chosen(equals(columns, index), each(as_rows, done), current)
-        return [*current, *_chosen(equals(count, index), factor, factors)]
+        current = choose(equals(columns, index), each(as_rows, done), current)
+        return [*current, *choose(equals(count, index), factor, factors)]
 
     real, imag, *factors = repeat(count, step, [*held, nothing, nothing])
     return Complex(real, imag), Complex(*factors)

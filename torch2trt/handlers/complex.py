@@ -20,14 +20,14 @@ _LINEAR = (
     "as_strided_scatter atleast_1d atleast_2d atleast_3d block_diag broadcast_to cartesian_prod cat channel_shuffle "
     "chunk clone col2im column_stack combinations constant_pad_nd contiguous cumsum detach diag diag_embed diagflat "
     "diagonal diagonal_copy diagonal_scatter diff dsplit dstack expand expand_as expand_copy fft_fftshift "
-    "fft_ifftshift fill flatten flip fliplr flipud gather gradient hsplit hstack im2col index index_add index_copy "
+    "fft_ifftshift flatten flip fliplr flipud gather gradient hsplit hstack im2col index index_add index_copy "
     "index_fill index_put index_select linalg_diagonal mT masked_fill masked_scatter masked_select mean meshgrid "
     "movedim narrow narrow_copy new_full numpy_T pad permute permute_copy pixel_shuffle pixel_unshuffle put ravel "
     "repeat repeat_interleave reshape reshape_as roll rot90 scatter_add select select_copy select_scatter slice "
     "slice_copy slice_scatter split split_copy split_with_sizes split_with_sizes_copy squeeze squeeze_copy stack sum "
     "sum_to_size t t_copy take take_along_dim tensor_split tile trace transpose transpose_copy tril triu unbind "
     "unbind_copy unflatten unfold unfold_copy unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze "
-    "unsqueeze_copy view view_as view_copy vsplit vstack where zeros_like"
+    "unsqueeze_copy view view_as view_copy vsplit vstack where"
 )
 """Ops that are done on the real and the imaginary part alike."""
 
@@ -38,9 +38,14 @@ _FACTORS = frozenset({"alpha", "dx", "spacing"})
 """Arguments of these that multiply or divide: real ones only."""
 
 
+def names_of(node: Node) -> Sequence[str]:
+    """The names of a node's arguments."""
+    return node.schema.argument_names if node.schema is not None else []
+
+
 def by_parts(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     """The op on the real parts, then on the imaginary parts; on the real parts alone where its result is real."""
-    names = node.schema.argument_names if node.schema is not None else []
+    names = names_of(node)
     numbers = _NUMBERS | {"self"} if node.kind == "aten::where" else _NUMBERS
     dtype = node.outputs[0].dtype
     for value, name in zip(args, names, strict=False):
@@ -119,7 +124,8 @@ def _two(function: Callable[[Any, Any], Any]) -> Callable[[Node, Sequence[Any], 
     return handler
 
 
-def _one(function: Callable[[Any], Any]) -> Callable[[Node, Sequence[Any], RealHandler], Any]:
+def one(function: Callable[[Any], Any]) -> Callable[[Node, Sequence[Any], RealHandler], Any]:
+    """An op of one argument."""
     return lambda node, args, _: function(args[0])
 
 
@@ -128,12 +134,12 @@ complex_op("aten::sub")(lambda node, args, _: _sum(args, -1))
 complex_op("aten::rsub")(lambda node, args, _: _sum([args[1], args[0], *args[2:]], -1))
 complex_op("aten::mul", "aten::multiply")(_two(pairs.multiply_complex))
 complex_op("aten::div", "aten::divide", "aten::true_divide")(_two(pairs.divide_complex))
-complex_op("aten::abs", "aten::absolute")(_one(pairs.magnitude))
-complex_op("aten::angle")(_one(pairs.phase))
-complex_op("aten::real")(_one(lambda value: emit.tensor(pairs.parts(value).real)))
-complex_op("aten::conj", "aten::conj_physical")(_one(pairs.conjugate))
-complex_op("aten::resolve_conj", "aten::resolve_neg", "aten::alias", "aten::positive")(_one(pairs.parts))
-complex_op("aten::neg")(_one(pairs.negative_complex))
+complex_op("aten::abs", "aten::absolute")(one(pairs.magnitude))
+complex_op("aten::angle")(one(pairs.phase))
+complex_op("aten::real")(one(lambda value: emit.tensor(pairs.parts(value).real)))
+complex_op("aten::conj", "aten::conj_physical")(one(pairs.conjugate))
+complex_op("aten::resolve_conj", "aten::resolve_neg", "aten::alias", "aten::positive")(one(pairs.parts))
+complex_op("aten::neg")(one(pairs.negative_complex))
 
 
 @op("aten::imag")

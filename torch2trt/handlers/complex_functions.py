@@ -13,6 +13,7 @@ from ..emit import complex as pairs
 from ..emit import complex_functions as functions
 from ..graph import Node
 from ..pairs import Complex, RealHandler, complex_op, is_complex
+from .complex import one
 
 _FUNCTIONS: dict[str, Callable[[Any], Complex]] = {
     "acos": functions.acos,
@@ -45,12 +46,8 @@ _FUNCTIONS: dict[str, Callable[[Any], Complex]] = {
 }
 
 
-def _register(name: str, function: Callable[[Any], Complex]) -> None:
-    complex_op(f"aten::{name}")(lambda node, args, _: function(args[0]))
-
-
 for _name, _function in _FUNCTIONS.items():
-    _register(_name, _function)
+    complex_op(f"aten::{_name}")(one(_function))
 
 
 _LARGEST_POWER = 16

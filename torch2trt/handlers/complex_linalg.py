@@ -19,6 +19,7 @@ from ..emit import complex as pairs
 from ..emit import complex_matrix, matrix
 from ..graph import Node
 from ..pairs import Complex, RealHandler, complex_op
+from .complex import names_of
 from .complex_reduce import of_magnitudes
 
 Handler = Callable[[Node, Sequence[Any], RealHandler], Any]
@@ -80,8 +81,7 @@ def _once(values: Any) -> Any:
 
 def _read(node: Node, args: Sequence[Any]) -> Any:
     """The matrix; the Hermitian one of its lower triangle, if the op says that it is one."""
-    assert node.schema is not None
-    settings = dict(zip(node.schema.argument_names, args, strict=False))
+    settings = dict(zip(names_of(node), args, strict=False))
     return hermitian(args[0], settings.get("UPLO", "L")) if settings.get("hermitian") or "UPLO" in settings else args[0]
 
 
