@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 
 import pytest
 import torch
@@ -64,6 +65,32 @@ def test_exclude_by_op_and_by_scope():
         kinds = {node.kind for segment in fast.segments if not segment.in_engine for node in segment.nodes}
         assert kinds & {"aten::sin", "aten::linear"}
         torch.testing.assert_close(fast(x)[0], module(x)[0].detach())
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.before, self.after = nn.Linear(8, 24), nn.Linear(8, 8)
+
+    def forward(self, x):
+        parts = (part.unflatten(-1, (2, 4)).transpose(1, 2) for part in self.before(x).chunk(3, -1))
+        found = nn.functional.scaled_dot_product_attention(*parts)
+        return self.after(found.transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize("shapes", [None, {"x": {0: (1, 2, 4), 1: (2, 5, 9)}}])
+@pytest.mark.parametrize("optimize", [False, True])
+def test_views_stay_with_what_reads_them_in_pytorch(shapes, optimize):
+    module, x = Attention().eval(), torch.randn(2, 5, 8)
+    options = {"exclude": "aten::scaled_dot_product_attention", "dynamic_shapes": shapes, "optimize": optimize}
+    fast = compiled(module, x, **options)
+    assert [segment.in_engine for segment in fast.segments] == [True, False, True]
+    engines = [node.kind for segment in fast.segments if segment.in_engine for node in segment.nodes]
+    assert [kind for kind in engines if kind != "aten::size"] == ["aten::linear"] * 2
+    for other in (x, torch.randn(3, 7, 8) if shapes else x + 1):
+        torch.testing.assert_close(fast(other), module(other).detach())
+    with pytest.raises(errors.InputError, match="attention would stay in PyTorch: it is excluded"):
+        compiled(module, x, full=True, **options)
 
 
 def test_small_blocks_are_not_worth_an_engine():
@@ -171,7 +198,12 @@ def test_it_behaves_as_a_module():
 
 @pytest.mark.parametrize(
     ("options", "text"),
-    [({"backend": "cpu"}, "none of"), ({"speed": 1}, "unknown option"), ({"exclude": "("}, "regular expression")],
+    [
+        ({"backend": "cpu"}, "none of"),
+        ({"speed": 1}, "unknown option"),
+        ({"exclude": "("}, "regular expression"),
+        ({"backend": "reference", "cuda_graph": True}, "cuda_graph=True needs engines"),
+    ],
 )
 def test_bad_options(options, text):
     with pytest.raises(errors.InputError, match=text):
@@ -373,3 +405,61 @@ def test_engines_built_in_the_background(cuda_graph):
     assert fast.ready and all(engine.result().bundle().runtime_cache for engine in fast._engines)
     for _ in range(2):
         torch.testing.assert_close(fast(x)[0], expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.gpu
+def test_whole_calls_are_captured():
+    """Each shape has a graph; new weights make new ones; results are the caller's own."""
+    module = Mixed().cuda().eval()
+    shapes = {"x": {0: (1, 2, 8)}}
+    fast = torch2trt.compile(
+        module,
+        torch.randn(2, 4, device="cuda"),
+        dynamic_shapes=shapes,
+        cuda_graph=True,
+        max_graphs=2,
+        build={"refit": True},
+    )
+    assert [segment.in_engine for segment in fast.segments] == [True, False, True]
+    kept = []
+    for round in range(3):
+        for batch in (1, 5, 3, 3):
+            x = torch.randn(batch, 4, device="cuda")
+            kept.append((fast(x), [result.detach() for result in module(x)]))
+        assert len(fast._graphs.cache) == 2
+        if round == 0:
+            fast.load_state_dict({key: value + 0.5 for key, value in module.state_dict().items()})
+        elif round == 1:
+            with torch.no_grad():
+                module.scale.mul_(3)
+                module.first.weight.mul_(2)
+            fast.refit()
+    for results, expected in kept:
+        for result, wanted in zip(results, expected, strict=True):
+            torch.testing.assert_close(result, wanted, rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.gpu
+def test_what_cannot_be_captured_runs_plainly():
+    module, x = Boxes().cuda().eval(), torch.randn(1, 3, 8, 8, device="cuda")
+    fast = torch2trt.compile(module, x, cuda_graph=True)
+    with pytest.warns(RuntimeWarning, match="cuda_graph=True has no effect"):
+        first = fast(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        second = fast(x)
+    for results in (first, second):
+        for result, wanted in zip(results, module(x), strict=True):
+            torch.testing.assert_close(result, wanted.detach(), rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.gpu
+def test_a_capture_of_the_callers():
+    module, x = Mixed().cuda().eval(), torch.randn(2, 4, device="cuda")
+    fast, graph = torch2trt.compile(module, x), torch.cuda.CUDAGraph()
+    fast(x)
+    with torch.cuda.graph(graph):
+        y, _ = fast(x)
+    x.copy_(torch.randn(2, 4))
+    graph.replay()
+    torch.testing.assert_close(y, module(x)[0].detach(), rtol=2e-3, atol=1e-3)

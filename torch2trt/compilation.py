@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import functools
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
@@ -19,8 +20,9 @@ from . import core, coverage, eager, partition, structure, trt_compat
 from .context import building, torch_network, trt_network
 from .convert import Converted, call_inputs, mark_outputs
 from .dynamic import DynamicShapes, Range
+from .engine.graphs import CapturedCall, CaptureError, GraphCache
 from .errors import InputError, Torch2TRTError, UnsupportedOpError
-from .graph import Block, Graph, Node, Value, map_operand
+from .graph import Block, Graph, Node, Value, map_operand, operand_values
 from .partition import Segment
 from .passes.data_sizes import data_sized
 from .passes.fold import Plan, fold, values_read
@@ -56,6 +58,8 @@ class CompileOptions:
     backend: str = "engine"
     engine_cache: CacheChoice = None
     background: bool = False
+    cuda_graph: bool = False
+    max_graphs: int = 8
     build: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
 
@@ -119,7 +123,9 @@ def compile_module(module: torch.nn.Module, inputs: Inputs, **options: Any) -> C
             if a node would stay in PyTorch; ``backend="reference"`` to run the networks in the reference evaluator,
             which needs no GPU; ``engine_cache``, where engines are kept to be found again
             (:mod:`torch2trt.engine.cached`); ``background=True`` to build engines in a thread while PyTorch answers
-            the calls (:meth:`CompiledModule.wait`); ``build``, a dict of
+            the calls (:meth:`CompiledModule.wait`); ``cuda_graph=True`` to capture whole calls, engines and what
+            stays in PyTorch alike, in CUDA graphs, one for each combination of input shapes and ``max_graphs`` of them
+            at most (where that is impossible, a warning says so once); ``build``, a dict of
             :class:`torch2trt.engine.build.BuildOptions` fields; ``run``, a dict of options of
             :class:`torch2trt.engine.run.Engine`.
 
@@ -139,6 +145,8 @@ def _options(options: Mapping[str, Any]) -> CompileOptions:
         raise InputError(f"unknown option: {error}") from None
     if chosen.backend not in BACKENDS:
         raise InputError(f"backend={chosen.backend!r} is none of {', '.join(BACKENDS)}")
+    if chosen.cuda_graph and chosen.backend != "engine":
+        raise InputError(f"cuda_graph=True needs engines, and backend={chosen.backend!r} has none")
     return chosen
 
 
@@ -211,13 +219,11 @@ class _Compilation:
     def _require_full(self) -> None:
         if self._missing:
             raise UnsupportedOpError(coverage.missing_ops(self.plan))
-        for segment in self.segments:
-            for node in segment.nodes:
-                if node.name in segment.reasons:
-                    raise InputError(
-                        f"full=True, and {node.kind} would stay in PyTorch: {segment.reasons[node.name]}",
-                        location=node.location,
-                    )
+        stay = [(node, segment) for segment in self.segments for node in segment.nodes if node.name in segment.reasons]
+        if stay:
+            node, segment = min(stay, key=lambda item: not self._reason(item[0]))  # views follow others
+            text = f"full=True, and {node.kind} would stay in PyTorch: {segment.reasons[node.name]}"
+            raise InputError(text, location=node.location)
 
     def network(self, segment: Segment) -> Converted:
         """The network of one segment of :attr:`segments`, its outputs marked; whoever asks first owns it."""
@@ -374,7 +380,8 @@ def _with_owner(state: dict[str, Any], prefix: str, *_: Any) -> None:
         state[prefix + _OWNER + key[len(prefix) :]] = state.pop(key)
 
 
-Run = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
+Run = Callable[..., Sequence[torch.Tensor]]
+"""Runs a segment on the tensors that it is given."""
 
 
 class _Evaluated:
@@ -432,16 +439,15 @@ class CompiledModule(torch.nn.Module):
         self._inputs, self._options = inputs, options
         self.segments = compilation.segments
         stored = iter(engines or ())
-        self._runs: list[Run] = []
         work: list[_Work] = []
         for segment in self.segments:
             if segment.in_engine:
-                engine: Future[Any] = Future()
-                work.append((engine, self._maker(compilation, segment, next(stored, None))))
-                self._runs.append(self._engine_run(engine))
-            else:
-                self._runs.append(self._torch_run(segment))
+                work.append((Future(), self._maker(compilation, segment, next(stored, None))))
         self._engines = [engine for engine, _ in work]
+        wanted = set(operand_values(self._plan.outputs))
+        self._results = [value for segment in self.segments for value in segment.outputs if value in wanted]
+        self._graphs = threading.local() if options.cuda_graph else None
+        self._version = 0  # of the weights
         self._known: dict[Value, Any] = {}
         self._device: torch.device | None = None
         self._loaded: dict[str, torch.Tensor] | None = None  # the weights, if they are not those that were traced
@@ -478,30 +484,70 @@ class CompiledModule(torch.nn.Module):
 
         return make
 
-    @staticmethod
-    def _engine_run(engine: Future[Any]) -> Run:
-        return lambda tensors: engine.result()(*tensors)
+    def _run(self, leaves: Sequence[torch.Tensor], engines: Iterable[Run]) -> list[Any]:
+        """Run the segments one after another; gives :attr:`_results`.
 
-    def _torch_run(self, segment: Segment) -> Run:
-        def run(tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
-            values: dict[Value, Any] = dict(zip(segment.inputs, tensors, strict=True))
+        Args:
+            leaves: the graph's inputs.
+            engines: what runs each of the segments that are engines.
+        """
+        values: dict[Value, Any] = dict(zip(self._graph.inputs, leaves, strict=True))
+        engine = iter(engines)
+        with torch.no_grad():
+            for segment in self.segments:
+                tensors = [values[value] for value in segment.inputs]
+                results = next(engine)(*tensors) if segment.in_engine else self._run_in_torch(segment, tensors)
+                values.update(zip(segment.outputs, results, strict=True))
+        return [values[value] for value in self._results]
 
-            def look_up(value: Value) -> Any:
-                if value in values:
-                    return values[value]
-                return self._known[value] if value in self._known else self._resident(value)
+    def _run_in_torch(self, segment: Segment, tensors: Sequence[torch.Tensor]) -> list[Any]:
+        values: dict[Value, Any] = dict(zip(segment.inputs, tensors, strict=True))
 
-            for node in segment.nodes:
-                if node.blocks:
-                    runner = core.Runner(self._graph, {value: look_up(value) for value in node.values()})
-                    with torch_network():
-                        results = runner.run_block(Block([], [node], list(node.outputs)), [])
-                else:
-                    results = eager.call(node, [map_operand(operand, look_up) for operand in node.args])
-                values.update(zip(node.outputs, results, strict=True))
-            return [values[value] for value in segment.outputs]
+        def look_up(value: Value) -> Any:
+            if value in values:
+                return values[value]
+            return self._known[value] if value in self._known else self._resident(value)
 
-        return run
+        for node in segment.nodes:
+            if node.blocks:
+                runner = core.Runner(self._graph, {value: look_up(value) for value in node.values()})
+                with torch_network():
+                    results = runner.run_block(Block([], [node], list(node.outputs)), [])
+            else:
+                results = eager.call(node, [map_operand(operand, look_up) for operand in node.args])
+            values.update(zip(node.outputs, results, strict=True))
+        return [values[value] for value in segment.outputs]
+
+    def _call(self, leaves: Sequence[torch.Tensor]) -> Sequence[Any]:
+        """As :meth:`_run`, through a CUDA graph where that is wanted and possible."""
+        engines = [engine.result() for engine in self._engines]
+        if self._graphs is None or torch.cuda.is_current_stream_capturing():
+            return self._run(leaves, engines)
+        try:
+            return self._replay(leaves, self._graphs)
+        except CaptureError as error:
+            self._graphs = None
+            text = f"cuda_graph=True has no effect on this module, its calls are not captured: {error.message}"
+            warnings.warn(text, RuntimeWarning, stacklevel=5)
+            return self._run(leaves, engines)
+
+    def _replay(self, leaves: Sequence[torch.Tensor], local: threading.local) -> Sequence[torch.Tensor]:
+        if not all(leaf.is_cuda for leaf in leaves):
+            raise CaptureError("an input lies in CPU memory")
+        if getattr(local, "cache", None) is None:
+            local.cache = GraphCache(self._captured, leaves[0].device, self._options.max_graphs)
+        return local.cache.run(leaves, self._version)
+
+    def _captured(self, leaves: Sequence[torch.Tensor], stream: torch.cuda.Stream) -> CapturedCall:
+        contexts = [engine.result().context() for engine in self._engines]  # a graph is tied to those it came from
+
+        def call(tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+            results = self._run(tensors, contexts)
+            if not all(isinstance(result, torch.Tensor) for result in results):
+                raise CaptureError("a result is no tensor")
+            return results
+
+        return CapturedCall(call, leaves, leaves[0].device, stream)
 
     def _resident(self, value: Value) -> Any:
         """A parameter as the module has it now; a constant on the device of the inputs."""
@@ -530,10 +576,7 @@ class CompiledModule(torch.nn.Module):
         leaves = core.bind_inputs(self._graph, call_inputs(args, kwargs))
         self._prepare(leaves)
         values: dict[Value, Any] = dict(zip(self._graph.inputs, leaves, strict=True))
-        with torch.no_grad():
-            for segment, run in zip(self.segments, self._runs, strict=True):
-                results = run([values[value] for value in segment.inputs])
-                values.update(zip(segment.outputs, results, strict=True))
+        values.update(zip(self._results, self._call(leaves), strict=True))
         outputs = [
             map_operand(output, lambda value: values[value] if value in values else self._resident(value))
             for output in self._plan.outputs
@@ -567,6 +610,7 @@ class CompiledModule(torch.nn.Module):
         if device != self._device:
             self._device = device
             self._known.clear()
+            self._version += 1
         if self._news.unread:
             self._take_new_weights()
 
@@ -575,6 +619,7 @@ class CompiledModule(torch.nn.Module):
         self._known.clear()
         for engine in (built.result() for built in self._engines):
             engine.refit({key: state[key] for key in engine.weights.keys()})  # noqa: SIM118 (no dict)
+        self._version += 1
         self._news.unread = False
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ def _rearrange(value: torch.Tensor, first: Sequence[int], shape: Sequence[int], 
 
 for _schema, _function in {
     "attention(Tensor query, Tensor key, Tensor value, Tensor? mask=None, float scale=1.) -> Tensor": _attention,
-    "rearrange(Tensor self, int[] first, int[] shape, int[] second) -> Tensor": _rearrange,
+    "rearrange(Tensor(a) self, int[] first, int[] shape, int[] second) -> Tensor(a)": _rearrange,
 }.items():
     _LIBRARY.define(_schema)
     _LIBRARY.impl(_schema.partition("(")[0], _function, "CompositeImplicitAutograd")

@@ -10,7 +10,10 @@ import torch
 from . import eager, metadata, trt_compat
 from .errors import Torch2TRTError
 from .graph import Node, Value, operand_values
+from .passes import views
 from .passes.fold import Plan
+from .passes.rearranging import REARRANGING
+from .passes.sharing import role
 
 Reason = Callable[[Node], str]
 """Why a node must stay in PyTorch; empty when it need not."""
@@ -48,6 +51,7 @@ def partition(plan: Plan, reason: Reason, min_block_size: int = 1) -> list[Segme
     """
     reasons = {node.name: text for node in plan.nodes if (text := reason(node))}
     while True:
+        _move_views(plan, reasons)
         sides = _sides(plan, reasons)
         segments = _group(plan, sides)
         small = [s for s in segments if s.in_engine and _size(s) < min_block_size]
@@ -71,6 +75,30 @@ def _size(segment: Segment) -> int:
 
 def _is_bookkeeping(node: Node) -> bool:
     return eager.structural(node) is not None or is_size(node)
+
+
+def _move_views(plan: Plan, reasons: dict[str, str]) -> None:
+    """Let views beside nodes in PyTorch go there, where they cost nothing: an engine makes a copy of each."""
+    readers: dict[Value, list[Node]] = {}
+    for node in plan.nodes:
+        for value in node.values():
+            readers.setdefault(value, []).append(node)
+    wanted = set(operand_values(plan.outputs))
+    for node in reversed(plan.nodes):
+        read = [reader for value in node.outputs for reader in readers.get(value, ())]
+        alone = all(reader.name in reasons for reader in read) and not wanted.intersection(node.outputs)
+        if read and alone and _shows_memory(node):
+            reasons.setdefault(node.name, "PyTorch alone reads this view")
+    made_in_pytorch = {value for node in plan.nodes if node.name in reasons for value in node.outputs}
+    for node in plan.nodes:
+        if node.kind in REARRANGING and node.args[0] in made_in_pytorch:
+            reasons.setdefault(node.name, "it is a view of what PyTorch computes")
+            made_in_pytorch.update(node.outputs)
+
+
+def _shows_memory(node: Node) -> bool:
+    """Whether a node shows memory of its argument's, as a rule, in another way, or takes such a list apart."""
+    return (role(node) in ("view", "list") and node.kind not in views.SAME_OR_COPY) or node.kind == "prim::ListUnpack"
 
 
 def _sides(plan: Plan, reasons: dict[str, str]) -> dict[Node, bool]:

@@ -435,7 +435,7 @@ def test_graphs_are_replayed(mlp, monkeypatch):
     captures = []
     capture = graph_module.CapturedRun._capture
     monkeypatch.setattr(
-        graph_module.CapturedRun, "_capture", lambda self, stream: captures.append(1) or capture(self, stream)
+        graph_module.CapturedRun, "_capture", lambda self, call: captures.append(1) or capture(self, call)
     )
     for _ in range(3):
         for batch in (2, 5):
@@ -450,7 +450,7 @@ def test_inputs_with_gradients_leave_no_graph_of_autograd(mlp):
     x = features(4).requires_grad_()
     for _ in range(3):
         close(context(x), EAGER(x.detach()))
-    (run,) = context._graphs._runs.values()
+    (run,) = context._graphs._calls.values()
     assert not any(tensor.requires_grad for tensor in run._inputs)
 
 
@@ -463,7 +463,7 @@ def test_impossible_capture_is_said_once(engine_of, mlp, reason, monkeypatch):
         expected = made.eager(*arguments)
     else:
 
-        def fail(self, stream):
+        def fail(self, call):
             raise CaptureError("this is a test")
 
         monkeypatch.setattr(graph_module.CapturedRun, "_capture", fail)
@@ -494,24 +494,33 @@ def test_failed_capture_leaves_cuda_usable(mlp, monkeypatch):
     close(engine(x), EAGER(x))
 
 
-def test_call_inside_a_capture_of_the_callers(mlp):
-    engine = mlp(cuda_graph=True)
+@pytest.mark.parametrize("cuda_graph", [False, True])
+@pytest.mark.parametrize("same_stream", [False, True])
+def test_a_capture_of_the_callers(mlp, cuda_graph, same_stream):
+    """The graph stays right while the engine is called with other shapes, which has memory of its own."""
+    engine = mlp(cuda_graph=cuda_graph)
     x, other = features(4), features(4, seed=5)
-    plain = mlp()
-    for each in (engine, plain):
-        stream = torch.cuda.Stream()
-        with torch.cuda.stream(stream):
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                context = each.context()
-                context._graphs = None
-                context(x)
-            graph = torch.cuda.CUDAGraph()
-            own = x.clone()
-            torch.cuda.synchronize()
-            with torch.cuda.graph(graph, stream=stream):
-                y = context(own)
-            own.copy_(other)
-            graph.replay()
-            stream.synchronize()
-        close(y, EAGER(other))
+    stream, graph, own = torch.cuda.Stream(), torch.cuda.CUDAGraph(), x.clone()
+    with torch.cuda.stream(stream if same_stream else torch.cuda.current_stream()):
+        engine(own)
+    with torch.cuda.graph(graph, stream=stream):
+        y = engine(own) + engine(own)
+    for batch in (4, 2, 4):
+        close(engine(features(batch)), EAGER(features(batch)))
+        own.copy_(other)
+        graph.replay()
+        close(y, 2 * EAGER(other))
+        own.zero_()
+
+
+def test_a_capture_before_the_first_call_is_refused(mlp):
+    """The capture itself stays whole."""
+    engine = mlp()
+    engine(features(2))
+    x, graph = features(4), torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        with pytest.raises(EngineError, match="before the capture begins"):
+            engine(x)
+        y = x + 1
+    graph.replay()
+    close(y, x + 1)

@@ -7,14 +7,15 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import torch
 
 from ..errors import EngineError, InputError
 from ..torch_compat import current_stream_handle
-from .graphs import CaptureError, GraphCache
-from .loaded import MEMORY_HINT, LoadedEngine
+from .graphs import CapturedRun, CaptureError, GraphCache
+from .loaded import MEMORY_HINT, LoadedEngine, Shape
 from .session import Session
 from .signature import EngineSignature, as_held
 
@@ -62,9 +63,13 @@ class ExecutionContext:
         self._many_devices = torch.cuda.device_count() > 1
         self._process = loaded.process
         self._generation = loaded.generation
-        self._graphs = GraphCache(loaded, options.max_graphs) if options.cuda_graph else None
+        self._graphs: GraphCache[CapturedRun] | None = None
+        if options.cuda_graph:
+            self._graphs = GraphCache(partial(CapturedRun, loaded), loaded.device, options.max_graphs)
         self._session: Session | None = None  # that of the latest call
         self._sessions: dict[int, Session] = {}
+        self._lent: Session | None = None  # that of the latest capture of the caller's, if no call came after it
+        self._given: list[Session | CapturedRun] = []  # what captures of the caller's use, for as long as this lives
         self._many_profiles = len(loaded.profiles) > 1
         self._last_handle = -1  # there was no call
         self._stream = torch.cuda.default_stream(loaded.device)  # that of the latest call
@@ -159,11 +164,14 @@ class ExecutionContext:
 
     def _run(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         handle = current_stream_handle(self._device_index)
+        if handle and torch.cuda.is_current_stream_capturing():
+            return self._run_captured(tensors, handle)
         if handle != self._last_handle or self._generation != self._loaded.generation or self._closed:
             self._change_stream(handle)
-        if self._graphs is not None and not torch.cuda.is_current_stream_capturing():
+        self._lent = None
+        if self._graphs is not None:
             try:
-                return self._graphs.run(tensors)
+                return self._graphs.run(tensors, self._loaded.generation)
             except CaptureError as error:
                 self._give_up_graphs(error)
         session = self._session
@@ -176,6 +184,33 @@ class ExecutionContext:
         if session.must_wait:
             self._stream.synchronize()
         return outputs
+
+    def _run_captured(self, tensors: Sequence[torch.Tensor], handle: int) -> list[torch.Tensor]:
+        """Become part of a CUDA graph of the caller's, whose replays no stream of ours is ordered after."""
+        self._require_open()
+        shapes = tuple([tensor.shape for tensor in tensors])
+        session = self._lent
+        if session is None or session.shapes != shapes:
+            session = self._lent = self._lend(shapes)
+        if session.uses_host_memory or session.data_dependent:
+            raise EngineError("a CUDA graph cannot hold this engine: it reads or writes what is in CPU memory")
+        session.bind(tensors)
+        return session.run(session.allocate(), handle)
+
+    def _lend(self, shapes: tuple[Shape, ...]) -> Session:
+        """A session that has run with these shapes; calls outside of captures do not use it any more."""
+        captured = None if self._graphs is None else self._graphs.pop(shapes)
+        ready = [self._session, *self._sessions.values()] if captured is None else [captured.session]
+        session = next((each for each in ready if each is not None and each.shapes == shapes), None)
+        if session is None:
+            raise EngineError(
+                f"this engine cannot be captured: its latest call outside had no inputs of {list(map(list, shapes))}",
+                hint="call it with inputs of these shapes before the capture begins",
+            )
+        self._given.append(session if captured is None else captured)
+        self._sessions.pop(session.profile, None)
+        self._session = None
+        return session
 
     def _session_for(self, tensors: Sequence[torch.Tensor]) -> Session:
         """The session of a profile that takes these shapes, the latest one if it does."""
@@ -210,8 +245,7 @@ class ExecutionContext:
 
     def _change_stream(self, handle: int) -> None:
         """Order the current stream after what the context did on another one, and after a refit."""
-        if self._closed:
-            raise EngineError("this execution context is closed")
+        self._require_open()
         current = torch.cuda.current_stream(self._device_index)
         if self._last_handle not in (-1, handle):
             current.wait_stream(self._stream)
@@ -219,6 +253,10 @@ class ExecutionContext:
             current.wait_event(self._loaded.refitted)
         self._generation = self._loaded.generation
         self._stream, self._last_handle = current, handle
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise EngineError("this execution context is closed")
 
     def _give_up_graphs(self, error: CaptureError) -> None:
         self._graphs = None
@@ -261,8 +299,9 @@ class ExecutionContext:
             self._stream.synchronize()
         if self._graphs is not None:
             self._graphs.clear()
-        self._session = None
+        self._session = self._lent = None
         self._sessions.clear()
+        self._given.clear()
 
     def __del__(self) -> None:
         # TensorRT frees a context's memory at once: its runs have to be over. At exit torch may be gone already.

@@ -1,10 +1,11 @@
-"""CUDA graphs of an engine's runs: one for each combination of input shapes."""
+"""CUDA graphs of calls, those of an engine above all: one for each combination of input shapes."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 import torch
 
@@ -17,11 +18,71 @@ _capturing = threading.Lock()
 
 
 class CaptureError(EngineError):
-    """The run cannot be captured; running it plainly works."""
+    """The call cannot be captured; calling plainly works."""
 
 
-class CapturedRun:
-    """One captured run with its own execution context and memory.
+Call = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
+
+
+class CapturedCall:
+    """A captured call of a function of tensors, with memory of its own for inputs and results.
+
+    Args:
+        call: enqueues its work on the current stream. It is called twice: what a first call does beside, such as
+            compiling and allocating, cannot be captured.
+        tensors: its arguments, of the shapes to capture for.
+        device: where it runs.
+        stream: a side stream to capture on.
+
+    Raises:
+        CaptureError: the call cannot be captured.
+    """
+
+    def __init__(
+        self, call: Call, tensors: Sequence[torch.Tensor], device: torch.device, stream: torch.cuda.Stream
+    ) -> None:
+        # Memory from inference_mode could not be written outside of it.
+        with torch.inference_mode(False), torch.no_grad():
+            self._inputs = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in tensors]
+            stream.wait_stream(torch.cuda.current_stream(device))
+            with torch.cuda.stream(stream):
+                for own, tensor in zip(self._inputs, tensors, strict=True):
+                    own.copy_(tensor)
+                call(self._inputs)
+                stream.synchronize()
+                with _capturing:
+                    self._graph, self._outputs = self._capture(call)
+        torch.cuda.current_stream(device).wait_stream(stream)
+
+    def _capture(self, call: Call) -> tuple[torch.cuda.CUDAGraph, Sequence[torch.Tensor]]:
+        # IExecutionContext.is_stream_capturable is not asked: in TensorRT for RTX 1.4 it answers no for engines whose
+        # capture works (measured). A capture that fails raises below.
+        graph, outputs = torch.cuda.CUDAGraph(), None
+        failure: Exception | None = None
+        try:
+            graph.capture_begin(capture_error_mode="thread_local")  # other threads go on working
+            try:
+                outputs = call(self._inputs)
+            except (Torch2TRTError, RuntimeError) as error:
+                failure = error
+            finally:
+                graph.capture_end()
+        except RuntimeError as error:
+            raise CaptureError(f"the capture failed: {failure or error}") from error
+        if failure is not None or outputs is None:
+            raise CaptureError(f"the capture failed: {failure}") from failure
+        return graph, outputs
+
+    def replay(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Run on the current stream; the outputs are new tensors."""
+        for own, tensor in zip(self._inputs, tensors, strict=True):
+            own.copy_(tensor.detach() if tensor.requires_grad else tensor)
+        self._graph.replay()
+        return [tensor.clone() for tensor in self._outputs]
+
+
+class CapturedRun(CapturedCall):
+    """One captured run of an engine with its own execution context.
 
     TensorRT ties a graph to the state of the context that it was captured from, so that a context whose shapes change
     would invalidate it: each graph has a context of its own.
@@ -37,112 +98,90 @@ class CapturedRun:
     """
 
     def __init__(self, loaded: LoadedEngine, tensors: Sequence[torch.Tensor], stream: torch.cuda.Stream) -> None:
-        self.generation = loaded.generation
-        profile = loaded.choose_profile([tensor.shape for tensor in tensors], 0)
-        self._session = Session(loaded, profile=profile)
-        if self._session.uses_host_memory:
+        self.session = Session(loaded, profile=loaded.choose_profile([tensor.shape for tensor in tensors], 0))
+        if self.session.uses_host_memory:
             raise CaptureError("an input or output lies in CPU memory")
-        # Memory from inference_mode could not be written outside of it.
-        with torch.inference_mode(False), torch.no_grad():
-            self._inputs = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in tensors]
-            stream.wait_stream(torch.cuda.current_stream(loaded.device))
-            with torch.cuda.stream(stream):
-                for own, tensor in zip(self._inputs, tensors, strict=True):
-                    own.copy_(tensor)
-                self._outputs = self._warm_up(stream)
-                with _capturing:
-                    self._graph = self._capture(stream)
-        torch.cuda.current_stream(loaded.device).wait_stream(stream)
+        self._handle = stream.cuda_stream
+        super().__init__(self._run, tensors, loaded.device, stream)
 
-    def _warm_up(self, stream: torch.cuda.Stream) -> list[torch.Tensor]:
-        """Run once: TensorRT's first run after a change of shapes does work that cannot be captured."""
-        self._session.bind(self._inputs)
-        if self._session.data_dependent:
+    def _run(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        self.session.bind(tensors)
+        if self.session.data_dependent:
             raise CaptureError("an output's size depends on the data")
-        outputs = self._session.run(self._session.allocate(), stream.cuda_stream)
-        stream.synchronize()
-        # IExecutionContext.is_stream_capturable is not asked: in TensorRT for RTX 1.4 it answers no for engines whose
-        # capture works (measured). A capture that fails raises below.
-        return outputs
-
-    def _capture(self, stream: torch.cuda.Stream) -> torch.cuda.CUDAGraph:
-        graph = torch.cuda.CUDAGraph()
-        failure: EngineError | None = None
-        try:
-            graph.capture_begin(capture_error_mode="thread_local")  # other threads go on working
-            try:
-                self._session.run(self._outputs, stream.cuda_stream)
-            except EngineError as error:
-                failure = error
-            finally:
-                graph.capture_end()
-        except RuntimeError as error:
-            raise CaptureError(f"the capture failed: {failure.message if failure else error}") from error
-        if failure is not None:
-            raise CaptureError(f"the capture failed: {failure.message}") from failure
-        return graph
-
-    def replay(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Run on the current stream; the outputs are new tensors."""
-        for own, tensor in zip(self._inputs, tensors, strict=True):
-            own.copy_(tensor.detach() if tensor.requires_grad else tensor)
-        self._graph.replay()
-        return [tensor.clone() for tensor in self._outputs]
+        return self.session.run(self.session.allocate(), self._handle)
 
 
-class GraphCache:
-    """The captured runs of one thread, the least recently used one dropped first.
+Captured = TypeVar("Captured", bound=CapturedCall)
+
+
+class GraphCache(Generic[Captured]):
+    """The captured calls of one thread, one a combination of input shapes, the least recently used dropped first.
 
     Args:
-        loaded: the engine.
+        capture: captures a call for such tensors on a stream.
+        device: where it runs.
         limit: how many to keep; each holds an execution context, inputs and outputs.
     """
 
-    def __init__(self, loaded: LoadedEngine, limit: int) -> None:
-        self._loaded = loaded
+    def __init__(
+        self,
+        capture: Callable[[Sequence[torch.Tensor], torch.cuda.Stream], Captured],
+        device: torch.device,
+        limit: int,
+    ) -> None:
+        self._capture = capture
+        self._device = device
         self._limit = limit
-        self._runs: OrderedDict[tuple[Shape, ...], CapturedRun] = OrderedDict()
+        self._calls: OrderedDict[tuple[Shape, ...], Captured] = OrderedDict()
+        self._version = 0
         self._stream: torch.cuda.Stream | None = None
 
     def __len__(self) -> int:
-        return len(self._runs)
+        return len(self._calls)
 
-    def run(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    def run(self, tensors: Sequence[torch.Tensor], version: int) -> list[torch.Tensor]:
         """Replay the graph for these shapes, captured first where there is none.
+
+        Args:
+            tensors: the arguments.
+            version: of the weights; with another one than before all graphs are captured anew.
 
         Raises:
             CaptureError: it cannot be captured.
             Torch2TRTError: it cannot be run.
         """
+        if version != self._version:
+            self.clear()
+            self._version = version
         shapes = tuple([tensor.shape for tensor in tensors])
-        captured = self._runs.get(shapes)
-        if captured is None or captured.generation != self._loaded.generation:
+        captured = self._calls.get(shapes)
+        if captured is None:
             captured = self._add(shapes, tensors)
-        elif len(self._runs) > 1:
-            self._runs.move_to_end(shapes)
+        elif len(self._calls) > 1:
+            self._calls.move_to_end(shapes)
         return captured.replay(tensors)
 
-    def _add(self, shapes: tuple[Shape, ...], tensors: Sequence[torch.Tensor]) -> CapturedRun:
+    def _add(self, shapes: tuple[Shape, ...], tensors: Sequence[torch.Tensor]) -> Captured:
         if self._stream is None:
-            self._stream = torch.cuda.Stream(self._loaded.device)
-        stale = [key for key, run in self._runs.items() if run.generation != self._loaded.generation]
-        while len(self._runs) - len(stale) >= self._limit:
-            stale.append(next(key for key in self._runs if key not in stale))
-        if stale:
-            torch.cuda.synchronize(self._loaded.device)  # a context may not go while its graph runs
-        for key in stale:
-            del self._runs[key]
+            self._stream = torch.cuda.Stream(self._device)
+        if len(self._calls) >= self._limit:
+            torch.cuda.synchronize(self._device)  # a context may not go while its graph runs
+            self._calls.popitem(last=False)
         try:
-            captured = CapturedRun(self._loaded, tensors, self._stream)
+            captured = self._capture(tensors, self._stream)
         except (Torch2TRTError, torch.cuda.OutOfMemoryError):
             raise
         except RuntimeError as error:
             raise CaptureError(f"the capture failed: {error}") from error
-        self._runs[shapes] = captured
+        self._calls[shapes] = captured
         return captured
+
+    def pop(self, shapes: tuple[Shape, ...]) -> Captured | None:
+        """Take out the call for these shapes; None when there is none."""
+        return self._calls.pop(shapes, None)
 
     def clear(self) -> None:
         """Drop all graphs."""
-        if self._runs:
-            torch.cuda.synchronize(self._loaded.device)
-            self._runs.clear()
+        if self._calls:
+            torch.cuda.synchronize(self._device)
+            self._calls.clear()

@@ -110,6 +110,11 @@ class Session:
         self.context = None
 
     @property
+    def shapes(self) -> tuple[Shape, ...] | None:
+        """The shapes of the inputs that were bound last; None when none were."""
+        return self._shapes
+
+    @property
     def uses_host_memory(self) -> bool:
         """Whether a tensor lives in CPU memory, which a CUDA graph cannot follow."""
         return self._host_outputs or any(info.host for info in self.loaded.inputs)

@@ -22,7 +22,8 @@ def _kinds(names: str) -> frozenset[str]:
 _PERMUTES = _kinds("permute transpose t mT movedim numpy_T")
 _RESHAPES = _kinds("view reshape _unsafe_view flatten unflatten unsqueeze squeeze ravel")
 _REARRANGE = "torch2trt::rearrange"
-_VIEWS = _PERMUTES | _RESHAPES | {_REARRANGE}
+REARRANGING = _PERMUTES | _RESHAPES | {_REARRANGE}
+"""Ops that give all elements of their first argument, in another order or shape."""
 
 
 def merge_views(plan: Plan) -> int:
@@ -31,7 +32,7 @@ def merge_views(plan: Plan) -> int:
     readers = first_readers(plan)
     count = 0
     for node in plan.nodes:
-        if node.kind not in _VIEWS or len(node.outputs) != 1 or goes_on(rewriter, readers, node.outputs[0]):
+        if node.kind not in REARRANGING or len(node.outputs) != 1 or goes_on(rewriter, readers, node.outputs[0]):
             continue
         chain = _chain(rewriter, node.outputs[0])
         while chain:  # where not all of it can be one, its end and then the rest
@@ -182,7 +183,7 @@ def goes_on(rewriter: Rewriter, readers: dict[Value, Node], value: Value) -> boo
 
 
 def _is_view(rewriter: Rewriter, node: Node) -> bool:
-    if len(node.outputs) != 1 or rewriter.maker(node.outputs[0], *_VIEWS) is None:
+    if len(node.outputs) != 1 or rewriter.maker(node.outputs[0], *REARRANGING) is None:
         return False
     return node.overload != "dtype"  # view(dtype) reads the bytes anew
 
@@ -191,7 +192,7 @@ def _chain(rewriter: Rewriter, value: Operand) -> list[Node]:
     """The reshapes and permutations that make a value, from the first; those before the last are read once."""
     chain: list[Node] = []
     while True:
-        node = rewriter.maker(value, *_VIEWS)
+        node = rewriter.maker(value, *REARRANGING)
         if node is None or not _is_view(rewriter, node) or (chain and rewriter.uses[node.outputs[0]] != 1):
             return chain[::-1]
         chain.append(node)
