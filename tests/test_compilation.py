@@ -23,6 +23,9 @@ from torch2trt.passes.fold import fold
 LIBRARY = torch.library.Library("torch2trt_compile_test", "DEF")
 LIBRARY.define("foreign(Tensor x) -> Tensor")
 LIBRARY.impl("foreign", lambda x: x * 2, "CompositeExplicitAutograd")
+LIBRARY.define("waiting(Tensor x) -> Tensor")
+LIBRARY.impl("waiting", lambda x: torch.cuda.synchronize() or x * 2, "CompositeExplicitAutograd")
+waiting = torch.ops.torch2trt_compile_test.waiting
 foreign = torch.ops.torch2trt_compile_test.foreign
 
 
@@ -439,12 +442,20 @@ def test_whole_calls_are_captured():
             torch.testing.assert_close(result, wanted, rtol=2e-3, atol=1e-3)
 
 
+class Waiting(nn.Module):
+    def forward(self, x):
+        return (waiting(torch.exp(x)),)
+
+
 @pytest.mark.gpu
-def test_what_cannot_be_captured_runs_plainly():
-    module, x = Boxes().cuda().eval(), torch.randn(1, 3, 8, 8, device="cuda")
+@pytest.mark.parametrize(("cls", "why"), [(Boxes, "waits for the GPU"), (Waiting, "the capture failed")])
+def test_what_cannot_be_captured_runs_plainly(cls, why):
+    """The second does not say that it waits: the capture fails, and leaves PyTorch as it was."""
+    module, x = cls().cuda().eval(), torch.randn(1, 3, 8, 8, device="cuda")
     fast = torch2trt.compile(module, x, cuda_graph=True)
-    with pytest.warns(RuntimeWarning, match="cuda_graph=True has no effect"):
+    with pytest.warns(RuntimeWarning, match=f"cuda_graph=True has no effect.*{why}"):
         first = fast(x)
+    torch.randn(4, device="cuda")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         second = fast(x)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import regex
 import torch
 
-from . import core, coverage, eager, partition, structure, trt_compat
+from . import core, coverage, eager, partition, structure, torch_compat, trt_compat
 from .context import building, torch_network, trt_network
 from .convert import Converted, call_inputs, mark_outputs
 from .dynamic import DynamicShapes, Range
@@ -547,6 +547,9 @@ class CompiledModule(torch.nn.Module):
                 raise CaptureError("a result is no tensor")
             return results
 
+        call(leaves)  # what is done once, such as constants' ways to the GPU, does not count
+        if torch_compat.waits_for_gpu(functools.partial(call, leaves)):
+            raise CaptureError("what stays in PyTorch waits for the GPU")
         return CapturedCall(call, leaves, leaves[0].device, stream)
 
     def _resident(self, value: Value) -> Any:

@@ -424,3 +424,37 @@ def current_stream_handle(device: int) -> int:
     """The ``cudaStream_t`` of a device's current stream; a tenth of the time of making a ``torch.cuda.Stream``."""
     handle: int = torch._C._cuda_getCurrentRawStream(device)
     return handle
+
+
+def waits_for_gpu(call: Callable[[], Any]) -> bool:
+    """Whether a call makes the CPU wait for the GPU, as far as PyTorch notices: such a call cannot be captured."""
+    before = torch.cuda.get_sync_debug_mode()
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            call()
+        finally:
+            torch.cuda.set_sync_debug_mode(before)
+    return any("synchronizing CUDA operation" in str(warning.message) for warning in noted)
+
+
+_failed_captures: list[torch.cuda.CUDAGraph] = []
+"""PyTorch's allocator may ask them still which stream they were captured from."""
+
+
+def end_failed_capture(graph: torch.cuda.CUDAGraph, pool: Any, device: torch.device) -> None:
+    """Take PyTorch out of a capture that CUDA ended as invalid: its allocator and its random numbers are still in it.
+
+    Args:
+        graph: whose ``capture_end`` has raised.
+        pool: the memory that it was to use.
+        device: where; the current stream is that of the capture.
+    """
+    _failed_captures.append(graph)
+    with contextlib.suppress(RuntimeError):  # it was not in use any more
+        torch._C._cuda_endAllocateToPool(device.index, pool)
+    number, whole = torch.empty(1, device=device), torch.cuda.CUDAGraph()
+    whole.capture_begin(capture_error_mode="thread_local")  # the end of the next one ends this one for the generator
+    number.zero_()
+    whole.capture_end()

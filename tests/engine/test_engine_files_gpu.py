@@ -232,7 +232,7 @@ def test_refit(refittable, graph, device):
 def test_graphs_are_captured_again_after_a_refit(refittable, monkeypatch):
     captures = []
     capture = CapturedRun._capture
-    monkeypatch.setattr(CapturedRun, "_capture", lambda self, call: captures.append(1) or capture(self, call))
+    monkeypatch.setattr(CapturedRun, "_capture", lambda self, *args: captures.append(1) or capture(self, *args))
     engine = refittable(cuda_graph=True)
     for count, weights in ((1, NEW), (2, networks.mlp().weights)):
         engine.refit(state_of(weights))

@@ -435,7 +435,7 @@ def test_graphs_are_replayed(mlp, monkeypatch):
     captures = []
     capture = graph_module.CapturedRun._capture
     monkeypatch.setattr(
-        graph_module.CapturedRun, "_capture", lambda self, call: captures.append(1) or capture(self, call)
+        graph_module.CapturedRun, "_capture", lambda self, *args: captures.append(1) or capture(self, *args)
     )
     for _ in range(3):
         for batch in (2, 5):
@@ -463,7 +463,7 @@ def test_impossible_capture_is_said_once(engine_of, mlp, reason, monkeypatch):
         expected = made.eager(*arguments)
     else:
 
-        def fail(self, call):
+        def fail(self, call, device):
             raise CaptureError("this is a test")
 
         monkeypatch.setattr(graph_module.CapturedRun, "_capture", fail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Generic, TypeVar
 import torch
 
 from ..errors import EngineError, Torch2TRTError
+from ..torch_compat import end_failed_capture
 from .loaded import LoadedEngine, Shape
 from .session import Session
 
@@ -41,6 +43,7 @@ class CapturedCall:
     def __init__(
         self, call: Call, tensors: Sequence[torch.Tensor], device: torch.device, stream: torch.cuda.Stream
     ) -> None:
+        self._call = call  # and with it all that the graph uses
         # Memory from inference_mode could not be written outside of it.
         with torch.inference_mode(False), torch.no_grad():
             self._inputs = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in tensors]
@@ -51,16 +54,17 @@ class CapturedCall:
                 call(self._inputs)
                 stream.synchronize()
                 with _capturing:
-                    self._graph, self._outputs = self._capture(call)
+                    self._graph, self._outputs = self._capture(call, device)
         torch.cuda.current_stream(device).wait_stream(stream)
 
-    def _capture(self, call: Call) -> tuple[torch.cuda.CUDAGraph, Sequence[torch.Tensor]]:
+    def _capture(self, call: Call, device: torch.device) -> tuple[torch.cuda.CUDAGraph, Sequence[torch.Tensor]]:
         # IExecutionContext.is_stream_capturable is not asked: in TensorRT for RTX 1.4 it answers no for engines whose
         # capture works (measured). A capture that fails raises below.
-        graph, outputs = torch.cuda.CUDAGraph(), None
+        graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
+        outputs: Sequence[torch.Tensor] = ()
         failure: Exception | None = None
         try:
-            graph.capture_begin(capture_error_mode="thread_local")  # other threads go on working
+            graph.capture_begin(pool, capture_error_mode="thread_local")  # other threads go on working
             try:
                 outputs = call(self._inputs)
             except (Torch2TRTError, RuntimeError) as error:
@@ -68,8 +72,9 @@ class CapturedCall:
             finally:
                 graph.capture_end()
         except RuntimeError as error:
+            end_failed_capture(graph, pool, device)
             raise CaptureError(f"the capture failed: {failure or error}") from error
-        if failure is not None or outputs is None:
+        if failure is not None:
             raise CaptureError(f"the capture failed: {failure}") from failure
         return graph, outputs
 
@@ -185,3 +190,7 @@ class GraphCache(Generic[Captured]):
         if self._calls:
             torch.cuda.synchronize(self._device)
             self._calls.clear()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # at exit torch may be gone already
+            self.clear()
