@@ -448,14 +448,18 @@ class Waiting(nn.Module):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(("cls", "why"), [(Boxes, "waits for the GPU"), (Waiting, "the capture failed")])
-def test_what_cannot_be_captured_runs_plainly(cls, why):
-    """The second does not say that it waits: the capture fails, and leaves PyTorch as it was."""
+@pytest.mark.parametrize(("cls", "where"), [(Boxes, "op aten::where"), (Waiting, "op torch2trt_compile_test::waiting")])
+def test_what_cannot_be_captured_runs_plainly(cls, where):
+    """The capture fails where the CPU waits for the GPU; it leaves PyTorch as it was."""
     module, x = cls().cuda().eval(), torch.randn(1, 3, 8, 8, device="cuda")
     fast = torch2trt.compile(module, x, cuda_graph=True)
-    with pytest.warns(RuntimeWarning, match=f"cuda_graph=True has no effect.*{why}"):
+    with pytest.warns(RuntimeWarning, match=f"(?s)cuda_graph=True has no effect.*{where}.*test_compilation.py:"):
         first = fast(x)
-    torch.randn(4, device="cuda")
+    graph, other = torch.cuda.CUDAGraph(), torch.randn(4, device="cuda")
+    with torch.cuda.graph(graph):
+        drawn = torch.rand(4, device="cuda") + other
+    graph.replay()
+    assert (drawn >= other).all()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         second = fast(x)

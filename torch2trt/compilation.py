@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import regex
 import torch
 
-from . import core, coverage, eager, partition, structure, torch_compat, trt_compat
+from . import core, coverage, eager, partition, structure, trt_compat
 from .context import building, torch_network, trt_network
 from .convert import Converted, call_inputs, mark_outputs
 from .dynamic import DynamicShapes, Range
@@ -244,6 +244,7 @@ class _Compilation:
             Structure("tuple", (inside, Structure("dict"))),
             Structure("tuple", tuple(LEAF for _ in segment.outputs)),
             self.prepared.graph.parameters,
+            self.prepared.graph.state_shapes,
             argument_names=names,
             ranges=ranges,
         )
@@ -547,9 +548,6 @@ class CompiledModule(torch.nn.Module):
                 raise CaptureError("a result is no tensor")
             return results
 
-        call(leaves)  # what is done once, such as constants' ways to the GPU, does not count
-        if torch_compat.waits_for_gpu(functools.partial(call, leaves)):
-            raise CaptureError("what stays in PyTorch waits for the GPU")
         return CapturedCall(call, leaves, leaves[0].device, stream)
 
     def _resident(self, value: Value) -> Any:
@@ -621,7 +619,8 @@ class CompiledModule(torch.nn.Module):
         state = self._loaded = self.module.state_dict()
         self._known.clear()
         for engine in (built.result() for built in self._engines):
-            engine.refit({key: state[key] for key in engine.weights.keys()})  # noqa: SIM118 (no dict)
+            if engine.weights.keys():
+                engine.refit(state)
         self._version += 1
         self._news.unread = False
 

@@ -426,19 +426,6 @@ def current_stream_handle(device: int) -> int:
     return handle
 
 
-def waits_for_gpu(call: Callable[[], Any]) -> bool:
-    """Whether a call makes the CPU wait for the GPU, as far as PyTorch notices: such a call cannot be captured."""
-    before = torch.cuda.get_sync_debug_mode()
-    with warnings.catch_warnings(record=True) as noted:
-        warnings.simplefilter("always")
-        torch.cuda.set_sync_debug_mode("warn")
-        try:
-            call()
-        finally:
-            torch.cuda.set_sync_debug_mode(before)
-    return any("synchronizing CUDA operation" in str(warning.message) for warning in noted)
-
-
 _failed_captures: list[torch.cuda.CUDAGraph] = []
 """PyTorch's allocator may ask them still which stream they were captured from."""
 
