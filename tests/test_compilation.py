@@ -241,6 +241,10 @@ def test_what_is_excluded_is_not_rewritten():
 
     inputs = tuple(torch.randn(2, 3, 4, 5) for _ in range(3))
     assert explain(function, inputs).rewrites["attention"] == 1
+    module = type("Written", (nn.Module,), {"forward": lambda self, *inputs: function(*inputs)})().eval()
+    kept = compiled(module, inputs, exclude="torch2trt::attention")
+    assert [segment.in_engine for segment in kept.segments] == [False]
+    torch.testing.assert_close(kept(*inputs), function(*inputs))
     explanation = explain(function, inputs, exclude="aten::softmax")
     assert explanation.rewrites["attention"] == 0
     kinds = [node.kind for segment in explanation.segments if not segment.in_engine for node in segment.nodes]

@@ -16,8 +16,9 @@ def _attention(
     mask: torch.Tensor | None = None,
     scale: float = 1.0,
 ) -> torch.Tensor:
-    scores = query @ key.transpose(-2, -1) * scale
-    return torch.softmax(scores if mask is None else scores + mask, -1) @ value
+    if mask is None:
+        return torch.nn.functional.scaled_dot_product_attention(query, key, value, scale=scale)
+    return torch.softmax(query @ key.transpose(-2, -1) * scale + mask, -1) @ value  # NaN where all is masked
 
 
 def _rearrange(value: torch.Tensor, first: Sequence[int], shape: Sequence[int], second: Sequence[int]) -> torch.Tensor:

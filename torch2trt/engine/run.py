@@ -29,7 +29,9 @@ class Engine:
     """A loaded TensorRT engine.
 
     Calls are asynchronous, like PyTorch's: they enqueue work on the current stream of the calling thread. Each thread
-    has an execution context of its own, made at its first call.
+    has an execution context of its own, made at its first call. Inside of a capture (``torch.cuda.graph``) a call
+    becomes part of the caller's CUDA graph, if the one before it outside had inputs of the same shapes. Such graphs
+    must not outlive the engine; those captured without a call between them share memory, for one replay at a time.
 
     Args:
         bundle: the engine and what is known about it.
