@@ -58,6 +58,7 @@ class CompileOptions:
     backend: str = "engine"
     engine_cache: CacheChoice = None
     background: bool = False
+    tune: bool | Mapping[str, str] = False
     cuda_graph: bool = False
     max_graphs: int = 8
     build: Mapping[str, Any] = field(default_factory=dict)
@@ -123,9 +124,11 @@ def compile_module(module: torch.nn.Module, inputs: Inputs, **options: Any) -> C
             if a node would stay in PyTorch; ``backend="reference"`` to run the networks in the reference evaluator,
             which needs no GPU; ``engine_cache``, where engines are kept to be found again
             (:mod:`torch2trt.engine.cached`); ``background=True`` to build engines in a thread while PyTorch answers
-            the calls (:meth:`CompiledModule.wait`); ``cuda_graph=True`` to capture whole calls, engines and what
-            stays in PyTorch alike, in CUDA graphs, one for each combination of input shapes and ``max_graphs`` of them
-            at most (where that is impossible, a warning says so once); ``build``, a dict of
+            the calls (:meth:`CompiledModule.wait`); ``tune=True`` to leave to PyTorch what it computes faster on this
+            GPU, which is measured op by op and takes some seconds for each kind and size (:mod:`torch2trt.tuning`), or
+            the :attr:`CompiledModule.tuned` of an earlier run; ``cuda_graph=True`` to capture whole calls, engines and
+            what stays in PyTorch alike, in CUDA graphs, one for each combination of input shapes and ``max_graphs`` of
+            them at most (where that is impossible, a warning says so once); ``build``, a dict of
             :class:`torch2trt.engine.build.BuildOptions` fields; ``run``, a dict of options of
             :class:`torch2trt.engine.run.Engine`.
 
@@ -147,6 +150,8 @@ def _options(options: Mapping[str, Any]) -> CompileOptions:
         raise InputError(f"backend={chosen.backend!r} is none of {', '.join(BACKENDS)}")
     if chosen.cuda_graph and chosen.backend != "engine":
         raise InputError(f"cuda_graph=True needs engines, and backend={chosen.backend!r} has none")
+    if chosen.tune is True and (chosen.backend != "engine" or chosen.background):
+        raise InputError("tune=True measures engines, before any call", hint="leave out backend= and background=")
     return chosen
 
 
@@ -165,6 +170,9 @@ class _Compilation:
         self._data_sized = data_sized(self.prepared.graph.inputs, self.plan.nodes)
         self._refused: dict[str, str] = {}
         self._networks: dict[int, Converted] = {}
+        self.tuned: dict[str, str] = {}
+        if options.tune:
+            self.tuned = self._measured() if options.tune is True else self._known(options.tune)
         self.segments = self._partition()
         if options.full:
             self._require_full()
@@ -206,7 +214,28 @@ class _Compilation:
             return "there is no handler for it"
         if self._is_unbuilt(node):
             return "TensorRT for RTX builds nothing whose size depends on values"
-        return self._refused.get(node.name) or ("" if self._allows_float64(node) else partition.dtype_reason(node))
+        kept = self._refused.get(node.name) or self.tuned.get(node.name)
+        return kept or ("" if self._allows_float64(node) else partition.dtype_reason(node))
+
+    def _measured(self) -> dict[str, str]:
+        from . import tuning
+
+        if not self._shapes.on_gpu:
+            raise InputError("tune=True measures on a GPU, and the inputs are elsewhere")
+        nodes = [node for node in self.plan.nodes if not self._reason(node)]
+        return tuning.faster_in_pytorch(self.plan, nodes, self._shapes.values("opt"), self._engine_of)
+
+    def _known(self, tuned: Mapping[str, str]) -> dict[str, str]:
+        missing = set(tuned).difference(node.name for node in self.plan.nodes)
+        if missing:
+            raise InputError(f"tune= is of another module, this one has no nodes {', '.join(sorted(missing))}")
+        return dict(tuned)
+
+    def _engine_of(self, node: Node, inputs: list[Value]) -> Run:
+        """An engine of one node alone."""
+        converted = self._convert(Segment(True, [node], inputs, node.outputs))
+        engine = converted.build(engine_cache=self.options.engine_cache, auto_contiguous=True, **self.options.build)
+        return lambda tensors: engine(*tensors)
 
     def _is_unbuilt(self, node: Node) -> bool:
         if not (trt_compat.is_available() and trt_compat.is_rtx()):
@@ -303,10 +332,17 @@ class _Shapes:
     def _at(self, which: str, value: Value) -> torch.Tensor:
         """The value when all inputs have these sizes, on the meta device."""
         if which not in self._runs:
-            self._runs[which] = self._run(which)
+            values = self.values(which)
+            self._runs[which] = {value: _moved(data, torch.device("meta")) for value, data in values.items()}
         return self._runs[which][value]
 
-    def _run(self, which: str) -> dict[Value, Any]:
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the example inputs are on a GPU, where :meth:`values` are then."""
+        return bool(self._examples) and all(example.is_cuda for example in self._examples)
+
+    def values(self, which: str) -> dict[Value, Any]:
+        """What all values are when all inputs have these sizes."""
         graph = self._graph
         leaves = [
             _resized(example, graph.ranges.get(name, {}), which)
@@ -321,7 +357,7 @@ class _Shapes:
         runner = core.Runner(graph, known)
         with torch_network():
             runner.run(plan.nodes, leaves, plan.outputs)
-        return {value: _moved(data, torch.device("meta")) for value, data in runner.values.items()}
+        return runner.values
 
     def stand_in(self, value: Value) -> torch.Tensor:
         """A tensor of the value's type, on the meta device; dynamic axes have some size."""
@@ -439,6 +475,8 @@ class CompiledModule(torch.nn.Module):
         self._plan, self._graph = compilation.plan, compilation.prepared.graph
         self._inputs, self._options = inputs, options
         self.segments = compilation.segments
+        self.tuned = compilation.tuned
+        """What stays in PyTorch because it is faster there, by node; given as ``tune=`` it needs no measuring again."""
         stored = iter(engines or ())
         work: list[_Work] = []
         for segment in self.segments:
@@ -626,7 +664,7 @@ class CompiledModule(torch.nn.Module):
 
     def __reduce__(self) -> tuple[Any, ...]:
         blobs = [] if self._options.backend == "reference" else [built.result().to_bytes() for built in self._engines]
-        options = dataclasses.replace(self._options)
+        options = dataclasses.replace(self._options, tune=self.tuned)
         return CompiledModule, (self.module, self._inputs, options, blobs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledModule:

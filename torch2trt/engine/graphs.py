@@ -82,8 +82,12 @@ class CapturedCall:
         """Run on the current stream; the outputs are new tensors."""
         for own, tensor in zip(self._inputs, tensors, strict=True):
             own.copy_(tensor.detach() if tensor.requires_grad else tensor)
-        self._graph.replay()
+        self.launch()
         return [tensor.clone() for tensor in self._outputs]
+
+    def launch(self) -> None:
+        """Run on the inputs as they are, whose results are overwritten by the next run."""
+        self._graph.replay()
 
 
 class CapturedRun(CapturedCall):
