@@ -473,12 +473,18 @@ def test_what_cannot_be_captured_runs_plainly(cls, where):
 
 
 @pytest.mark.gpu
-def test_a_capture_of_the_callers():
+@pytest.mark.parametrize("cuda_graph", [False, True])
+def test_a_capture_of_the_callers(cuda_graph):
+    """The graph stays right while the module is called, which has memory of its own."""
     module, x = Mixed().cuda().eval(), torch.randn(2, 4, device="cuda")
-    fast, graph = torch2trt.compile(module, x), torch.cuda.CUDAGraph()
-    fast(x)
+    fast, graph = torch2trt.compile(module, x, cuda_graph=cuda_graph), torch.cuda.CUDAGraph()
+    own = x.clone()
+    fast(own)
     with torch.cuda.graph(graph):
-        y, _ = fast(x)
-    x.copy_(torch.randn(2, 4))
-    graph.replay()
-    torch.testing.assert_close(y, module(x)[0].detach(), rtol=2e-3, atol=1e-3)
+        y, _ = fast(own)
+    for _ in range(3):
+        own.copy_(torch.randn(2, 4))
+        other = torch.randn(2, 4, device="cuda")
+        torch.testing.assert_close(fast(other)[0], module(other)[0].detach(), rtol=2e-3, atol=1e-3)
+        graph.replay()
+        torch.testing.assert_close(y, module(own)[0].detach(), rtol=2e-3, atol=1e-3)

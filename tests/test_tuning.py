@@ -111,9 +111,10 @@ def test_decisions_are_taken_over():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({}, "the inputs are elsewhere"),
-        ({"backend": "reference"}, "measures engines"),
-        ({"background": True}, "measures engines"),
+        ({"cuda_graph": True}, "the inputs are elsewhere"),
+        ({}, "in CUDA graphs"),
+        ({"backend": "reference"}, "in CUDA graphs"),
+        ({"background": True, "cuda_graph": True}, "before any call"),
     ],
 )
 def test_there_must_be_something_to_measure(options, text):

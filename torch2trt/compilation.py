@@ -124,11 +124,11 @@ def compile_module(module: torch.nn.Module, inputs: Inputs, **options: Any) -> C
             if a node would stay in PyTorch; ``backend="reference"`` to run the networks in the reference evaluator,
             which needs no GPU; ``engine_cache``, where engines are kept to be found again
             (:mod:`torch2trt.engine.cached`); ``background=True`` to build engines in a thread while PyTorch answers
-            the calls (:meth:`CompiledModule.wait`); ``tune=True`` to leave to PyTorch what it computes faster on this
-            GPU, which is measured op by op and takes some seconds for each kind and size (:mod:`torch2trt.tuning`), or
-            the :attr:`CompiledModule.tuned` of an earlier run; ``cuda_graph=True`` to capture whole calls, engines and
-            what stays in PyTorch alike, in CUDA graphs, one for each combination of input shapes and ``max_graphs`` of
-            them at most (where that is impossible, a warning says so once); ``build``, a dict of
+            the calls (:meth:`CompiledModule.wait`); ``cuda_graph=True`` to capture whole calls, engines and what stays
+            in PyTorch alike, in CUDA graphs, one for each combination of input shapes and ``max_graphs`` of them at
+            most (where that is impossible, a warning says so once); beside it ``tune=True`` to leave to PyTorch what
+            it computes faster on this GPU, which is measured op by op and takes about a second for each kind and size
+            (:mod:`torch2trt.tuning`), or the :attr:`CompiledModule.tuned` of an earlier run; ``build``, a dict of
             :class:`torch2trt.engine.build.BuildOptions` fields; ``run``, a dict of options of
             :class:`torch2trt.engine.run.Engine`.
 
@@ -150,8 +150,11 @@ def _options(options: Mapping[str, Any]) -> CompileOptions:
         raise InputError(f"backend={chosen.backend!r} is none of {', '.join(BACKENDS)}")
     if chosen.cuda_graph and chosen.backend != "engine":
         raise InputError(f"cuda_graph=True needs engines, and backend={chosen.backend!r} has none")
-    if chosen.tune is True and (chosen.backend != "engine" or chosen.background):
-        raise InputError("tune=True measures engines, before any call", hint="leave out backend= and background=")
+    if chosen.tune is True and (not chosen.cuda_graph or chosen.background):
+        raise InputError(
+            "tune=True measures engines in CUDA graphs, before any call",
+            hint="pass cuda_graph=True, and no background=",
+        )
     return chosen
 
 
@@ -560,8 +563,12 @@ class CompiledModule(torch.nn.Module):
     def _call(self, leaves: Sequence[torch.Tensor]) -> Sequence[Any]:
         """As :meth:`_run`, through a CUDA graph where that is wanted and possible."""
         engines = [engine.result() for engine in self._engines]
-        if self._graphs is None or torch.cuda.is_current_stream_capturing():
+        if self._graphs is None:
             return self._run(leaves, engines)
+        if torch.cuda.is_current_stream_capturing():
+            cache = getattr(self._graphs, "cache", None)
+            lent = None if cache is None else cache.lend(tuple(leaf.shape for leaf in leaves))
+            return self._run(leaves, engines) if lent is None else lent.call(leaves)
         try:
             return self._replay(leaves, self._graphs)
         except CaptureError as error:

@@ -69,7 +69,7 @@ class ExecutionContext:
         self._session: Session | None = None  # that of the latest call
         self._sessions: dict[int, Session] = {}
         self._lent: Session | None = None  # that of the latest capture of the caller's, if no call came after it
-        self._given: list[Session | CapturedRun] = []  # what captures of the caller's use, for as long as this lives
+        self._given: list[Session] = []  # what captures of the caller's use, for as long as this lives
         self._many_profiles = len(loaded.profiles) > 1
         self._last_handle = -1  # there was no call
         self._stream = torch.cuda.default_stream(loaded.device)  # that of the latest call
@@ -199,15 +199,17 @@ class ExecutionContext:
 
     def _lend(self, shapes: tuple[Shape, ...]) -> Session:
         """A session that has run with these shapes; calls outside of captures do not use it any more."""
-        captured = None if self._graphs is None else self._graphs.pop(shapes)
-        ready = [self._session, *self._sessions.values()] if captured is None else [captured.session]
+        ready = [self._session, *self._sessions.values()]
+        if self._graphs is not None:
+            captured = self._graphs.lend(shapes)
+            ready = [None if captured is None else captured.session]
         session = next((each for each in ready if each is not None and each.shapes == shapes), None)
         if session is None:
             raise EngineError(
                 f"this engine cannot be captured: its latest call outside had no inputs of {list(map(list, shapes))}",
                 hint="call it with inputs of these shapes before the capture begins",
             )
-        self._given.append(session if captured is None else captured)
+        self._given.append(session)
         self._sessions.pop(session.profile, None)
         self._session = None
         return session
@@ -298,7 +300,7 @@ class ExecutionContext:
         if self._last_handle != -1:
             self._stream.synchronize()
         if self._graphs is not None:
-            self._graphs.clear()
+            self._graphs.clear(lent=True)
         self._session = self._lent = None
         self._sessions.clear()
         self._given.clear()

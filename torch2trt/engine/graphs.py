@@ -43,7 +43,7 @@ class CapturedCall:
     def __init__(
         self, call: Call, tensors: Sequence[torch.Tensor], device: torch.device, stream: torch.cuda.Stream
     ) -> None:
-        self._call = call  # and with it all that the graph uses
+        self.call = call  # and with it all that the graph uses
         # Memory from inference_mode could not be written outside of it.
         with torch.inference_mode(False), torch.no_grad():
             self._inputs = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in tensors]
@@ -107,17 +107,18 @@ class CapturedRun(CapturedCall):
     """
 
     def __init__(self, loaded: LoadedEngine, tensors: Sequence[torch.Tensor], stream: torch.cuda.Stream) -> None:
-        self.session = Session(loaded, profile=loaded.choose_profile([tensor.shape for tensor in tensors], 0))
-        if self.session.uses_host_memory:
+        session = Session(loaded, profile=loaded.choose_profile([tensor.shape for tensor in tensors], 0))
+        if session.uses_host_memory:
             raise CaptureError("an input or output lies in CPU memory")
-        self._handle = stream.cuda_stream
-        super().__init__(self._run, tensors, loaded.device, stream)
 
-    def _run(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        self.session.bind(tensors)
-        if self.session.data_dependent:
-            raise CaptureError("an output's size depends on the data")
-        return self.session.run(self.session.allocate(), self._handle)
+        def run(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+            session.bind(tensors)
+            if session.data_dependent:
+                raise CaptureError("an output's size depends on the data")
+            return session.run(session.allocate(), stream.cuda_stream)
+
+        self.session = session
+        super().__init__(run, tensors, loaded.device, stream)
 
 
 Captured = TypeVar("Captured", bound=CapturedCall)
@@ -142,6 +143,7 @@ class GraphCache(Generic[Captured]):
         self._device = device
         self._limit = limit
         self._calls: OrderedDict[tuple[Shape, ...], Captured] = OrderedDict()
+        self._lent: list[tuple[tuple[Shape, ...], Captured]] = []
         self._version = 0
         self._stream: torch.cuda.Stream | None = None
 
@@ -185,16 +187,24 @@ class GraphCache(Generic[Captured]):
         self._calls[shapes] = captured
         return captured
 
-    def pop(self, shapes: tuple[Shape, ...]) -> Captured | None:
-        """Take out the call for these shapes; None when there is none."""
-        return self._calls.pop(shapes, None)
+    def lend(self, shapes: tuple[Shape, ...]) -> Captured | None:
+        """The call for these shapes, for a graph of the caller's: it is kept, and not replayed any more.
 
-    def clear(self) -> None:
-        """Drop all graphs."""
-        if self._calls:
+        The same again when it was lent and none was captured since; None when there is none.
+        """
+        captured = self._calls.pop(shapes, None)
+        if captured is not None:
+            self._lent.append((shapes, captured))
+        return next((call for lent, call in reversed(self._lent) if lent == shapes), None)
+
+    def clear(self, *, lent: bool = False) -> None:
+        """Drop all graphs; with ``lent`` also what graphs of the caller's use."""
+        if self._calls or (lent and self._lent):
             torch.cuda.synchronize(self._device)
             self._calls.clear()
+        if lent:
+            self._lent.clear()
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # at exit torch may be gone already
-            self.clear()
+            self.clear(lent=True)
