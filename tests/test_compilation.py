@@ -17,6 +17,7 @@ from torch import nn
 import torch2trt
 from torch2trt import compilation, errors
 from torch2trt.compilation import explain
+from torch2trt.engine.refit import weights_of_state
 from torch2trt.partition import partition
 from torch2trt.passes.fold import fold
 
@@ -305,6 +306,19 @@ def test_new_weights_reach_what_pytorch_runs(min_block_size):
     torch.testing.assert_close(fast(x), module(x).detach())
     fast.load_state_dict(other.state_dict())
     torch.testing.assert_close(fast(x), other(x).detach())
+
+
+def test_each_engine_takes_the_weights_of_the_whole_module():
+    """An engine refuses entries that its module has not."""
+    module, x = Mixed().eval(), torch.randn(2, 4)
+    found = compilation._Compilation(module, x, compilation.CompileOptions())
+    used = []
+    for segment in found.segments:
+        if segment.in_engine:
+            converted = found.network(segment)
+            known = (converted.weights, converted.graph.state_shapes, torch.device("cpu"))
+            used.append(sorted(weights_of_state(module.state_dict(), *known, partial=False)))
+    assert used == [["first.bias", "first.weight"], ["scale", "second.bias", "second.weight"]]
 
 
 # In the background
