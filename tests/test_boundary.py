@@ -237,7 +237,7 @@ def test_pieces_of_a_module_exchange_complex_values():
     module, x = Module(), X.repeat(2, 2) / 300
     compiled = torch2trt.compile(module, x, backend="reference", min_block_size=1)
     harness.assert_same(compiled(x), module(x), rtol=1e-4)
-    segments = torch2trt.compilation.explain(module, x).segments
+    segments = torch2trt.explain(module, x).segments
     assert [segment.in_engine for segment in segments] == [True, False, True]
     assert [node.kind for node in segments[1].nodes] == ["aten::linalg_eigvals"]
 

@@ -16,10 +16,10 @@ from torch import nn
 
 import torch2trt
 from torch2trt import compilation, errors
-from torch2trt.compilation import explain
 from torch2trt.engine.refit import weights_of_state
 from torch2trt.partition import partition
 from torch2trt.passes.fold import fold
+from torch2trt.pieces import CompileOptions, Pieces, explain
 
 LIBRARY = torch.library.Library("torch2trt_compile_test", "DEF")
 LIBRARY.define("foreign(Tensor x) -> Tensor")
@@ -311,7 +311,7 @@ def test_new_weights_reach_what_pytorch_runs(min_block_size):
 def test_each_engine_takes_the_weights_of_the_whole_module():
     """An engine refuses entries that its module has not."""
     module, x = Mixed().eval(), torch.randn(2, 4)
-    found = compilation._Compilation(module, x, compilation.CompileOptions())
+    found = Pieces(module, x, CompileOptions())
     used = []
     for segment in found.segments:
         if segment.in_engine:

@@ -97,7 +97,7 @@ def kept(fast):
 
 def test_decisions_are_taken_over():
     module = Model().eval()
-    explanation = torch2trt.compilation.explain(module, INPUTS)
+    explanation = torch2trt.explain(module, INPUTS)
     name = next(n.name for segment in explanation.segments for n in segment.nodes if n.kind == CONVOLUTION)
     fast = torch2trt.compile(module, INPUTS, backend="reference", tune={name: "it is faster"})
     assert fast.tuned == {name: "it is faster"} and kept(fast) == [CONVOLUTION]

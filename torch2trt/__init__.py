@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from . import core as core
     from . import errors as errors
     from .compilation import compile_module as compile
-    from .compilation import explain
     from .context import current_network, has_trt_tensor, torch_network, trt_network
     from .convert import Converted, build_engine, check, convert
     from .core import debug_call_graph, register_node_handler, torch2trt
     from .dynamic import Input
     from .engine.run import Engine
+    from .pieces import explain
     from .verify import verify
 
 __version__ = "0.1.0"
@@ -55,7 +55,7 @@ _HOMES = {
     "convert": "convert",
     "current_network": "context",
     "debug_call_graph": "core",
-    "explain": "compilation",
+    "explain": "pieces",
     "has_trt_tensor": "context",
     "register_node_handler": "core",
     "torch2trt": "core",
