@@ -207,6 +207,7 @@ def test_it_behaves_as_a_module():
         ({"speed": 1}, "unknown option"),
         ({"exclude": "("}, "regular expression"),
         ({"backend": "reference", "cuda_graph": True}, "cuda_graph=True needs engines"),
+        ({"cuda_graph": True, "max_graphs": 0}, "keeps no graph"),
     ],
 )
 def test_bad_options(options, text):

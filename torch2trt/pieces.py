@@ -121,6 +121,8 @@ def parse_options(options: Mapping[str, Any]) -> CompileOptions:
         raise InputError(f"backend={chosen.backend!r} is none of {', '.join(BACKENDS)}")
     if chosen.cuda_graph and chosen.backend != "engine":
         raise InputError(f"cuda_graph=True needs engines, and backend={chosen.backend!r} has none")
+    if chosen.max_graphs < 1:
+        raise InputError(f"max_graphs={chosen.max_graphs} keeps no graph", hint="leave cuda_graph=True out instead")
     if chosen.tune is True and (not chosen.cuda_graph or chosen.background):
         raise InputError(
             "tune=True measures engines in CUDA graphs, before any call",
