@@ -150,7 +150,8 @@ class CompiledModule(torch.nn.Module):
         self._engines = [engine for engine, _ in work]
         wanted = set(operand_values(self._plan.outputs))
         self._results = [value for segment in self.segments for value in segment.outputs if value in wanted]
-        self._graphs = threading.local() if options.cuda_graph else None
+        self._has_graphs = options.cuda_graph
+        self._graphs = threading.local()  # each thread has its own
         self._version = 0  # of the weights
         self._known: dict[Value, Any] = {}
         self._device: torch.device | None = None
@@ -225,26 +226,25 @@ class CompiledModule(torch.nn.Module):
     def _call(self, leaves: Sequence[torch.Tensor]) -> Sequence[Any]:
         """As :meth:`_run`, through a CUDA graph where that is wanted and possible."""
         engines = [engine.result() for engine in self._engines]
-        if self._graphs is None:
+        cache: GraphCache[CapturedCall] | None = getattr(self._graphs, "cache", None)
+        in_capture = (self._has_graphs or cache is not None) and torch.cuda.is_current_stream_capturing()
+        if in_capture and cache is not None:
+            lent = cache.lend(tuple(leaf.shape for leaf in leaves))
+            if lent is not None:
+                return lent.call(leaves)
+        if in_capture or not self._has_graphs:
             return self._run(leaves, engines)
-        if torch.cuda.is_current_stream_capturing():
-            cache = getattr(self._graphs, "cache", None)
-            lent = None if cache is None else cache.lend(tuple(leaf.shape for leaf in leaves))
-            return self._run(leaves, engines) if lent is None else lent.call(leaves)
         try:
-            return self._replay(leaves, self._graphs)
+            if not all(leaf.is_cuda for leaf in leaves):
+                raise CaptureError("an input lies in CPU memory")
+            if cache is None:
+                cache = self._graphs.cache = GraphCache(self._captured, leaves[0].device, self._options.max_graphs)
+            return cache.run(leaves, self._version)
         except CaptureError as error:
-            self._graphs = None
+            self._has_graphs = False
             text = f"cuda_graph=True has no effect on this module, its calls are not captured: {error.message}"
             warnings.warn(text, RuntimeWarning, stacklevel=5)
             return self._run(leaves, engines)
-
-    def _replay(self, leaves: Sequence[torch.Tensor], local: threading.local) -> Sequence[torch.Tensor]:
-        if not all(leaf.is_cuda for leaf in leaves):
-            raise CaptureError("an input lies in CPU memory")
-        if getattr(local, "cache", None) is None:
-            local.cache = GraphCache(self._captured, leaves[0].device, self._options.max_graphs)
-        return local.cache.run(leaves, self._version)
 
     def _captured(self, leaves: Sequence[torch.Tensor], stream: torch.cuda.Stream) -> CapturedCall:
         contexts = [engine.result().context() for engine in self._engines]  # a graph is tied to those it came from

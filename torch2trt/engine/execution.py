@@ -193,7 +193,7 @@ class ExecutionContext:
         if session is None or session.shapes != shapes:
             session = self._lent = self._lend(shapes)
         if session.uses_host_memory or session.data_dependent:
-            raise EngineError("a CUDA graph cannot hold this engine: it reads or writes what is in CPU memory")
+            raise EngineError("no CUDA graph can hold this engine: a tensor lies in CPU memory or has an unknown size")
         session.bind(tensors)
         return session.run(session.allocate(), handle)
 
