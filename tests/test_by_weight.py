@@ -10,7 +10,7 @@ from torch import nn
 
 import torch2trt
 from tests.passes.rewrites import layer_types
-from torch2trt import trt_compat
+from torch2trt import trt, trt_compat
 from torch2trt.emit.by_weight import parts_of
 
 pytestmark = pytest.mark.skipif(
@@ -95,8 +95,11 @@ def test_other_linear_layers_are_whole(rows, dynamic):
 @pytest.mark.parametrize("transposed", [False, True])
 def test_outputs_that_are_not_aligned_are_padded(transposed, dtype):
     module = (nn.Linear(16, 257) if transposed else Times(16, 257)).to(dtype)
-    kinds = layer_types(check(module, randn(2, 3, 16, dtype=dtype)))
-    assert kinds["SLICE"] == 2  # the weight's padding, and the result's end
+    converted = check(module, randn(2, 3, 16, dtype=dtype))
+    layers = [converted.network.get_layer(index) for index in range(converted.network.num_layers)]
+    constants = [tuple(layer.get_output(0).shape) for layer in layers if layer.type == trt.LayerType.CONSTANT]
+    assert (1, *((320, 16) if transposed else (16, 320))) in constants  # no layer fills it up
+    assert layer_types(converted)["SLICE"] == 1  # the result's end
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from ..trt_compat import is_rtx
+from ..weights import derive
 from .dims import rank_of, static_shape
 from .dtypes import Tensor, cast, dtype_of
 from .math import elementwise, matmul, reduce
-from .padding import pad
 from .quantization import quantized_weight
 from .shape import rearrange, reshape, slice_axis, squeeze
 
@@ -107,6 +107,8 @@ def _is_misaligned(outer: int, dtype: torch.dtype) -> bool:
     return outer >= _MANY_OUTPUTS and outer * dtype.itemsize % _ALIGNED_BYTES != 0
 
 
-def _filled_up(weight: Tensor, transposed: bool) -> Any:
-    more = -static_shape(weight)[0 if transposed else 1] % _PADDED_TO
-    return pad(weight, [0, 0, 0, more] if transposed else [0, more], 0)
+def _filled_up(weight: torch.Tensor, transposed: bool) -> torch.Tensor:
+    """With zeros, as a constant of its own: TensorRT adds them to one that others use, as embeddings, in each call."""
+    more = -weight.shape[0 if transposed else 1] % _PADDED_TO
+    filled: torch.Tensor = derive(torch.nn.functional.pad, weight, [0, 0, 0, more] if transposed else [0, more])
+    return filled
