@@ -73,7 +73,8 @@ def faster_in_pytorch(
     for node in nodes:
         read = dict.fromkeys(node.values())
         inputs = [value for value in read if value not in plan.known and value.data is None]
-        if not MEASURED.fullmatch(node.kind) or not all(isinstance(values[value], torch.Tensor) for value in inputs):
+        numbers = [value for value in inputs if not isinstance(values[value], torch.Tensor)]
+        if not MEASURED.fullmatch(node.kind) or numbers or not inputs:
             continue
         key = (node.kind, node.overload, repr(map_operand(node.args, lambda value: _described(values[value]))))
         if key not in measured:
