@@ -437,3 +437,15 @@ def test_a_module_without_inputs():
     converted = torch2trt.convert(lambda: (torch.arange(3) * 2, torch.ones(2)), ())
     harness.assert_same(converted.evaluate(), (torch.tensor([0, 2, 4]), torch.ones(2)))
     assert converted.serialize(optimization_level=0)
+
+
+def test_singular_vectors_need_consent():
+    x = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0))
+    for function in (torch.linalg.svd, torch.linalg.eigh, torch.svd):
+        with pytest.raises(errors.UnsupportedArgumentError, match=r"no definite sign(?s:.*)allow_other_signs=True"):
+            torch2trt.convert(function, x)
+        assert not torch2trt.check(function, x).ok
+        assert torch2trt.check(function, x, allow_other_signs=True).ok
+        assert len(torch2trt.convert(function, x, allow_other_signs=True).output_names) in (2, 3)
+    with pytest.raises(errors.UnsupportedArgumentError):
+        torch2trt.convert(torch.linalg.svd, x.to(torch.complex64), allow_other_signs=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 import torch
@@ -206,3 +207,24 @@ def test_what_a_module_returns_beside_tensors():
     assert verify(lambda x: (x + 1, x.shape[0]), x).trace is None
     report = verify(lambda x: {"spectrum": torch.fft.rfft(x), "none": None}, x)
     assert report and report.trace.within
+
+
+def _rotation(first, second):
+    left, _, right = torch.linalg.svd(first.mT @ second)
+    vectors = torch.linalg.eigh(left @ left.mT + torch.diag(torch.arange(3.0))).eigenvectors
+    return left @ right, left.sum(-1), vectors
+
+
+def test_singular_vectors_get_the_networks_signs():
+    """Also what is computed of them agrees then; wrong vectors do not."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(8, 5, 3, generator=generator) for _ in range(2)]
+    converted = torch2trt.convert(_rotation, inputs, allow_other_signs=True)
+    assert not torch.allclose(converted.evaluate(*inputs)[1], _rotation(*inputs)[1])
+    assert verify(converted, inputs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch2trt.emit.spectrum._columns_in", lambda order, matrix: matrix)
+        wrong = torch2trt.convert(_rotation, inputs, allow_other_signs=True)
+    report = verify(wrong, inputs)
+    assert report.first_divergence.kind == "aten::linalg_svd"
+    assert re.search(r"layers: (\S+, ){19}\S+ and \d+ more", str(report))

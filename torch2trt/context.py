@@ -81,6 +81,7 @@ class Context:
         lifts_casts: whether PyTorch casts inputs and outputs whose dtypes TensorRT lacks: see
             :mod:`torch2trt.boundary`.
         allow_random: whether TensorRT may draw random numbers in place of PyTorch.
+        allow_other_signs: whether singular and eigenvectors may have other signs than PyTorch's.
         precision: what casts float32 maths to half precision; None to keep it.
     """
 
@@ -90,6 +91,7 @@ class Context:
     node: Node | None = None
     allow_float64_as_float32: bool = False
     allow_random: bool = False
+    allow_other_signs: bool = False
     lifts_casts: bool = False
     precision: Caster | None = None
 

@@ -367,6 +367,7 @@ def convert(
     keep_float32: str | None = None,
     allow_float64_as_float32: bool = False,
     allow_random: bool = False,
+    allow_other_signs: bool = False,
     optimize: bool | Iterable[str] = True,
     mutated_inputs: MutatedInputs = "error",
     verbose: bool = False,
@@ -388,6 +389,8 @@ def convert(
         allow_random: let TensorRT draw the random numbers that the module draws. They have the same distribution, not
             the same values: no seed reaches an engine, and whether two runs of one draw the same numbers is
             TensorRT's affair.
+        allow_other_signs: convert singular and eigenvectors, whose signs are open, as is the basis of those of equal
+            values: a network's may be others than PyTorch's. What does not depend on the choice is the same.
         optimize: which rewrites to apply: all, none, or names of :data:`torch2trt.passes.optimize.PASSES`.
         mutated_inputs: what to do when the module writes to an input: ``error`` raises, ``output`` adds what it holds
             at the end to the outputs, ``ignore`` leaves the caller's tensor as it is.
@@ -414,6 +417,7 @@ def convert(
             keep_float32=keep_float32,
             allow_float64_as_float32=allow_float64_as_float32,
             allow_random=allow_random,
+            allow_other_signs=allow_other_signs,
             optimize=optimize,
             mutated_inputs=mutated_inputs,
         )
@@ -532,6 +536,7 @@ def check(
     dynamic_shapes: DynamicShapes | None = None,
     allow_float64_as_float32: bool = False,
     allow_random: bool = False,
+    allow_other_signs: bool = False,
     mutated_inputs: MutatedInputs = "error",
 ) -> coverage.CheckReport:
     """What would not convert, all of it at once: ops without a handler, and arguments that a handler refuses.
@@ -550,6 +555,7 @@ def check(
         with trt_network(trt_compat.create_network(builder)):
             building().allow_float64_as_float32 = allow_float64_as_float32
             building().allow_random = allow_random
+            building().allow_other_signs = allow_other_signs
             building().lifts_casts = True
             _dry_run(prepared, plan, refused)
     return coverage.CheckReport(missing, tuple(refused), prepared.graph.op_counts(), complete)

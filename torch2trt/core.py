@@ -48,6 +48,9 @@ __all__ = [
 OnError = Callable[[Node, Torch2TRTError], list[Any]]
 """Gives stand-in results for a node that failed."""
 
+Settle = Callable[[Node, list[Any]], list[Any]]
+"""Gives, from a node and its results, what is used in their place."""
+
 
 def torch2trt(
     module: Callable[..., Any],
@@ -62,6 +65,7 @@ def torch2trt(
     keep_float32: str | None = None,
     allow_float64_as_float32: bool = False,
     allow_random: bool = False,
+    allow_other_signs: bool = False,
     optimize: bool | Iterable[str] = True,
     mutated_inputs: MutatedInputs = "error",
 ) -> tuple[torch.jit.ScriptModule, Graph]:
@@ -87,6 +91,8 @@ def torch2trt(
         allow_random: let TensorRT draw the random numbers that the module draws. They have the same distribution, not
             the same values: no seed reaches an engine, and whether two runs of one draw the same numbers is
             TensorRT's affair.
+        allow_other_signs: convert singular and eigenvectors, whose signs are open, as is the basis of those of equal
+            values: a network's may be others than PyTorch's. What does not depend on the choice is the same.
         optimize: which rewrites to apply before the handlers run: all, none, or names of
             :data:`torch2trt.passes.optimize.PASSES`. None of them touches a node with a handler of the user's.
         mutated_inputs: what to do when the module writes to an input: ``error`` raises, ``output`` adds what it holds
@@ -114,6 +120,7 @@ def torch2trt(
     _check_excluded(graph, param_exclude)
     context.allow_float64_as_float32 = allow_float64_as_float32
     context.allow_random = allow_random
+    context.allow_other_signs = allow_other_signs
     context.precision = parse_precision(precision, keep_float32)
     if context.network is None:
         if has_trt_tensor(prepared.leaves):
@@ -215,13 +222,14 @@ def network_inputs(context: Context, prepared: Prepared, plan: Plan) -> list[Any
     ]
 
 
-def debug_call_graph(graph: Graph, inputs: Inputs, return_all: bool = False) -> Any:
+def debug_call_graph(graph: Graph, inputs: Inputs, return_all: bool = False, *, settle: Settle | None = None) -> Any:
     """Run a graph on new inputs in eager PyTorch.
 
     Args:
         graph: as :func:`torch2trt` returned it.
         inputs: nested as the inputs that were traced.
         return_all: give every node's results instead of the outputs.
+        settle: gives what is used of a node's results, where the node leaves that open.
 
     Returns:
         what the module would return; or a dict from value name to result.
@@ -233,7 +241,7 @@ def debug_call_graph(graph: Graph, inputs: Inputs, return_all: bool = False) -> 
     for leaf in leaves:
         if not isinstance(leaf, torch.Tensor):
             raise InputError(f"debug mode runs on torch tensors, not {type(leaf).__name__}")
-    runner = Runner(graph)
+    runner = Runner(graph, settle=settle)
     with torch_network():
         outputs = runner.run(graph.nodes, leaves, graph.outputs)
     return runner.results() if return_all else structure.unflatten(outputs, graph.output_structure)
@@ -355,6 +363,7 @@ class Runner:
         verbose: print one line a node.
         on_error: gives stand-in results for a node that failed, so that the walk goes on; without it the error is
             raised.
+        settle: gives what is used of a node's results, where the node leaves that open.
     """
 
     def __init__(
@@ -364,11 +373,13 @@ class Runner:
         *,
         verbose: bool = False,
         on_error: OnError | None = None,
+        settle: Settle | None = None,
     ) -> None:
         self.graph = graph
         self.values: dict[Value, Any] = dict(known or {})
         self.verbose = verbose
         self.on_error = on_error
+        self.settle = settle
         self.assumed: list[tuple[Any, bool]] = []
         """The conditions of the ifs around the node that is run, and whether they hold there."""
         self.loop_depth = 0
@@ -429,6 +440,8 @@ class Runner:
             finally:
                 if context is not None:
                     context.node = outer
+            if self.settle is not None:
+                results = self.settle(node, results)
             self.values.update(zip(node.outputs, results, strict=True))
             if self.verbose:
                 _print_node(node, args, results)

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-_SIGNS = (
-    "singular and eigenvectors have no definite sign, nor a definite basis for equal values, so that an engine's would "
-    "differ from PyTorch's; torch.linalg.svdvals and eigvalsh convert"
-)
 _NONSYMMETRIC = "eigenvalues of matrices that are not symmetric take an iteration of unknown length and are complex"
 _SPARSE = "TensorRT has no sparse tensors; use dense ones"
 _NESTED = "TensorRT has no nested tensors; use padded ones"
 _HASH = "its result is uint64, which TensorRT does not have"
 
 REASONS = {
-    "aten::svd": _SIGNS,
-    "aten::linalg_svd": _SIGNS,
-    "aten::_linalg_svd": _SIGNS,
-    "aten::linalg_eigh": _SIGNS,
-    "aten::_linalg_eigh": _SIGNS,
     "aten::linalg_eig": _NONSYMMETRIC,
     "aten::linalg_eigvals": _NONSYMMETRIC,
     "aten::_linalg_eigvals": _NONSYMMETRIC,

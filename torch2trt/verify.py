@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from .convert import Converted, convert
 from .errors import InputError
 from .graph import Node, Value, walk_nodes
 from .pairs import Complex
+from .passes.spectra import VECTORS
 from .reference import Evaluator
 from .tracing import Inputs, normalize_inputs, run_both
 
@@ -94,6 +96,8 @@ class Comparison:
 
 
 FLOAT16_MAX = torch.finfo(torch.float16).max
+_SHOWN = 20
+"""How many layers of a node are named."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,8 @@ class Report:
             which = row.network if not row.network.within else row.engine or row.network
             yield f"first at {row.kind} in module {row.scope or '(root)'!r}, {row.source}"
             yield f"  element {list(which.index)}: PyTorch {which.expected:.6g}, TensorRT {which.actual:.6g}"
-            yield f"  layers: {', '.join(row.layers)}"
+            more = f" and {len(row.layers) - _SHOWN} more" if len(row.layers) > _SHOWN else ""
+            yield f"  layers: {', '.join(row.layers[:_SHOWN])}{more}"
             yield from (f"  input {text}" for text in row.inputs)
         row = self.first_float16_overflow
         if row is not None:
@@ -267,6 +272,9 @@ def verify(
     named = converted.bind(inputs)
     wanted = sorted({part.name for held in tensors.values() for part in held if trt_compat.is_tensor(part)})
     actual = Evaluator(converted.network, outputs=wanted)(named)
+    if any(node.kind in VECTORS for node in walk_nodes(converted.graph.nodes)):
+        settle = partial(_with_signs_of, {name: _given(held, actual) for name, held in tensors.items()})
+        expected = core.debug_call_graph(converted.graph, inputs, return_all=True, settle=settle)
     from_engine = _run_engine(converted, named, wanted) if use_engine else None
     layers = _layers_by_node(converted)
     rtol, for_engine = _tolerances(rtol, _precision(tensors, expected))
@@ -297,6 +305,17 @@ def _given(held: Sequence[Any], results: Mapping[str, torch.Tensor]) -> torch.Te
     """A node's result; of a complex value both parts along a last axis."""
     found = [results[part.name] if trt_compat.is_tensor(part) else part for part in held]
     return found[0] if len(found) == 1 else torch.stack(torch.broadcast_tensors(*(part.cpu() for part in found)), -1)
+
+
+def _with_signs_of(actual: Mapping[str, torch.Tensor], node: Node, results: list[Any]) -> list[Any]:
+    """What a node gives in eager PyTorch; singular and eigenvectors, whose signs are open, with the network's signs."""
+    results = list(results)
+    for index, axis in VECTORS.get(node.kind, {}).items():
+        vectors, name = results[index], node.outputs[index].name
+        if name in actual:
+            same = (actual[name].to(vectors.device) * vectors).sum(axis, keepdim=True) >= 0
+            results[index] = torch.where(same, vectors, -vectors)
+    return results
 
 
 def _of_trace(module: Callable[..., Any], converted: Converted, inputs: Inputs, atol: float) -> Difference | None:

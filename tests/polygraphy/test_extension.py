@@ -97,7 +97,7 @@ def test_every_option_has_our_prefix(folder):
     ours = {
         word.strip("[],") for word in result.out.split() if "torch2trt" in word and word.lstrip("[").startswith("-")
     }
-    assert len(ours) == 16 and all(option.startswith("--torch2trt") for option in ours)
+    assert len(ours) == 17 and all(option.startswith("--torch2trt") for option in ours)
 
 
 def test_polygraphys_own_runs_are_as_before(folder):

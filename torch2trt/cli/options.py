@@ -98,6 +98,9 @@ class ConvertOptions(OptionGroup):
         False
     )
     allow_random: Annotated[bool, typer.Option("--allow-random", help="Draw TensorRT's random numbers.")] = False
+    allow_other_signs: Annotated[
+        bool, typer.Option("--allow-other-signs", help="Convert singular and eigenvectors, whatever their signs.")
+    ] = False
     optimize: Annotated[bool, typer.Option(help="Rewrite the graph where TensorRT has a better layer.")] = True
 
     mutated_inputs: Annotated[
@@ -119,6 +122,7 @@ class ConvertOptions(OptionGroup):
             "output_names": self.output_name or None,
             "allow_float64_as_float32": self.float64_as_float32,
             "allow_random": self.allow_random,
+            "allow_other_signs": self.allow_other_signs,
             "optimize": self.optimize,
             "mutated_inputs": self.mutated_inputs,
         }

@@ -375,6 +375,13 @@ def upper_triangle(value: Tensor, offset: int = 0) -> Any:
     return where(band_mask(size_of(value, -2), size_of(value, -1), offset, lower=False), value, ZERO)
 
 
+def symmetric(value: Tensor, uplo: str) -> Any:
+    """The symmetric matrices that one triangle of ``value`` stands for, the lower (``L``) or the upper one (``U``)."""
+    if uplo.upper() == "L":
+        return elementwise("SUM", lower_triangle(value), transposed(lower_triangle(value, -1)))
+    return elementwise("SUM", upper_triangle(value), transposed(upper_triangle(value, 1)))
+
+
 def no_errors(value: Tensor) -> Any:
     """The info that LAPACK gives for success, one number a matrix."""
     return filled(shape_of(value)[:-2], 0, torch.int32)

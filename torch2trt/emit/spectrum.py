@@ -1,4 +1,4 @@
-"""Eigenvalues and singular values by Jacobi's rotations, all disjoint pairs of columns at once.
+"""Eigenvalues, singular values and their vectors by Jacobi's rotations, all disjoint pairs of columns at once.
 
 Golub and Van Loan, Matrix Computations, sections 8.5.4 (the order of pairs) and 8.6.3 (one-sided rotations).
 
@@ -15,7 +15,18 @@ import torch
 from .dims import rank_of, shape_of, size_of
 from .dtypes import Tensor, cast, tensor
 from .math import compare, elementwise, gather, gather_elements, reduce, summed_products, unary, where
-from .matrix import ONE, ZERO, as_columns, diagonal_of, identity_like, largest, require_static, transposed
+from .matrix import (
+    ONE,
+    ZERO,
+    as_columns,
+    diagonal_of,
+    householder,
+    identity_like,
+    largest,
+    reflect,
+    require_static,
+    transposed,
+)
 from .scan import State, repeat
 from .shape import concatenate, expand, slice_axis, unsqueeze
 
@@ -112,6 +123,66 @@ def singular_values(matrix: Tensor) -> Any:
     rows, columns = shape_of(matrix)[-2:]
     tall = transposed(matrix) if rows < columns else matrix
     return _sorted(column_norms(orthogonal_columns(tall)), "MAX")
+
+
+def symmetric_decomposition(matrix: Tensor) -> tuple[Any, Any]:
+    """Eigenvalues of symmetric matrices, ascending, and eigenvectors as columns.
+
+    The columns that are rotated are those of a positive matrix, which has the same eigenvectors: singular vectors of
+    the matrix itself mix those of eigenvalues that differ by their sign alone.
+    """
+    axis, size = rank_of(matrix) - 2, size_of(matrix, -1)
+    totals = reduce("SUM", unary("ABS", matrix), [axis + 1], keepdim=True)
+    bound = reduce("MAX", totals, [axis], keepdim=True)
+    positive = elementwise("SUM", matrix, elementwise("PROD", identity_like(matrix), bound))
+    both = orthogonal_columns(positive, with_rotation=True)
+    vectors = slice_axis(both, axis, size, size)
+    images = elementwise("SUB", slice_axis(both, axis, 0, size), elementwise("PROD", vectors, bound))
+    values = reduce("SUM", elementwise("PROD", images, vectors), [axis], keepdim=False)
+    values, order = largest("MIN", values, size)
+    vectors = _columns_in(order, vectors)
+    return values, elementwise("PROD", vectors, as_columns(_signs(vectors)))
+
+
+def singular_decomposition(matrix: Tensor, full: bool) -> tuple[Any, Any, Any]:
+    """Left singular vectors as columns, singular values, descending, and right singular vectors as rows.
+
+    Left vectors are those of a QR factorisation of the orthogonal columns, which completes them where singular values
+    are zero, or ``full`` asks for a whole basis.
+    """
+    rows, columns = shape_of(matrix)[-2:]
+    if rows < columns:
+        right, values, left = singular_decomposition(transposed(matrix), full)
+        return transposed(left), values, transposed(right)
+    axis = rank_of(matrix) - 2
+    both = orthogonal_columns(matrix, with_rotation=True)
+    values, order = largest("MAX", column_norms(slice_axis(both, axis, 0, rows)), columns)
+    both = _columns_in(order, both)
+    right = slice_axis(both, axis, rows, columns)
+    factored, factors = householder(slice_axis(both, axis, 0, rows))
+    left = reflect(factored, factors, identity_like(factored, rows if full else columns), forwards=False)
+    turned = _sign_of(diagonal_of(slice_axis(factored, axis, 0, columns)))
+    signs = _signs(right)
+    flips = elementwise("PROD", turned, signs)
+    if full and rows > columns:
+        flips = concatenate([flips, expand(torch.ones(()), [*shape_of(flips)[:-1], rows - columns])], axis)
+    right = elementwise("PROD", right, as_columns(signs))
+    return elementwise("PROD", left, as_columns(flips)), values, transposed(right)
+
+
+def _columns_in(order: Any, matrix: Any) -> Any:
+    return gather_elements(matrix, expand(as_columns(order), shape_of(matrix)), rank_of(matrix) - 1)
+
+
+def _sign_of(value: Any) -> Any:
+    """1 where it is zero."""
+    return where(compare("LESS", value, 0), torch.tensor(-1.0), ONE)
+
+
+def _signs(vectors: Any) -> Any:
+    """For every column the sign by which its inner product with a vector of no pattern becomes positive."""
+    weights = torch.sin(torch.arange(1.0, float(size_of(vectors, -2)) + 1) ** 2).unsqueeze(1)
+    return _sign_of(reduce("SUM", elementwise("PROD", vectors, weights), [rank_of(vectors) - 2], keepdim=False))
 
 
 def _sorted(values: Any, operation: str) -> Any:

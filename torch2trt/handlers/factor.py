@@ -1,6 +1,6 @@
 """Factorisations of matrices, and what is computed from singular values; of static size, in float32.
 
-Singular and eigenvectors are not here: their signs are arbitrary, and an engine's would differ from eager's.
+Singular and eigenvectors are in :mod:`torch2trt.handlers.vectors`.
 """
 
 from __future__ import annotations
@@ -235,21 +235,12 @@ def aten_ormqr(self: Tensor, input2: Tensor, input3: Tensor, left: bool = True, 
     return matrix.transposed(matrix.reflect(self, input2, matrix.transposed(input3), forwards=not transpose))
 
 
-def _symmetric(value: Tensor, uplo: str) -> Any:
-    """The symmetric matrices that one triangle of ``value`` stands for."""
-    if uplo.upper() == "L":
-        return emit.elementwise(
-            "SUM", matrix.lower_triangle(value), matrix.transposed(matrix.lower_triangle(value, -1))
-        )
-    return emit.elementwise("SUM", matrix.upper_triangle(value), matrix.transposed(matrix.upper_triangle(value, 1)))
-
-
 @op("aten::linalg_eigvalsh")
 @emit.known_if_empty
 def aten_linalg_eigvalsh(self: Tensor, UPLO: str = "L") -> Any:
     """``linalg_eigvalsh(Tensor self, str UPLO="L") -> Tensor``; ascending."""
     matrix.require_static(self)
-    return spectrum.symmetric_eigenvalues(_symmetric(self, UPLO))
+    return spectrum.symmetric_eigenvalues(matrix.symmetric(self, UPLO))
 
 
 @op("aten::linalg_svdvals")
@@ -265,7 +256,7 @@ def _magnitudes(value: Tensor, hermitian: bool) -> Any:
     matrix.require_static(value)
     if not hermitian:
         return spectrum.singular_values(value)
-    return emit.unary("ABS", spectrum.symmetric_eigenvalues(_symmetric(value, "L")))
+    return emit.unary("ABS", spectrum.symmetric_eigenvalues(matrix.symmetric(value, "L")))
 
 
 def _cut(value: Tensor, atol: Tensor | None, rtol: Tensor | None) -> Callable[[Any], Any]:
@@ -337,7 +328,7 @@ def _pinv(value: Tensor, atol: Tensor | None, rtol: Tensor | None, hermitian: bo
     matrix.require_static(value)
     if emit.is_empty(value):
         return emit.tensor(matrix.transposed(value))
-    source = _symmetric(value, "L") if hermitian else value
+    source = matrix.symmetric(value, "L") if hermitian else value
     return spectrum.pseudo_inverse(source, _cut(value, atol, rtol))
 
 

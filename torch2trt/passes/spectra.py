@@ -1,4 +1,4 @@
-"""Singular values and eigenvalues whose vectors nobody reads: the vectors have no definite sign, the values convert."""
+"""Singular values and eigenvalues, and which of their vectors nobody reads: these have no definite sign."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ _VALUES: dict[str, tuple[int, str, int]] = {
     "aten::linalg_eigh": (0, "aten::linalg_eigvalsh", 2),
     "aten::_linalg_eigh": (0, "aten::linalg_eigvalsh", 2),
 }
+
+
+VECTORS: dict[str, dict[int, int]] = {
+    "aten::linalg_svd": {0: -2, 2: -1},
+    "aten::_linalg_svd": {0: -2, 2: -1},
+    "aten::svd": {0: -2, 2: -2},
+    "aten::linalg_eigh": {1: -2},
+    "aten::_linalg_eigh": {1: -2},
+}
+"""Which results are vectors whose signs are open, and the axis that their elements lie along."""
 
 
 def values_alone(plan: Plan) -> None:
@@ -37,7 +47,8 @@ def values_alone(plan: Plan) -> None:
 
 def _values_of(node: Node, uses: dict[Value, int]) -> Value | None:
     """The singular or eigenvalues, if nothing else that the node gives is read; else None."""
-    if node.kind not in _VALUES or registry.find(node) is not None:
+    handler = registry.find(node)
+    if node.kind not in _VALUES or (handler is not None and not handler.builtin):
         return None
     values = node.outputs[_VALUES[node.kind][0]]
     return None if any(uses.get(value) for value in node.outputs if value is not values) else values

@@ -21,6 +21,9 @@ def check(
         bool, typer.Option("--float64-as-float32", help="Convert instead of refusing.")
     ] = False,
     allow_random: Annotated[bool, typer.Option("--allow-random", help="Let random ops pass.")] = False,
+    allow_other_signs: Annotated[
+        bool, typer.Option("--allow-other-signs", help="Let singular and eigenvectors pass.")
+    ] = False,
 ) -> None:
     """List everything that would not convert; status 1 if there is anything."""
     from ...convert import check as check_module
@@ -35,6 +38,7 @@ def check(
             dynamic_shapes=bound.dynamic_shapes,
             allow_float64_as_float32=float64_as_float32,
             allow_random=allow_random,
+            allow_other_signs=allow_other_signs,
         )
     _print(out, model, report)
     out.stop(report.ok)

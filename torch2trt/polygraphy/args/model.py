@@ -57,6 +57,12 @@ class Torch2TRTArgs(BaseArgs):
             help="Draw TensorRT's random numbers where the module draws some, instead of refusing it",
         )
         add(
+            "--torch2trt-allow-other-signs",
+            action="store_true",
+            default=None,
+            help="Convert singular and eigenvectors, whose signs may be others than PyTorch's, instead of refusing it",
+        )
+        add(
             "--torch2trt-mutated-inputs",
             choices=("error", "output", "ignore"),
             help="What to do when the module writes to an input: refuse it, add an output, or nothing",
@@ -79,6 +85,7 @@ class Torch2TRTArgs(BaseArgs):
             keep_float32 (str): A pattern over module scopes, or None.
             float64_as_float32 (bool): Whether to convert float64 to float32, or None.
             allow_random (bool): Whether TensorRT may draw random numbers, or None.
+            allow_other_signs (bool): Whether singular and eigenvectors may have other signs, or None.
             mutated_inputs (str): What to do when the module writes to an input, or None.
             no_optimize (bool): Whether to leave the graph as it is, or None.
             device (str): Where the module itself runs, or None.
@@ -93,6 +100,7 @@ class Torch2TRTArgs(BaseArgs):
             "keep_float32",
             "float64_as_float32",
             "allow_random",
+            "allow_other_signs",
             "mutated_inputs",
             "no_optimize",
             "device",
@@ -147,6 +155,7 @@ class Torch2TRTArgs(BaseArgs):
             keep_float32=self.keep_float32,
             allow_float64_as_float32=self.float64_as_float32,
             allow_random=self.allow_random,
+            allow_other_signs=self.allow_other_signs,
             mutated_inputs=self.mutated_inputs,
             optimize=False if self.no_optimize else None,
         )

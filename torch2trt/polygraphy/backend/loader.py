@@ -116,6 +116,7 @@ class NetworkFromModule(BaseLoader):
         keep_float32: str | None = None,
         allow_float64_as_float32: bool | None = None,
         allow_random: bool | None = None,
+        allow_other_signs: bool | None = None,
         optimize: bool | None = None,
         mutated_inputs: str | None = None,
     ) -> None:
@@ -134,6 +135,7 @@ class NetworkFromModule(BaseLoader):
             keep_float32: A pattern over the module scopes that stay in float32.
             allow_float64_as_float32: Whether to convert float64 to float32 instead of refusing it. Defaults to False.
             allow_random: Whether TensorRT may draw random numbers where the module does. Defaults to False.
+            allow_other_signs: Whether singular and eigenvectors may have other signs. Defaults to False.
             optimize: Whether to rewrite the graph where TensorRT has a better layer. Defaults to True.
             mutated_inputs: See :class:`TraceFromModule`.
         """
@@ -149,6 +151,7 @@ class NetworkFromModule(BaseLoader):
             "keep_float32": keep_float32,
             "allow_float64_as_float32": util.default(allow_float64_as_float32, False),
             "allow_random": util.default(allow_random, False),
+            "allow_other_signs": util.default(allow_other_signs, False),
             "optimize": util.default(optimize, True),
             "mutated_inputs": util.default(mutated_inputs, "error"),
         }
