@@ -32,7 +32,11 @@ def _rotation(first, second):
     return (left * last.unsqueeze(-2)) @ right
 
 
-_OF_ONE_VALUE = _rand(6, 2) @ _rand(2, 4)
+_OF_EQUAL_VALUES = {
+    "deficient": _rand(6, 2) @ _rand(2, 4),
+    "zero": torch.stack([torch.zeros(3, 2), _rand(3, 2)]),
+    "equal": 2 * torch.eye(4),
+}
 
 CASES = [
     *(
@@ -56,7 +60,7 @@ CASES = [
             atol=2e-5,
             options=_OPTIONS,
         )
-        for name, value in {"deficient": _OF_ONE_VALUE, "zero": torch.zeros(3, 2), "equal": 2 * torch.eye(4)}.items()
+        for name, value in _OF_EQUAL_VALUES.items()
     ),
     Case(
         "svd-old",
