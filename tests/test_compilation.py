@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import subprocess
 import sys
 import textwrap
@@ -95,6 +96,30 @@ def test_views_stay_with_what_reads_them_in_pytorch(shapes, optimize):
         torch.testing.assert_close(fast(other), module(other).detach())
     with pytest.raises(errors.InputError, match="attention would stay in PyTorch: it is excluded"):
         compiled(module, x, full=True, **options)
+
+
+@pytest.mark.parametrize(("parts", "moved"), [((0,), False), ((1, 1), False), ((0, 2), True), ((0, 1, 2), True)])
+@pytest.mark.parametrize("how", ["select", "unbind"])
+def test_a_lesser_part_is_taken_in_the_engine(parts, moved, how):
+    """Else the engine would give all of it for a part."""
+
+    class Parts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 6)
+
+        def forward(self, x):
+            table = self.linear(x).unflatten(-1, (3, 2))
+            taken = table.unbind(1) if how == "unbind" else [table[:, index] for index in range(3)]
+            return tuple(foreign(taken[index]) for index in parts)
+
+    module, x = Parts().eval(), torch.randn(5, 4)
+    fast = compiled(module, x)
+    assert [segment.in_engine for segment in fast.segments] == [True, False]
+    shapes = [value.shape for value in fast.segments[0].outputs]
+    assert sum(map(math.prod, shapes)) == (30 if moved else 10 * len(set(parts)))
+    for result, wanted in zip(fast(x), module(x), strict=True):
+        torch.testing.assert_close(result, wanted.detach())
 
 
 def test_small_blocks_are_not_worth_an_engine():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -79,21 +80,50 @@ def _is_bookkeeping(node: Node) -> bool:
 
 def _move_views(plan: Plan, reasons: dict[str, str]) -> None:
     """Let views beside nodes in PyTorch go there, where they cost nothing: an engine makes a copy of each."""
-    readers: dict[Value, list[Node]] = {}
-    for node in plan.nodes:
-        for value in node.values():
-            readers.setdefault(value, []).append(node)
-    wanted = set(operand_values(plan.outputs))
-    for node in reversed(plan.nodes):
-        read = [reader for value in node.outputs for reader in readers.get(value, ())]
-        alone = all(reader.name in reasons for reader in read) and not wanted.intersection(node.outputs)
-        if read and alone and _shows_memory(node):
-            reasons.setdefault(node.name, "PyTorch alone reads this view")
+    for node in _read_by_pytorch(plan, reasons):
+        reasons.setdefault(node.name, "PyTorch alone reads this view")
     made_in_pytorch = {value for node in plan.nodes if node.name in reasons for value in node.outputs}
     for node in plan.nodes:
         if node.kind in REARRANGING and node.args[0] in made_in_pytorch:
             reasons.setdefault(node.name, "it is a view of what PyTorch computes")
             made_in_pytorch.update(node.outputs)
+
+
+def _read_by_pytorch(plan: Plan, reasons: dict[str, str]) -> set[Node]:
+    """The views that nodes in PyTorch alone read; not those of the lesser part of a tensor whose rest stays behind."""
+    readers: dict[Value, list[Node]] = {}
+    for node in plan.nodes:
+        for value in node.values():
+            readers.setdefault(value, []).append(node)
+    wanted = set(operand_values(plan.outputs))
+    found = {node for node in plan.nodes if _shows_memory(node)}
+
+    def is_there(node: Node) -> bool:
+        return node in found or node.name in reasons
+
+    def is_moved(node: Node) -> bool:
+        read = [readers.get(value, []) for value in node.outputs]
+        alone = all(is_there(reader) for each in read for reader in each) and not wanted.intersection(node.outputs)
+        if not alone or not any(read):
+            return False
+        if node.kind == "prim::ListUnpack":
+            return 2 * sum(map(bool, read)) > len(read)
+        source = node.args[0]
+        there = [reader for reader in readers[source] if is_there(reader)]
+        if any(reader not in found for reader in there):
+            return True  # the whole of it comes from the engine anyway
+        return _elements(source) < 2 * sum(_elements(value) for reader in there for value in reader.outputs)
+
+    while True:
+        kept = {node for node in found if is_moved(node)}
+        if kept == found:
+            return found
+        found = kept
+
+
+def _elements(value: Value) -> float:
+    """How many elements a tensor has, at dynamic axes of one; infinitely many of a list, whose items show the whole."""
+    return math.inf if value.shape is None else math.prod(1 if size is None else size for size in value.shape)
 
 
 def _shows_memory(node: Node) -> bool:
