@@ -64,6 +64,20 @@ def rand(*shape: int, dtype: torch.dtype = torch.float32, low: float = -2.0, hig
     return drawn
 
 
+class Attention(torch.nn.Module):
+    """Self-attention between two linear layers, of inputs (batch, places, features)."""
+
+    def __init__(self, features: int, heads: int) -> None:
+        super().__init__()
+        self._heads = heads
+        self.before, self.after = torch.nn.Linear(features, 3 * features), torch.nn.Linear(features, features)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = (part.unflatten(-1, (self._heads, -1)).transpose(1, 2) for part in self.before(x).chunk(3, -1))
+        found = torch.nn.functional.scaled_dot_product_attention(*parts)
+        return self.after(found.transpose(1, 2).flatten(2))
+
+
 def load_cases() -> list[Case]:
     """Every row of every file in tests/cases, its name prefixed with the file's."""
     from tests import cases

@@ -16,6 +16,7 @@ import torchvision
 from torch import nn
 
 import torch2trt
+from tests import harness
 from torch2trt import compilation, errors
 from torch2trt.engine.refit import weights_of_state
 from torch2trt.partition import partition
@@ -72,21 +73,10 @@ def test_exclude_by_op_and_by_scope():
         torch.testing.assert_close(fast(x)[0], module(x)[0].detach())
 
 
-class Attention(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.before, self.after = nn.Linear(8, 24), nn.Linear(8, 8)
-
-    def forward(self, x):
-        parts = (part.unflatten(-1, (2, 4)).transpose(1, 2) for part in self.before(x).chunk(3, -1))
-        found = nn.functional.scaled_dot_product_attention(*parts)
-        return self.after(found.transpose(1, 2).flatten(2))
-
-
 @pytest.mark.parametrize("shapes", [None, {"x": {0: (1, 2, 4), 1: (2, 5, 9)}}])
 @pytest.mark.parametrize("optimize", [False, True])
 def test_views_stay_with_what_reads_them_in_pytorch(shapes, optimize):
-    module, x = Attention().eval(), torch.randn(2, 5, 8)
+    module, x = harness.Attention(8, 2).eval(), torch.randn(2, 5, 8)
     options = {"exclude": "aten::scaled_dot_product_attention", "dynamic_shapes": shapes, "optimize": optimize}
     fast = compiled(module, x, **options)
     assert [segment.in_engine for segment in fast.segments] == [True, False, True]

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import torch2trt
+from tests import harness
 from torch2trt import core, errors, tuning
 from torch2trt.context import torch_network
 from torch2trt.errors import BuildError
@@ -125,17 +126,10 @@ def test_there_must_be_something_to_measure(options, text):
 @pytest.mark.gpu
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_long_attention_is_faster_in_pytorch(dynamic):
-    class Long(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner, self.outer = nn.Linear(512, 1536), nn.Linear(512, 512)
-
-        def forward(self, x):
-            parts = (part.unflatten(-1, (8, 64)).transpose(1, 2) for part in self.inner(x).chunk(3, -1))
-            found = nn.functional.scaled_dot_product_attention(*parts)
-            return self.outer(found.transpose(1, 2).flatten(2))
-
-    module, x = Long().half().cuda().eval(), torch.randn(1, 3000, 512, device="cuda", dtype=torch.float16)
+    module, x = (
+        harness.Attention(512, 8).half().cuda().eval(),
+        torch.randn(1, 3000, 512, device="cuda", dtype=torch.float16),
+    )
     shapes = {"x": {0: (1, 1, 2)}} if dynamic else None
     fast = torch2trt.compile(module, x, tune=True, cuda_graph=True, dynamic_shapes=shapes)
     assert [segment.in_engine for segment in fast.segments] == [True, False, True]

@@ -22,7 +22,7 @@ from .engine.graphs import CapturedCall, CaptureError, GraphCache
 from .errors import InputError
 from .graph import Block, Value, map_operand, operand_values
 from .partition import Segment
-from .pieces import CompileOptions, Pieces, Run, parse_options
+from .pieces import CompileOptions, Pieces, parse_options
 from .reference import Evaluator
 from .tracing import Inputs
 from .weights import origin
@@ -84,6 +84,10 @@ def _with_owner(state: dict[str, Any], prefix: str, *_: Any) -> None:
     """The inverse of :func:`_without_owner`."""
     for key in [key for key in state if key.startswith(prefix)]:
         state[prefix + _OWNER + key[len(prefix) :]] = state.pop(key)
+
+
+Run = Callable[..., Sequence[torch.Tensor]]
+"""Runs a segment on the tensors that it is given."""
 
 
 class _Evaluated:

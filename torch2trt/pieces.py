@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from . import core, coverage, partition, trt_compat, tuning
 from .context import building, torch_network, trt_network
 from .convert import Converted, mark_outputs
 from .dynamic import DynamicShapes, Range
+from .engine.graphs import Call
 from .errors import InputError, Torch2TRTError, UnsupportedOpError
 from .graph import Graph, Node, Value
 from .partition import Segment
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
     from .engine.cached import CacheChoice
 
 __all__ = ["CompileOptions", "Explanation", "Pieces", "explain", "parse_options"]
-
-Run = Callable[..., Sequence[torch.Tensor]]
-"""Runs a segment on the tensors that it is given."""
-
 
 BACKENDS = ("engine", "reference")
 
@@ -205,7 +202,7 @@ class Pieces:
             raise InputError(f"tune= is of another module, this one has no nodes {', '.join(sorted(missing))}")
         return dict(tuned)
 
-    def _engine_of(self, node: Node, inputs: list[Value]) -> Run:
+    def _engine_of(self, node: Node, inputs: list[Value]) -> Call:
         """An engine of one node alone."""
         converted = self._convert(Segment(True, [node], inputs, node.outputs))
         engine = converted.build(engine_cache=self.options.engine_cache, auto_contiguous=True, **self.options.build)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import statistics
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ import regex
 import torch
 
 from . import eager
-from .engine.graphs import CapturedCall, CaptureError
+from .engine.graphs import Call, CapturedCall, CaptureError
 from .errors import Torch2TRTError
 from .graph import Node, Value, map_operand
 from .passes.fold import Plan
@@ -32,7 +31,6 @@ MARGIN, BOUNDARY = 1.25, 5.0
 ROUNDS, MOST_CALLS, SERIES = 5, 50, 20_000.0
 """How often a series of calls is timed; the most calls of one, and about how many microseconds it takes otherwise."""
 
-Call = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
 MakeEngine = Callable[[Node, list[Value]], Call]
 """Makes an engine of one node; its inputs are these values."""
 
@@ -43,7 +41,7 @@ class Times:
 
     pytorch: float
     tensorrt: float
-    moving: float = 0.0
+    moving: float
 
     @property
     def pytorch_is_faster(self) -> bool:
@@ -98,11 +96,10 @@ def _times(node: Node, inputs: list[Value], values: Mapping[Value, Any], make: M
 
     try:
         in_tensorrt = make(node, inputs)
-        times = Times(microseconds(in_pytorch, tensors), microseconds(in_tensorrt, tensors))
+        moving = 0.0
         if MEASURED.fullmatch(node.kind)["laid_out"]:
-            ends = [*tensors, *in_pytorch(tensors)]
-            times = dataclasses.replace(times, moving=microseconds(lambda ends: [end.clone() for end in ends], ends))
-        return times
+            moving = microseconds(lambda ends: [end.clone() for end in ends], [*tensors, *in_pytorch(tensors)])
+        return Times(microseconds(in_pytorch, tensors), microseconds(in_tensorrt, tensors), moving)
     except Torch2TRTError:
         return None  # what is wrong with it shows where it is converted with the others
 
