@@ -174,6 +174,22 @@ def test_grid_sample_3d_packs(harness, emulated, operators, points, channels, de
     check(harness, emulated, operators, tmp_path, made, dtype)
 
 
+# As many points as a single processor's threads: read two at a time, where they are even.
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("mode", [0, 1])
+@pytest.mark.parametrize(("channels", "width"), [(1, 24), (3, 24), (3, 25), (4, 24)])
+def test_grid_sample_3d_pairs(
+    harness, emulated, operators, channels, width, mode, padding, dtype, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("EMULATED_PROCESSORS", "1")
+    made = draw("grid_sample_3d", 0)
+    grid = (torch.randn(2, 5, 5, width, 3) * 64).round() / 64 + 1 / 331
+    made.tensors = [torch.randn(2, channels, 6, 5, 7), grid]
+    made.options = {"interpolation_mode": mode, "padding_mode": padding, "align_corners": False}
+    check(harness, emulated, operators, tmp_path, made, dtype)
+
+
 # Sizes that are dynamic: the workspace of the largest must do for all others.
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
 @pytest.mark.parametrize(

@@ -75,6 +75,23 @@ def test_cuda_deform_conv2d_tiles(operators, dtype, channels, maps, groups):
     assert torch.equal(last, actual)
 
 
+# So many points that a thread has two of them, where their number is even.
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, *HALVES], ids=str)
+@pytest.mark.parametrize(("channels", "width"), [(1, 64), (3, 64), (3, 65), (4, 64), (16, 64)])
+@pytest.mark.parametrize("mode", [0, 1])
+def test_cuda_grid_sample_3d_of_many_points(operators, dtype, channels, width, mode):
+    x = torch.randn(2, channels, 20, 21, 22).to(dtype)
+    grid = ((torch.randn(2, 65, 65, width, 3) * 64).round() / 64 + 1 / 331).to(dtype)
+    for padding in range(3):
+        actual = operators.grid_sample_3d(x.cuda(), grid.cuda(), mode, padding, False)
+        expected = torch.ops.aten.grid_sampler_3d(x.double(), grid.double(), mode, padding, False)
+        if mode == 0:
+            assert_near(actual, expected, HALVES.get(dtype, 2e-5))
+        else:  # a place in the middle of two elements may be rounded to either
+            assert (actual.cpu() != expected.to(dtype)).float().mean() < 1e-3
+
+
 @pytest.mark.parametrize("name", ["roi_align", "deform_conv2d"])
 def test_channels_last(operators, name):
     for seed in range(10):

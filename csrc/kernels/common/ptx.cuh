@@ -45,6 +45,46 @@ __device__ __forceinline__ P load_if(bool wanted, void const* from) {
     return pack;
 }
 
+// The number, or pack of them, that lies `number` of its kind after `from`; zeros where that is negative, and nothing is
+// read: without a branch, so that many are on their way at once.
+template <class P>
+__device__ __forceinline__ P load_at(P const* from, int32_t number) {
+    static_assert(sizeof(P) == 2 || sizeof(P) == 4 || sizeof(P) == 8 || sizeof(P) == 16);
+    uint32_t words[(sizeof(P) + 3) / 4];
+#define T2T_LOAD_AT(BYTES, LOAD, FROM, NUMBER)             \
+    "{\n"                                                  \
+    ".reg .pred wanted;\n"                                 \
+    ".reg .b64 at;\n"                                      \
+    "setp.ge.s32 wanted, " NUMBER ", 0;\n"                 \
+    "mad.wide.s32 at, " NUMBER ", " BYTES ", " FROM ";\n"  \
+    LOAD ", [at];\n"                                       \
+    "}\n"
+    if constexpr (sizeof(P) == 2) {
+        asm volatile(T2T_LOAD_AT("2", "mov.b32 %0, 0;\n@wanted ld.global.u16 %0", "%1", "%2")
+                     : "=&r"(words[0])
+                     : "l"(from), "r"(number));
+    } else if constexpr (sizeof(P) == 4) {
+        asm volatile(T2T_LOAD_AT("4", "mov.b32 %0, 0;\n@wanted ld.global.b32 %0", "%1", "%2")
+                     : "=&r"(words[0])
+                     : "l"(from), "r"(number));
+    } else if constexpr (sizeof(P) == 8) {
+        asm volatile(T2T_LOAD_AT("8", "mov.b32 %0, 0;\nmov.b32 %1, 0;\n@wanted ld.global.v2.b32 {%0, %1}", "%2", "%3")
+                     : "=&r"(words[0]), "=&r"(words[1])
+                     : "l"(from), "r"(number));
+    } else {
+        asm volatile(T2T_LOAD_AT("16",
+                                 "mov.b32 %0, 0;\nmov.b32 %1, 0;\nmov.b32 %2, 0;\nmov.b32 %3, 0;\n"
+                                 "@wanted ld.global.v4.b32 {%0, %1, %2, %3}",
+                                 "%4", "%5")
+                     : "=&r"(words[0]), "=&r"(words[1]), "=&r"(words[2]), "=&r"(words[3])
+                     : "l"(from), "r"(number));
+    }
+#undef T2T_LOAD_AT
+    P item;
+    memcpy(&item, words, sizeof item);
+    return item;
+}
+
 // `row` rows of `pitch` bytes after `from`.
 template <class T>
 __device__ __forceinline__ T* row_at(T* from, int32_t row, int32_t pitch) {
@@ -132,14 +172,14 @@ __device__ __forceinline__ Pack<T, V> load_once(T const* from) {
     return pack;
 }
 
-// A number that no one reads soon.
-template <class T>
-__device__ __forceinline__ void store_once(T* to, T value) {
-    if constexpr (sizeof(T) == 2) {
-        __stcs(reinterpret_cast<short*>(to), short(value.bits));
-    } else {
-        __stcs(to, value);
-    }
+// A number, or a pack of them, that no one reads soon.
+template <class P>
+__device__ __forceinline__ void store_once(P* to, P value) {
+    static_assert(sizeof(P) == 2 || sizeof(P) == 4 || sizeof(P) == 8);
+    using Part = std::conditional_t<sizeof(P) == 2, short, std::conditional_t<sizeof(P) == 4, int, int2>>;
+    Part part;
+    memcpy(&part, &value, sizeof part);
+    __stcs(reinterpret_cast<Part*>(to), part);
 }
 
 // The lower or the higher half of a word, twice.

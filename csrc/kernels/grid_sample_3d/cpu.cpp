@@ -28,16 +28,17 @@ void grid_sample_3d_cpu(GridSample3d const& op, void const* input, void const* g
                         int64_t end) {
     with_type(op.dtype, [&](auto type) {
         using T = decltype(type);
+        Reading const reading = reading_of(op);
         int64_t const volume = op.depth * op.height * op.width;
         int64_t const per_image = op.out_depth * op.out_height * op.out_width;
         for (int64_t point = begin; point < end; ++point) {
             T const* xyz = static_cast<T const*>(grid) + point * 3;
-            Corners const corners = corners_of(op, to_float(xyz[0]), to_float(xyz[1]), to_float(xyz[2]));
+            Corners const corners = corners_of(op, reading, to_float(xyz[0]), to_float(xyz[1]), to_float(xyz[2]));
             int64_t const image = point / per_image, place = point % per_image;
             for (int64_t channel = 0; channel < op.channels; ++channel) {
                 int64_t const plane = image * op.channels + channel;
                 static_cast<T*>(output)[plane * per_image + place] =
-                    sampled(corners, static_cast<T const*>(input) + plane * volume);
+                    sampled(reading, corners, static_cast<T const*>(input) + plane * volume);
             }
         }
     });

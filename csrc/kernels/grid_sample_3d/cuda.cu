@@ -6,67 +6,68 @@
 namespace t2t {
 namespace {
 
-// Which point of which image a thread has, and what it reads there.
-template <class T>
-struct Point {
-    Corners corners;
-    int64_t image, place;
+constexpr int kBlocks = 4;  // of a multiprocessor at least: a thread has 64 registers
 
-    __device__ __forceinline__ Point(GridSample3d const& op, T const* grid, int64_t number) {
-        int64_t const per_image = op.out_depth * op.out_height * op.out_width;
-        T const* xyz = grid + number * 3;
-        corners = corners_of(op, to_float(xyz[0]), to_float(xyz[1]), to_float(xyz[2]));
-        image = quotient(number, per_image);
-        place = number - image * per_image;
-    }
-};
-
-// N channels of a point: all reads are on their way before the first is waited for.
-template <class T, int N>
-__device__ __forceinline__ void sample_channels(Corners const& corners, T const* from, int64_t volume, T* to,
+// N channels of S points side by side: all reads are on their way before the first is waited for.
+template <class T, int S, int N, int kCorners>
+__device__ __forceinline__ void sample_channels(Corners const (&corners)[S], T const* from, int64_t volume, T* to,
                                                 int64_t per_image) {
-    T read[N][8];
+    T read[S][kCorners][N];
 #pragma unroll
-    for (int i = 0; i < N; ++i) {
+    for (int s = 0; s < S; ++s) {
 #pragma unroll
-        for (int corner = 0; corner < 8; ++corner) {
-            read[i][corner] = T{};
-            if (corner < corners.count && corners.at[corner] >= 0) {
-                read[i][corner] = from[i * volume + corners.at[corner]];
+        for (int corner = 0; corner < kCorners; ++corner) {
+#pragma unroll
+            for (int i = 0; i < N; ++i) {
+                read[s][corner][i] = load_at(from + i * volume, corners[s].at[corner]);
             }
         }
     }
 #pragma unroll
     for (int i = 0; i < N; ++i) {
-        float sum = 0.0f;
+        Pack<T, S> result;
 #pragma unroll
-        for (int corner = 0; corner < 8; ++corner) {
-            if (corner < corners.count && corners.at[corner] >= 0) {
-                sum += to_float(read[i][corner]) * corners.weight[corner];
+        for (int s = 0; s < S; ++s) {
+            float sum = 0.0f;
+#pragma unroll
+            for (int corner = 0; corner < kCorners; ++corner) {
+                sum = fmaf(corners[s].weight[corner], to_float(read[s][corner][i]), sum);
             }
+            result.at[s] = from_float<T>(sum);
         }
-        store_once(to + i * per_image, from_float<T>(sum));
+        store_once(reinterpret_cast<Pack<T, S>*>(to + i * per_image), result);
     }
 }
 
-// A thread finds the corners of a point once and reads `each` channels there; y splits the channels.
-template <class T>
-__global__ void __launch_bounds__(kThreads) sample_kernel(GridSample3d op, int64_t each, T const* input, T const* grid,
-                                                          T* output) {
-    constexpr int kAtOnce = sizeof(T) == 4 ? 2 : 4;  // the faster of 2 and 4 on an H200
+// A thread finds the corners of S points side by side once and reads `each` channels there, N at a time; y splits the
+// channels, z is over images.
+template <class T, int S, int N, Reading kReading>
+__global__ void __launch_bounds__(kThreads, kBlocks)
+    sample_kernel(GridSample3d op, int64_t each, T const* input, T const* grid, T* output) {
     int64_t const volume = op.depth * op.height * op.width;
     int64_t const per_image = op.out_depth * op.out_height * op.out_width;
-    int64_t const first = blockIdx.y * each, left = op.channels - first < each ? op.channels - first : each;
-    T2T_STRIDED(number, op.points()) {
-        Point<T> const point(op, grid, number);
-        T const* from = input + (point.image * op.channels + first) * volume;
-        T* to = output + (point.image * op.channels + first) * per_image + point.place;
-        int64_t channel = 0;
-        for (; channel + kAtOnce <= left; channel += kAtOnce, from += kAtOnce * volume, to += kAtOnce * per_image) {
-            sample_channels<T, kAtOnce>(point.corners, from, volume, to, per_image);
+    int64_t const place = (int64_t(blockIdx.x) * kThreads + threadIdx.x) * S;
+    if (place >= per_image) {
+        return;
+    }
+    int64_t const first = blockIdx.y * each, last = first + each < op.channels ? first + each : op.channels;
+    for (int64_t image = blockIdx.z; image < op.batch; image += gridDim.z) {
+        Pack<T, S> xyz[3];
+#pragma unroll
+        for (int i = 0; i < 3; ++i) {
+            xyz[i] = load_pack<T, S>(grid + (image * per_image + place) * 3 + i * S);
         }
-        for (; channel < left; ++channel, from += volume, to += per_image) {
-            sample_channels<T, 1>(point.corners, from, volume, to, per_image);
+        Corners corners[S];
+#pragma unroll
+        for (int s = 0; s < S; ++s) {
+            auto const coordinate = [&](int i) { return to_float(xyz[i / S].at[i % S]); };
+            corners[s] = corners_of(op, kReading, coordinate(3 * s), coordinate(3 * s + 1), coordinate(3 * s + 2));
+        }
+        T const* from = input + (image * op.channels + first) * volume;
+        T* to = output + (image * op.channels + first) * per_image + place;
+#pragma unroll 1
+        for (int64_t channel = first; channel < last; channel += N, from += N * volume, to += N * per_image) {
+            sample_channels<T, S, N, corners_in(kReading)>(corners, from, volume, to, per_image);
         }
     }
 }
@@ -99,10 +100,10 @@ __global__ void __launch_bounds__(kThreads) pack_kernel(uint32_t packs, uint32_t
     }
 }
 
-// As sample_kernel, of packs of V channels: neighbouring points, moved apart by the grid, read a few bytes here and
-// there of every channel's volume, but V times as many of this one. `each` counts packs; z is over images.
-template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+// As sample_kernel, of one point and packs of V channels: neighbouring points, moved apart by the grid, read a few bytes
+// here and there of every channel's volume, but V times as many of this one. `each` counts packs.
+template <class T, int V, Reading kReading>
+__global__ void __launch_bounds__(kThreads, kBlocks)
     sample_packs_kernel(GridSample3d op, int32_t each, Pack<T, V> const* input, T const* grid, T* output) {
     int64_t const volume = op.depth * op.height * op.width, image = blockIdx.z;
     int64_t const per_image = op.out_depth * op.out_height * op.out_width;
@@ -110,19 +111,20 @@ __global__ void __launch_bounds__(kThreads)
     if (place >= per_image) {
         return;
     }
-    T const* xyz = grid + image * per_image * 3 + int64_t(place) * 3;
-    Corners const corners = corners_of(op, to_float(xyz[0]), to_float(xyz[1]), to_float(xyz[2]));
+    T const* xyz = grid + (image * per_image + int64_t(place)) * 3;
+    Corners const corners = corners_of(op, kReading, to_float(xyz[0]), to_float(xyz[1]), to_float(xyz[2]));
     wait_for_kernel_before();
     let_begin();
     int32_t const packs = int32_t(op.channels) / V, first = int32_t(blockIdx.y) * each;
     int32_t const left = packs - first < each ? packs - first : each;
     Pack<T, V> const* from = input + (image * packs + first) * volume;
     T* to = output + (image * packs + first) * V * per_image + place;
+#pragma unroll 1
     for (int32_t pack = 0; pack < left; ++pack, from += volume) {
         Pack<T, V> read[8];
 #pragma unroll
         for (int corner = 0; corner < 8; ++corner) {
-            read[corner] = load_if<Pack<T, V>>(corners.at[corner] >= 0, from + corners.at[corner]);
+            read[corner] = load_at(from, corners.at[corner]);
         }
         float sums[V] = {};
 #pragma unroll
@@ -153,12 +155,15 @@ bool many(GridSample3d const& op) {
            op.batch * op.channels <= INT32_MAX / volume * 4;
 }
 
-// A grid for all points by `units`, and how many of these a thread has: few points are split until some 2^17 threads
-// are busy.
+// A grid for S points a thread, by `units` and images, and how many units a thread has: few points are split until some
+// 2^17 threads are busy.
+template <int S>
 dim3 blocks_of(GridSample3d const& op, int64_t units, int64_t& each) {
+    int64_t const per_image = op.out_depth * op.out_height * op.out_width;
     int64_t const wanted = std::max<int64_t>((int64_t(1) << 17) / op.points(), 1);
     each = std::max<int64_t>({units / wanted, (units + 65534) / 65535, 1});
-    return dim3(grid_for(op.points()), unsigned((units + each - 1) / each));
+    return dim3(unsigned(blocks_for(per_image / S)), unsigned((units + each - 1) / each),
+                unsigned(std::min<int64_t>(op.batch, 65535)));
 }
 
 template <class T, int V>
@@ -173,28 +178,49 @@ Error run_packs(GridSample3d const& op, T const* input, T const* grid, T* output
         return error;
     }
     int64_t each;
-    unsigned const splits = blocks_of(op, op.channels / V, each).y;
-    dim3 const blocks(unsigned(blocks_for(op.out_depth * op.out_height * op.out_width)), splits, unsigned(op.batch));
+    dim3 const blocks = blocks_of<1>(op, op.channels / V, each);
+    auto const sample = reading_of(op) == Reading::Linear ? sample_packs_kernel<T, V, Reading::Linear>
+                                                          : sample_packs_kernel<T, V, Reading::Reflected>;
     Pack<T, V> const* const from = packed;
-    return launch_early<true>(sample_packs_kernel<T, V>, blocks, kThreads, stream, op, int32_t(each), from, grid,
-                              output);
+    return launch_early<true>(sample, blocks, kThreads, stream, op, int32_t(each), from, grid, output);
+}
+
+template <class T, int S, int N>
+Error run_channels(GridSample3d const& op, T const* input, T const* grid, T* output, Stream stream) {
+    int64_t each;
+    dim3 const blocks = blocks_of<S>(op, op.channels / N, each);
+    Reading const reading = reading_of(op);
+    auto const sample = reading == Reading::Linear      ? sample_kernel<T, S, N, Reading::Linear>
+                        : reading == Reading::Reflected ? sample_kernel<T, S, N, Reading::Reflected>
+                                                        : sample_kernel<T, S, N, Reading::Nearest>;
+    sample<<<blocks, kThreads, 0, stream>>>(op, each * N, input, grid, output);
+    return launch_error();
+}
+
+// Whether points can be read, and results written, two at a time, and so many that half as many threads are enough.
+template <class T>
+bool in_pairs(GridSample3d const& op, T const* grid, T const* output) {
+    uintptr_t const places = reinterpret_cast<uintptr_t>(grid) | reinterpret_cast<uintptr_t>(output);
+    int64_t const per_image = op.out_depth * op.out_height * op.out_width;
+    int64_t const enough = int64_t(device_attribute(cudaDevAttrMultiProcessorCount)) * kBlocks * kThreads;
+    return places % sizeof(Pack<T, 2>) == 0 && per_image % 2 == 0 && op.points() >= enough;
 }
 
 template <class T>
 Error run(GridSample3d const& op, T const* input, T const* grid, T* output, void* workspace, Stream stream) {
     int const pack = many(op) ? pack_of(op) : 0;
+    if (pack == 4) {
+        return run_packs<T, 4>(op, input, grid, output, workspace, stream);
+    }
     if constexpr (sizeof(T) == 2) {
         if (pack == 8) {
             return run_packs<T, 8>(op, input, grid, output, workspace, stream);
         }
+    } else if (op.channels % 4 == 0) {
+        return run_channels<T, 1, 4>(op, input, grid, output, stream);
     }
-    if (pack == 4) {
-        return run_packs<T, 4>(op, input, grid, output, workspace, stream);
-    }
-    int64_t each;
-    dim3 const blocks = blocks_of(op, op.channels, each);
-    sample_kernel<T><<<blocks, kThreads, 0, stream>>>(op, each, input, grid, output);
-    return launch_error();
+    return in_pairs(op, grid, output) ? run_channels<T, 2, 1>(op, input, grid, output, stream)
+                                      : run_channels<T, 1, 1>(op, input, grid, output, stream);
 }
 
 }  // namespace

@@ -35,55 +35,61 @@ T2T_HD float grid_place(float coordinate, int32_t size, Padding padding, bool al
     return place > -2147483648.0f && place < 2147483520.0f ? place : -100.0f;
 }
 
-// Up to eight corners; `at` is an offset in the volume, -1 where it is outside.
-struct Corners {
-    int32_t at[8];
-    float weight[8];
-    int count;
+// How a grid is read. Where the compiler knows it, it leaves out what the others need.
+enum class Reading {
+    Linear,     // linear interpolation, without reflection
+    Reflected,  // linear interpolation, padded by reflection
+    Nearest,    // the nearest element, however it is padded
 };
 
-T2T_HD Corners corners_of(GridSample3d const& op, float gx, float gy, float gz) {
-    int32_t const depth = int32_t(op.depth), height = int32_t(op.height), width = int32_t(op.width);
-    float const x = grid_place(gx, width, op.padding, op.align_corners);
-    float const y = grid_place(gy, height, op.padding, op.align_corners);
-    float const z = grid_place(gz, depth, op.padding, op.align_corners);
+T2T_HD Reading reading_of(GridSample3d const& op) {
+    return op.interpolation == Interpolation::Nearest ? Reading::Nearest
+           : op.padding == Padding::Reflection        ? Reading::Reflected
+                                                      : Reading::Linear;
+}
+
+// The corners around a place, x first: eight, or the one that is nearest.
+struct Corners {
+    int32_t at[8];  // where it lies in the volume; -1 outside
+    float weight[8];
+};
+
+T2T_HD constexpr int corners_in(Reading reading) { return reading == Reading::Nearest ? 1 : 8; }
+
+T2T_HD Corners corners_of(GridSample3d const& op, Reading reading, float gx, float gy, float gz) {
+    Padding const padding = reading == Reading::Nearest     ? op.padding
+                            : reading == Reading::Reflected ? Padding::Reflection
+                            : op.padding == Padding::Zeros  ? Padding::Zeros
+                                                            : Padding::Border;
+    float const x = grid_place(gx, int32_t(op.width), padding, op.align_corners);
+    float const y = grid_place(gy, int32_t(op.height), padding, op.align_corners);
+    float const z = grid_place(gz, int32_t(op.depth), padding, op.align_corners);
+    bool const nearest = reading == Reading::Nearest;
+    float const low_x = nearest ? nearbyintf(x) : floorf(x);
+    float const low_y = nearest ? nearbyintf(y) : floorf(y);
+    float const low_z = nearest ? nearbyintf(z) : floorf(z);
+    float const fx = nearest ? 0.0f : x - low_x, fy = nearest ? 0.0f : y - low_y, fz = nearest ? 0.0f : z - low_z;
+    // Negative numbers are large ones, and the one after -1 is 0.
+    uint32_t const x0 = uint32_t(int32_t(low_x)), y0 = uint32_t(int32_t(low_y)), z0 = uint32_t(int32_t(low_z));
+    uint32_t const width = uint32_t(op.width), height = uint32_t(op.height), depth = uint32_t(op.depth);
     Corners corners;
-    if (op.interpolation == Interpolation::Nearest) {
-        int32_t const x0 = int32_t(nearbyintf(x)), y0 = int32_t(nearbyintf(y)), z0 = int32_t(nearbyintf(z));
-        bool const inside = x0 >= 0 && x0 < width && y0 >= 0 && y0 < height && z0 >= 0 && z0 < depth;
-        corners.count = 1;
-        corners.at[0] = inside ? (z0 * height + y0) * width + x0 : -1;
-        corners.weight[0] = 1.0f;
-        return corners;
-    }
-    corners.count = 8;
-    int32_t const x0 = int32_t(floorf(x)), y0 = int32_t(floorf(y)), z0 = int32_t(floorf(z));
-    float const fx = x - float(x0), fy = y - float(y0), fz = z - float(z0);
-    // Of what lies outside the number means nothing, and may go round.
-    uint32_t const row = uint32_t(width), first = (uint32_t(z0) * uint32_t(height) + uint32_t(y0)) * row + uint32_t(x0);
-    bool const has_x[2] = {x0 >= 0 && x0 < width, x0 >= -1 && x0 < width - 1};
-    bool const has_y[2] = {y0 >= 0 && y0 < height, y0 >= -1 && y0 < height - 1};
-    bool const has_z[2] = {z0 >= 0 && z0 < depth, z0 >= -1 && z0 < depth - 1};
 #ifdef __CUDA_ARCH__
 #pragma unroll
 #endif
     for (int corner = 0; corner < 8; ++corner) {
-        int const i = corner & 1, j = corner >> 1 & 1, k = corner >> 2;
-        uint32_t const there = first + uint32_t(i) + uint32_t(j) * row + uint32_t(k) * uint32_t(height) * row;
-        corners.at[corner] = has_x[i] && has_y[j] && has_z[k] ? int32_t(there) : -1;
+        uint32_t const i = corner & 1, j = corner >> 1 & 1, k = corner >> 2;
+        bool const inside = x0 + i < width && y0 + j < height && z0 + k < depth;
+        corners.at[corner] = inside ? int32_t(((z0 + k) * height + y0 + j) * width + x0 + i) : -1;
         corners.weight[corner] = (i ? fx : 1.0f - fx) * (j ? fy : 1.0f - fy) * (k ? fz : 1.0f - fz);
     }
     return corners;
 }
 
 template <class T>
-T2T_HD T sampled(Corners const& corners, T const* volume) {
+T2T_HD T sampled(Reading reading, Corners const& corners, T const* volume) {
     float sum = 0.0f;
-#ifdef __CUDA_ARCH__
-#pragma unroll
-#endif
-    for (int corner = 0; corner < 8; ++corner) {
-        if (corner < corners.count && corners.at[corner] >= 0) {
+    for (int corner = 0; corner < corners_in(reading); ++corner) {
+        if (corners.at[corner] >= 0) {
             sum += to_float(volume[corners.at[corner]]) * corners.weight[corner];
         }
     }

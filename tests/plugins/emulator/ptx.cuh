@@ -15,6 +15,11 @@ P load_if(bool wanted, void const* from) {
     return wanted ? *static_cast<P const*>(from) : P{};
 }
 
+template <class P>
+P load_at(P const* from, int32_t number) {
+    return load_if<P>(number >= 0, from + number);
+}
+
 template <class T>
 T* row_at(T* from, int32_t row, int32_t pitch) {
     return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(from) + int64_t(row) * pitch);
@@ -33,8 +38,11 @@ Pack<T, V> load_once(T const* from) {
     return load_pack<T, V>(from);
 }
 
-template <class T>
-void store_once(T* to, T value) {
+template <class P>
+void store_once(P* to, P value) {
+    if (reinterpret_cast<uintptr_t>(to) % sizeof(P) != 0) {
+        std::abort();
+    }
     *to = value;
 }
 
