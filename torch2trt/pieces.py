@@ -188,7 +188,7 @@ class Pieces:
         if self._is_unbuilt(node):
             return "TensorRT for RTX builds nothing whose size depends on values"
         kept = self._refused.get(node.name) or self.tuned.get(node.name)
-        return kept or ("" if self._allows_float64(node) else partition.dtype_reason(node))
+        return kept or ("" if self.options.allow_float64_as_float32 else partition.dtype_reason(node))
 
     def _measured(self) -> dict[str, str]:
         if not self._shapes.on_gpu:
@@ -212,9 +212,6 @@ class Pieces:
         if not (trt_compat.is_available() and trt_compat.is_rtx()):
             return False
         return bool(self._data_sized.intersection([*node.outputs, *node.values()]))
-
-    def _allows_float64(self, node: Node) -> bool:
-        return self.options.allow_float64_as_float32
 
     def _require_full(self) -> None:
         if self._missing:
