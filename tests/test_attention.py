@@ -144,6 +144,18 @@ def test_what_no_key_counts_for_is_zero_under_masks_of_keys(dtype, heads):
     assert not actual[1].any() and actual[0].any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_one_query_under_a_mask_of_keys(dtype):
+    q, k, v = operands(3, 2, dtype)
+    q, mask = q[:, :, :1], torch.tensor([[1, 1, 0, 1, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 1]]).bool()[:, None, None]
+    converted = torch2trt.convert(scaled_dot_product_attention, (q, k, v, mask))
+    assert result_layer(converted) == "SELECT"  # else the builder of TensorRT for RTX 1.4 ends the process
+    assert converted.serialize()
+    actual, expected = converted.evaluate(q, k, v, mask).float(), scaled_dot_product_attention(q, k, v, mask).float()
+    torch.testing.assert_close(actual, expected, rtol=0, atol=3e-3)
+    assert not actual[1].any() and actual[0].any()
+
+
 def test_what_no_key_counts_for_is_zero_under_masks_of_queries():
     q, k, v = operands(3, 2)
     mask = torch.ones(6, 5).bool()
