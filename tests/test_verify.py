@@ -166,6 +166,15 @@ def test_the_tolerance_is_that_of_the_precision(precision, rtol):
     assert not torch2trt.verify(Cast(1.0).eval(), x, precision="float16", rtol=1e-5, engine=False).ok
 
 
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float16, 5e-3), (torch.bfloat16, 4e-2)])
+def test_modules_of_half_precision_have_its_tolerance(dtype, rtol):
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(32, 4, 64, batch_first=True).eval().to(dtype)
+    report = torch2trt.verify(layer, torch.randn(2, 7, 32, dtype=dtype), engine=False)
+    assert report.rtol == rtol and report.ok
+    assert any(row.network.relative > 1e-4 for row in report.rows)
+
+
 def test_the_first_overflow_is_in_the_json():
     report = torch2trt.verify(Cast(1e6).eval(), torch.randn(4, 8), engine=False)
     found = json.loads(report.to_json())

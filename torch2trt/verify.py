@@ -33,7 +33,7 @@ Run = Callable[[Mapping[str, torch.Tensor], list[str]], Mapping[str, torch.Tenso
 
 
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 4e-2}
-"""How far a node may be from eager's float32, relative to the largest magnitude, by what its maths was cast to."""
+"""How far a node may be from eager's, relative to the largest magnitude, by the dtype of least digits in the network."""
 
 
 @dataclass(frozen=True)
@@ -249,9 +249,9 @@ def verify(
     Args:
         module: a module or function, or what :func:`torch2trt.convert` made of one.
         inputs: what to run them on; nested as for :func:`torch2trt.convert`.
-        rtol: tolerance relative to the largest magnitude of eager's tensor; by default that of the precision that the
-            maths was cast to, see :data:`TOLERANCES`. Engines of TensorRT for RTX, which multiplies float32 in TF32,
-            get float16's: TF32 has as many digits.
+        rtol: tolerance relative to the largest magnitude of eager's tensor; by default that of the dtype of least
+            digits that the module has or its maths was cast to, see :data:`TOLERANCES`. Engines of TensorRT for RTX,
+            which multiplies float32 in TF32, get float16's: TF32 has as many digits.
         atol: absolute tolerance.
         engine: whether to build and run an engine that gives every node's result; by default, where there is a GPU.
         options: further arguments of :func:`torch2trt.convert`.
@@ -277,7 +277,7 @@ def verify(
         expected = core.debug_call_graph(converted.graph, inputs, return_all=True, settle=settle)
     from_engine = _run_engine(converted, named, wanted) if use_engine else None
     layers = _layers_by_node(converted)
-    rtol, for_engine = _tolerances(rtol, _precision(tensors, expected))
+    rtol, for_engine = _tolerances(rtol, _precision(tensors))
     rows = []
     for node in walk_nodes(converted.graph.nodes):
         for value in node.outputs:
@@ -342,14 +342,11 @@ def _tolerances(rtol: float | None, dtype: torch.dtype) -> tuple[float, float]:
     return own, max(own, TOLERANCES[torch.float16]) if trt_compat.is_rtx() else own
 
 
-def _precision(tensors: Mapping[str, Sequence[Any]], expected: Mapping[str, Any]) -> torch.dtype:
-    """What the network holds of eager's float32: the dtype of least digits."""
-    held = {
-        trt_compat.to_torch_dtype(parts[0].dtype)
-        for name, parts in tensors.items()
-        if expected[name].dtype == torch.float32
-    }
-    return max(held & set(TOLERANCES), key=lambda dtype: TOLERANCES[dtype], default=torch.float32)
+def _precision(tensors: Mapping[str, Sequence[Any]]) -> torch.dtype:
+    """The dtype of least digits that the network holds."""
+    parts = (part for held in tensors.values() for part in held if trt_compat.is_tensor(part))
+    found = {trt_compat.to_torch_dtype(part.dtype) for part in parts}
+    return max(found & set(TOLERANCES), key=lambda dtype: TOLERANCES[dtype], default=torch.float32)
 
 
 def _layers_by_node(converted: Converted) -> dict[str, tuple[str, ...]]:
