@@ -9,6 +9,7 @@ import torch
 
 import torch2trt
 from tests import harness
+from torch2trt import errors
 
 
 def _by_operators(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -80,3 +81,37 @@ def test_a_tensor_of_sizes_for_a_list():
 
     converted = torch2trt.convert(function, x, dynamic_shapes={"x": {0: (2, 4, 9)}})
     harness.assert_same(converted.evaluate(harness.rand(7, 3)), torch.full((14, 6), 1.5))
+
+
+def _checked(x: torch.Tensor) -> torch.Tensor:
+    torch._check(x.shape[0] >= 2, lambda: "too few rows")
+    torch._check_value(x.shape[1] == 4)
+    torch._assert(x.shape[0] < 9, "too many rows")
+    return x * 2
+
+
+def test_checks_of_sizes_are_looked_at_and_left_out():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        converted = torch2trt.convert(_checked, harness.rand(5, 4), dynamic_shapes={"x": {0: (2, 5, 8)}})
+    assert [node.kind for node in converted.graph.nodes] == ["aten::mul"]
+    with pytest.raises(errors.TraceError, match="too few rows"):
+        torch2trt.convert(_checked, harness.rand(1, 4))
+    with pytest.raises(TypeError, match="must be a bool"):
+        torch._check(torch.tensor(True))  # as PyTorch has it, outside of a trace
+
+
+class _Masked(torch.nn.Module):
+    def forward(self, x: torch.Tensor, mask: torch.Tensor, count: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        first = count.item()
+        torch._check(first >= 0)
+        torch._check(first <= x.shape[0])
+        return x[mask].sum(0), x[:first].mean(0)
+
+
+def test_exported_checks_of_what_depends_on_values():
+    inputs = harness.rand(5, 4), torch.tensor([True, False, True, False, True]), torch.tensor(3)
+    converted = torch2trt.convert(torch.export.export(_Masked(), inputs).module(), inputs)
+    others = harness.rand(5, 4), torch.tensor([False, False, True, False, False]), torch.tensor(4)
+    for values in (inputs, others):
+        harness.assert_same(converted.evaluate(*values), _Masked()(*values))

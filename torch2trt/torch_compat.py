@@ -415,6 +415,18 @@ def call_function(function: Any, *args: Any) -> Any:
     return super(_Applied, function).apply(*args)
 
 
+_check_with, _assert = torch._check_with, torch._assert
+
+
+def read_checks_by(read: Callable[[Any], Any] | None) -> None:
+    """Let ``torch._check``, its kin and ``torch._assert`` look at ``read(condition)``; None: as PyTorch does."""
+    if read is None:
+        torch._check_with, torch._assert = _check_with, _assert
+        return
+    torch._check_with = lambda error_type, cond, message: _check_with(error_type, read(cond), message)
+    torch._assert = lambda condition, message: _assert(read(condition), message)
+
+
 def has_kernel(name: str, key: str) -> bool:
     """Whether the dispatcher has a kernel of operator ``name`` for a dispatch key such as ``CUDA``."""
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, key))

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import python_ops
 from .errors import TraceError
-from .torch_compat import call_function, call_functions_by, parse_schema, schemas_of
+from .torch_compat import call_function, call_functions_by, parse_schema, read_checks_by, schemas_of
 
 
 def composed_attention() -> contextlib.AbstractContextManager[Any]:
@@ -25,29 +25,41 @@ def composed_attention() -> contextlib.AbstractContextManager[Any]:
     return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
 
 
-_inlining: list[None] = []
-"""One item a block of :func:`inlined_functions` that runs now, in any thread."""
+_following: list[None] = []
+"""One item a block of :func:`followed_calls` that runs now, in any thread."""
 _switching = threading.Lock()
 
 
 @contextlib.contextmanager
-def inlined_functions() -> Iterator[None]:
-    """Within the block, custom autograd functions that are traced are their forward, operator by operator.
+def followed_calls() -> Iterator[None]:
+    """Within the block, the tracer follows custom autograd functions, and checks of sizes.
 
-    The tracer records a call beside what it does, and cannot where a tensor stands in a list or in a module among its
-    arguments. Those that stand for one operator are called as they are.
+    Custom autograd functions are their forward, operator by operator: the tracer records a call beside what it does,
+    and cannot where a tensor stands in a list or in a module among its arguments. Those that stand for one operator are
+    called as they are. ``torch._check`` and its kin, which refuse tensors, look at what a comparison of sizes gives.
     """
     with _switching:
-        if not _inlining:
+        if not _following:
             call_functions_by(_call_inline)
-        _inlining.append(None)
+            read_checks_by(_truth)
+        _following.append(None)
     try:
         yield
     finally:
         with _switching:
-            _inlining.pop()
-            if not _inlining:
+            _following.pop()
+            if not _following:
                 call_functions_by(None)
+                read_checks_by(None)
+
+
+def _truth(condition: Any) -> Any:
+    """A condition of the trace as a bool, which the trace then does not hold."""
+    if not (isinstance(condition, torch.Tensor) and torch.jit.is_tracing()):
+        return condition
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return bool(condition)
 
 
 def _call_inline(function: Any, *args: Any) -> Any:
@@ -207,6 +219,12 @@ def call_in_trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any])
         return function(*args, **kwargs)
 
 
+def _assert_scalar(condition: Any, message: str) -> None:
+    """What torch.export makes of checks of sizes and numbers."""
+    if not _truth(condition):
+        raise RuntimeError(message)
+
+
 _FOLLOWED: dict[Any, Callable[..., Any]] = {
     torch.Tensor.data.__get__: torch.Tensor.detach,  # type: ignore[attr-defined]
     torch.ops.aten.sym_size.int: torch.Tensor.size,
@@ -216,10 +234,14 @@ _FOLLOWED: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.sym_numel.default: torch.Tensor.numel,
     torch.ops.aten.sym_numel: torch.Tensor.numel,
     torch.ops.aten.numel: torch.Tensor.numel,
+    torch.ops.aten.item.default: lambda value: value.reshape(()),
+    torch.ops.aten._assert_scalar.default: _assert_scalar,
+    torch.ops.aten._assert_scalar: _assert_scalar,
     torch.sym_max: lambda a, b: torch.maximum(torch.as_tensor(a), torch.as_tensor(b)),
     torch.sym_min: lambda a, b: torch.minimum(torch.as_tensor(a), torch.as_tensor(b)),
 }
-"""What the tracer follows in place of what it does not: another tensor of the same memory, sizes as Python numbers."""
+"""What the tracer follows in place of what it does not: another tensor of the same memory; sizes as Python numbers, and
+what torch.export makes of numbers in tensors. (``Tensor.item``, whose result Python code may use, warns.)"""
 
 _RESIZES = frozenset(
     {

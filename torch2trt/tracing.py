@@ -441,7 +441,7 @@ def _run_tracer_in(
     with (
         flat.unchanged(),
         torch_compat.tracing_mode() as caught,
-        trace_modes.inlined_functions(),
+        trace_modes.followed_calls(),
         contextlib.ExitStack() as stack,
     ):
         for mode in modes:

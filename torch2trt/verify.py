@@ -33,7 +33,7 @@ Run = Callable[[Mapping[str, torch.Tensor], list[str]], Mapping[str, torch.Tenso
 
 
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 4e-2}
-"""How far a node may be from eager's, relative to the largest magnitude, by the dtype of least digits in the network."""
+"""How far a node may be from eager's, relative to the largest magnitude, by the network's dtype of least digits."""
 
 
 @dataclass(frozen=True)
