@@ -115,3 +115,21 @@ def test_exported_checks_of_what_depends_on_values():
     others = harness.rand(5, 4), torch.tensor([False, False, True, False, False]), torch.tensor(4)
     for values in (inputs, others):
         harness.assert_same(converted.evaluate(*values), _Masked()(*values))
+
+
+class _Sized(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain = torch.tensor(2)
+        self.register_buffer("rows", torch.tensor(2))
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        return [torch.ops.aten.view.default(x, [size, -1]) for size in (self.plain, self.rows, _TWO, x.shape[1] // 3)]
+
+
+_TWO = torch.tensor(2)
+
+
+def test_known_tensors_among_sizes():
+    x = harness.rand(4, 6)
+    harness.assert_same(torch2trt.convert(_Sized(), x).evaluate(x), _Sized()(x))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import re
 import threading
 import warnings
@@ -279,6 +280,8 @@ class FollowedValues(TorchFunctionMode):
         given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
         holders = [key for key, value in given.items() if _holds_numbers(value) and _takes_numbers(function, key)]
         followed = {key: _items(given[key]) for key in holders}
+        for number in filter(_is_traced_number, itertools.chain.from_iterable(map(_listed, followed.values()))):
+            _traced(number)  # a constant stands before the node that reads it
         given |= {key: _values(items) for key, items in followed.items()}
         positional = [given[index] for index in range(len(args))]
         result = function(*positional, **{key: given[key] for key in kwargs})
