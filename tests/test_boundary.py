@@ -217,6 +217,32 @@ def test_complex_matrices_of_dynamic_size():
             torch2trt.convert(function, torch.eye(3).cfloat(), input_names=["z"], dynamic_shapes=dynamic)
 
 
+_SYSTEMS = {
+    "triangular": lambda a, b: torch.linalg.solve_triangular(a.tril(), b, upper=False),
+    "triangular, from the right": lambda a, b: torch.linalg.solve_triangular(a.triu(), b.mT, upper=True, left=False),
+    "solve": torch.linalg.solve,
+    "solve, from the right": lambda a, b: torch.linalg.solve(a, b.mT, left=False),
+    "cholesky": lambda a, b: torch.cholesky_solve(b, a.tril()),
+    "lu": lambda a, b: torch.linalg.lu_solve(*torch.linalg.lu_factor(a), b),
+    "adjoint lu": lambda a, b: torch.linalg.lu_solve(*torch.linalg.lu_factor(a), b, adjoint=True),
+    "ldl": lambda a, b: torch.linalg.ldl_solve(*torch.linalg.ldl_factor(a + a.mT), b),
+    "least squares": lambda a, b: torch.linalg.lstsq(a, b).solution,
+}
+
+
+@pytest.mark.parametrize("system", _SYSTEMS)
+@pytest.mark.parametrize("size", [3, 9])
+def test_right_sides_of_any_number_of_columns(system, size):
+    torch.manual_seed(0)
+    solve, matrices = _SYSTEMS[system], torch.randn(2, size, size) + size * torch.eye(size)
+    converted = torch2trt.convert(
+        solve, (matrices, torch.randn(2, size, 4)), input_names=["a", "b"], dynamic_shapes={"b": {2: (2, 4, 9)}}
+    )
+    for columns in (2, 7):
+        right = torch.randn(2, size, columns)
+        harness.assert_same(converted.evaluate(matrices, right), solve(matrices, right), rtol=1e-4)
+
+
 def test_complex128():
     with pytest.raises(InputError, match=r"input 'z': TensorRT has no torch\.complex128"):
         torch2trt.convert(lambda z: z * 2, Z.to(torch.complex128))

@@ -233,6 +233,33 @@ def test_computed_weights_are_computed_again():
     torch.testing.assert_close(converted.evaluate_with(second.state_dict(), x), second(x).detach())
 
 
+class Parts(nn.Module):
+    """Weights in lists of parts, and one that is read whole and in part from the same memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.joined = nn.Parameter(torch.randn(12, 4))
+        self.register_buffer("table", torch.randn(10))
+
+    def forward(self, x, step):
+        first, second, third = self.joined.chunk(3)
+        rows = x @ first + (x @ second) * (x @ third) + torch.stack(self.joined.unbind(1)).sum(1)
+        found = self.attention(rows, x, x, need_weights=False)[0]
+        return found * self.table[step] + torch.where(step > 0, self.table[0], self.table[1])
+
+
+def test_parts_of_weights_are_computed_again():
+    torch.manual_seed(0)
+    first, second, x, step = Parts().eval(), Parts().eval(), torch.randn(2, 3, 4), torch.tensor(3)
+    nn.init.normal_(second.attention.in_proj_bias)
+    converted = torch2trt.convert(first, (x, step))
+    assert converted.weights.keys() == set(first.state_dict())
+    torch.testing.assert_close(converted.evaluate(x, step), first(x, step).detach())
+    torch.testing.assert_close(converted.evaluate_with(second.state_dict(), x, step), second(x, step).detach())
+    assert converted.serialize()
+
+
 def test_weights_are_not_copied(net):
     converted = torch2trt.convert(net, torch.randn(2, 4))
     layers = [converted.network.get_layer(i) for i in range(converted.network.num_layers)]

@@ -186,3 +186,14 @@ def test_contractions_are_cast(contract):
     half = torch2trt.convert(contract, (x,), precision="float16").evaluate(x)
     assert not torch.equal(half, exact)
     torch.testing.assert_close(half, exact, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_narrow_integers_inside_stay(precision):
+    images, x = torch.randint(0, 256, (1, 4, 5, 3), dtype=torch.uint8), torch.randn(3, 4)
+    for function, value in (
+        (lambda images: images.permute(0, 3, 1, 2).float() / 4, images),
+        (lambda x: x.round().to(torch.int8).float() * 1.5, x),
+    ):
+        converted = torch2trt.convert(function, value, precision=precision)
+        assert torch.equal(converted.evaluate(value), function(value))

@@ -25,6 +25,7 @@ class NetworkState:
         alive: memory that the network points to.
         constants: the tensor that each constant became, so that none is stored twice.
         weights_at: the ``trt.Weights`` over each piece of memory, by address, shape and strides.
+        counts_at: how many elements of which dtype those at an address are.
         layers: the output of every layer that can be shared, with what it depends on, by that.
         widened: the half-precision tensor that each float32 one was cast from, by identity, and the float32 one.
         products: the results of convolutions and of matrix products in float32, and what is computed from them element
@@ -39,6 +40,7 @@ class NetworkState:
     alive: list[Any] = field(default_factory=list)
     constants: dict[Any, Any] = field(default_factory=dict)
     weights_at: dict[Any, Any] = field(default_factory=dict)
+    counts_at: dict[int, tuple[int, Any]] = field(default_factory=dict)
     layers: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
     widened: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     products: dict[int, Any] = field(default_factory=dict)

@@ -29,6 +29,7 @@ from .emit.dtypes import Tensor, cast
 from .emit.tf32 import FEW_TERMS
 from .errors import InputError
 from .graph import Node
+from .narrow import Narrow
 from .pairs import Complex, involves_complex
 from .weights import derive
 
@@ -144,8 +145,8 @@ _CASTABLE = (torch.float32, torch.float16, torch.bfloat16)
 
 
 def _cast_all(value: Any, dtype: torch.dtype) -> Any:
-    if isinstance(value, Complex):
-        return value  # float32, as there is no complex type of half precision that ops take
+    if isinstance(value, (Complex, Narrow)):
+        return value  # float32, as there is no complex type of half precision that ops take; and integers
     if isinstance(value, (list, tuple)):
         return type(value)(_cast_all(item, dtype) for item in value)
     if isinstance(value, torch.Tensor):

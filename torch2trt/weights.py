@@ -134,20 +134,14 @@ def derive(function: Callable[..., Any], *args: Any) -> Any:
     """``function(*args)``, remembering how, if an argument depends on a parameter.
 
     Args:
-        function: pure; gives a tensor or a list or tuple of tensors.
+        function: pure; gives a tensor, or lists and tuples of some.
         args: tensors, numbers, or lists of them.
     """
     with torch.no_grad():
         result = function(*args)
     if not _depends(args):
         return result
-    source = Origin(function=function, inputs=tuple(_as_origin(argument) for argument in args))
-    if isinstance(result, torch.Tensor):
-        _attach(result, source)
-    elif isinstance(result, (list, tuple)):
-        for index, item in enumerate(result):
-            if isinstance(item, torch.Tensor):
-                _attach(item, Origin(function=_Pick(index), inputs=(source,)))
+    _attach(result, Origin(function=function, inputs=tuple(_as_origin(argument) for argument in args)))
     return result
 
 
@@ -162,9 +156,14 @@ def on_cpu(tensor: torch.Tensor) -> torch.Tensor:
     return moved
 
 
-def _attach(tensor: torch.Tensor, source: Origin) -> None:
-    if origin(tensor) is None:  # a function that gives its argument back changes nothing
-        set_origin(tensor, source)
+def _attach(result: Any, source: Origin) -> None:
+    if isinstance(result, (list, tuple)):
+        for index, item in enumerate(result):
+            _attach(item, Origin(function=_Pick(index), inputs=(source,)))
+    elif (
+        isinstance(result, torch.Tensor) and origin(result) is None
+    ):  # one that gives its argument back changes nothing
+        set_origin(result, source)
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,8 @@ def layer_weights(tensor: torch.Tensor | None) -> NamedWeights:
     if kept is not None:
         return kept
     held = tensor.detach().to("cpu").contiguous()
+    if state.counts_at.setdefault(held.data_ptr(), (held.numel(), held.dtype)) != (held.numel(), held.dtype):
+        held = held.clone()  # a part of what has a name already: TensorRT gives names to memory, however much is meant
     dtype = to_trt_dtype(held.dtype)
     if not held.numel():  # TensorRT wants no address then
         weights = trt.Weights(dtype)

@@ -220,7 +220,7 @@ def solve_triangular(matrix: Tensor, right: Tensor, upper: bool, unit: bool = Fa
     """``matrix^-1 @ right`` for a triangular matrix, whose other triangle is not read; or ``right @ matrix^-1``."""
     if not left:
         return transposed(solve_triangular(transposed(matrix), transposed(right), not upper, unit))
-    require_static(matrix, right)
+    require_static(matrix, right=right)
     size = size_of(matrix, -1)
     lead = _batch(matrix, right)
     if is_empty(matrix) or is_empty(right):
@@ -255,17 +255,26 @@ def _batch(left: Tensor, right: Tensor) -> list[Dim]:
 
 def solve(matrix: Tensor, right: Tensor) -> Any:
     """``matrix^-1 @ right`` by elimination with row pivoting."""
-    require_static(matrix, right)
+    require_static(matrix, right=right)
     size = size_of(matrix, -1)
     lead = _batch(matrix, right)
     if is_empty(matrix) or is_empty(right):
         return filled([*lead, *shape_of(right)[-2:]], 0.0, torch.float32)
     matrix = expand(matrix, [*lead, size, size])
     right = expand(right, [*lead, *shape_of(right)[-2:]])
+    if static_shape(right)[-1] < 0:
+        factors, _, order = lu(matrix)
+        return solve_by_lu(factors, order, right)
     reduced, _ = eliminate(concatenate([matrix, right], rank_of(matrix) - 1), size)
     axis = rank_of(reduced) - 1
     factor = slice_axis(reduced, axis, 0, size)
     return solve_triangular(factor, slice_axis(reduced, axis, size, size_of(right, -1)), upper=True)
+
+
+def solve_by_lu(factors: Tensor, order: Tensor, right: Tensor) -> Any:
+    """``matrix^-1 @ right`` by what :func:`lu` gives, of the same batch."""
+    half = solve_triangular(factors, reordered(right, order), upper=False, unit=True)
+    return solve_triangular(factors, half, upper=True)
 
 
 def diagonal_of(matrix: Tensor) -> Any:
@@ -353,13 +362,18 @@ def reflect(reflectors: Tensor, factors: Tensor, value: Tensor, forwards: bool) 
     return repeat(count, step, [value], backwards=not forwards)[0]
 
 
-def require_static(*values: Tensor) -> None:
+def require_static(*values: Tensor, right: Tensor | None = None) -> None:
     """Refuse matrices whose last two sizes are known at run time only.
+
+    Args:
+        values: of shape ``(..., rows, columns)``.
+        right: the right side of a system of equations: it may have any number of columns.
 
     Raises:
         UnsupportedArgumentError: one is.
     """
-    if any(size < 0 for value in values for size in static_shape(value)[-2:]):
+    sizes = [size for value in values for size in static_shape(value)[-2:]]
+    if min(sizes) < 0 or (right is not None and static_shape(right)[-2] < 0):
         raise UnsupportedArgumentError(
             "a factorisation of matrices whose size is known at run time only", hint="make the last two axes static"
         )

@@ -124,14 +124,13 @@ def aten_lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True,
 
 
 def _lu_solve(factors: Tensor, pivots: Tensor, right: Tensor, adjoint: bool) -> Any:
-    matrix.require_static(factors, right)
+    matrix.require_static(factors, right=right)
     order = matrix.order_of_pivots(pivots, emit.size_of(factors, -2))
     lead = emit.broadcast_shape(emit.shape_of(factors)[:-2], emit.shape_of(right)[:-2])
     order = emit.expand(order, [*lead, emit.size_of(order, -1)])
     right = emit.expand(right, [*lead, *emit.shape_of(right)[-2:]])
     if not adjoint:
-        half = matrix.solve_triangular(factors, matrix.reordered(right, order), upper=False, unit=True)
-        return matrix.solve_triangular(factors, half, upper=True)
+        return matrix.solve_by_lu(factors, order, right)
     turned = matrix.transposed(factors)
     half = matrix.solve_triangular(turned, right, upper=False)
     return matrix.reordered(matrix.solve_triangular(turned, half, upper=True, unit=True), matrix.inverse_order(order))
@@ -173,7 +172,7 @@ def aten_linalg_ldl_factor(self: Tensor, hermitian: bool = False) -> Any:
 @emit.known_if_empty
 def aten_linalg_ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, hermitian: bool = False) -> Any:
     """``linalg_ldl_solve(Tensor LD, Tensor pivots, Tensor B, *, bool hermitian=False) -> Tensor``."""
-    matrix.require_static(LD, B)
+    matrix.require_static(LD, right=B)
     if emit.is_empty(B):
         lead = emit.broadcast_shape(emit.shape_of(LD)[:-2], emit.shape_of(B)[:-2])
         return emit.filled([*lead, *emit.shape_of(B)[-2:]], 0.0, torch.float32)
@@ -356,7 +355,7 @@ def aten_linalg_lstsq(self: Tensor, b: Tensor, rcond: float | None = None, drive
     The results are the solution, the residuals, the rank and the singular values; those that the driver does not give
     are empty. The default driver is gelsy.
     """
-    matrix.require_static(self, b)
+    matrix.require_static(self)
     rows, columns = emit.static_shape(self)[-2:]
     least = _cut(self, None, rcond)
     inverse = spectrum.pseudo_inverse(self, least)
