@@ -197,6 +197,15 @@ def test_a_loop_in_pytorch():
         torch.testing.assert_close(fast(x), module(x))
 
 
+@pytest.mark.parametrize("make", [torch.jit.script, lambda module: torch.jit.trace(module, torch.ones(4, 3))])
+def test_scripted_and_traced_modules(make):
+    module = make(nn.Sequential(nn.Linear(3, 2), nn.ReLU()).eval())
+    fast, x = torch2trt.compile(module, (torch.randn(4, 3),), backend="reference"), torch.randn(4, 3)
+    torch.testing.assert_close(fast(x), module(x))
+    fast.load_state_dict({key: 2 * value for key, value in fast.state_dict().items()})
+    torch.testing.assert_close(fast(x), module(x))
+
+
 def test_it_behaves_as_a_module():
     import copy
 

@@ -534,3 +534,26 @@ def test_returned_tensors_that_nothing_computes(function):
     x = harness.rand(2, 4)
     with torch.no_grad():
         harness.assert_same(torch2trt.convert(function, x).evaluate(x), function(x))
+
+
+class _Pooled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.linear(self.conv(x).relu().mean((2, 3)))
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_modules_that_were_traced_at_other_sizes_or_in_another_dtype(inner):
+    model = _Pooled().eval()
+    traced = torch.jit.trace(model, harness.rand(1, 3, 8, 8))
+    module = nn.Sequential(traced, nn.Tanh()) if inner else traced
+    x = harness.rand(5, 3, 9, 7)
+    expected = model(x).tanh() if inner else model(x)
+    harness.assert_same(torch2trt.convert(module, x).evaluate(x), expected.detach(), rtol=1e-4)
+    fast = torch2trt.compile(module, (x,), backend="reference", full=True)
+    harness.assert_same(fast(x).detach(), expected.detach(), rtol=1e-4)
+    module.half()
+    assert torch2trt.convert(module, x.half()).evaluate(x.half()).dtype == torch.float16

@@ -161,7 +161,8 @@ class CompiledModule(torch.nn.Module):
         self._device: torch.device | None = None
         self._loaded: dict[str, torch.Tensor] | None = None  # the weights, if they are not those that were traced
         self._news = _News()
-        module.register_load_state_dict_post_hook(functools.partial(_note_new_weights, self._news))
+        loaded = self if isinstance(module, torch.jit.ScriptModule) else module  # scripted ones have no such hooks
+        loaded.register_load_state_dict_post_hook(functools.partial(_note_new_weights, self._news))
         self._register_state_dict_hook(_without_owner)
         self._register_load_state_dict_pre_hook(_with_owner)
         self._in_background = options.background and engines is None
@@ -264,8 +265,7 @@ class CompiledModule(torch.nn.Module):
     def _resident(self, value: Value) -> Any:
         """A parameter as the module has it now; a constant on the device of the inputs."""
         if value.key is not None:
-            owner, _, name = value.key.rpartition(".")
-            return getattr(self.module.get_submodule(owner), name)
+            return functools.reduce(getattr, value.key.split("."), self.module)
         known = value.data if value.data is not None else self._plan.known[value]
         if isinstance(known, torch.Tensor):
             source = origin(known)

@@ -55,6 +55,7 @@ class GraphReader:
         self._names: set[str] = set()
         self._counter = itertools.count()
         self._device: str | None = None
+        self._same_dtypes = self._same_sizes = True  # as recorded in the graph that is read
 
     def read(self, names: list[str], structure: Structure, output_structure: Structure) -> Graph:
         """The whole graph."""
@@ -94,8 +95,8 @@ class GraphReader:
         value = Value(self._unique(raw.debugName()))
         kind = raw.type()
         if kind.kind() == "TensorType":
-            value.dtype = kind.dtype()
-            sizes, strides = kind.sizes(), kind.strides()
+            value.dtype = kind.dtype() if self._same_dtypes else None
+            sizes, strides = (kind.sizes(), kind.strides()) if self._same_sizes else (None, None)
             value.shape = tuple(sizes) if sizes is not None else None
             value.strides = tuple(strides) if strides is not None else None
             device = kind.device()
@@ -220,8 +221,23 @@ class GraphReader:
         owner = next(iter(raw.inputs())).debugName()
         if owner not in self._paths:  # an interface: which module it is, is not known
             return False
-        self._read_body(raw, self._graph_of(self._paths[owner], raw.s("name")), nodes, {}, {})
+        path = self._paths[owner]
+        body = self._graph_of(path, raw.s("name"))
+        outer = self._same_dtypes, self._same_sizes
+        if path in self._compiled:
+            self._compare_with_recorded(body, raw)
+        self._read_body(raw, body, nodes, {}, {})
+        self._same_dtypes, self._same_sizes = outer
         return True
+
+    def _compare_with_recorded(self, body: Any, raw: Any) -> None:
+        """A module that was traced before may be called at other sizes now, or have been cast."""
+        for inside, outside in zip(body.inputs(), raw.inputs(), strict=False):
+            given = self._operands.get(outside.debugName())
+            if inside.type().kind() == "TensorType" and isinstance(given, Value):
+                dtype, sizes = inside.type().dtype(), inside.type().sizes()
+                self._same_dtypes &= dtype is None or dtype == given.dtype
+                self._same_sizes &= sizes is None or (given.shape is not None and tuple(sizes) == given.shape)
 
     def _read_body(
         self, raw: Any, body: Any, nodes: list[Node], operands: dict[str, Operand], paths: dict[str, str]
