@@ -133,3 +133,25 @@ _TWO = torch.tensor(2)
 def test_known_tensors_among_sizes():
     x = harness.rand(4, 6)
     harness.assert_same(torch2trt.convert(_Sized(), x).evaluate(x), _Sized()(x))
+
+
+def _tensors_of_sizes(x: torch.Tensor) -> list[torch.Tensor]:
+    rows, columns = x.shape
+    return [
+        torch.tensor([columns, rows]),
+        torch.tensor((columns - 1.0, rows), device=x.device),
+        torch.tensor(x.shape),
+        torch.tensor([[rows - 1, 2], [3, columns]], dtype=torch.float16),
+        torch.as_tensor([rows, 1.5]),
+        x.new_tensor([rows - 1]),
+        x[torch.tensor([0, rows - 1])],
+        torch.tensor([True, False]) & (x.sum() > 0),
+    ]
+
+
+def test_tensors_made_of_sizes():
+    x = harness.rand(4, 6)
+    converted = torch2trt.convert(_tensors_of_sizes, x, dynamic_shapes={"x": {0: (2, 4, 9), 1: (2, 6, 9)}})
+    for sizes in ((4, 6), (7, 5), (2, 9)):
+        other = harness.rand(*sizes)
+        harness.assert_same(converted.evaluate(other), _tensors_of_sizes(other), what=str(sizes))

@@ -275,6 +275,8 @@ class FollowedValues(TorchFunctionMode):
             return _FOLLOWED[function](*args, **kwargs)
         if function in _RESIZES:
             return _resized(function, args, kwargs)
+        if function in _TENSOR_MAKERS:
+            return _made_of_numbers(function, args, kwargs)
         if not isinstance(function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
             return function(*args, **kwargs)
         given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
@@ -299,6 +301,33 @@ def _resized(function: Any, args: Any, kwargs: Any) -> Any:
             hint="make a new tensor of the size that you need: reshape, slice, or torch.nn.functional.pad",
         )
     return args[0]
+
+
+_TENSOR_MAKERS = frozenset({torch.tensor, torch.as_tensor, torch.Tensor.new_tensor})
+
+
+def _made_of_numbers(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """What ``torch.tensor`` makes of lists with numbers of the trace, which it takes for constants."""
+    names = ("like", "data") if function is torch.Tensor.new_tensor else ("data", "dtype")
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    data, like = given.get("data"), given.get("like")
+    if not isinstance(data, (list, tuple)) or not any(map(_is_traced_number, pytree.tree_leaves(data))):
+        return function(*args, **kwargs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        made = pytree.tree_map(lambda leaf: leaf if isinstance(leaf, torch.Tensor) else torch.tensor(leaf), data)
+    dtype = given.get("dtype") or (None if like is None else like.dtype)
+    if dtype is None:
+        dtype = functools.reduce(torch.promote_types, (leaf.dtype for leaf in pytree.tree_leaves(made)))
+    device = given.get("device") or (None if like is None else like.device)
+    result = _stacked(made, dtype)
+    return result if device is None else result.to(device)
+
+
+def _stacked(items: Any, dtype: torch.dtype) -> torch.Tensor:
+    if isinstance(items, (list, tuple)):
+        return torch.stack([_stacked(item, dtype) for item in items])
+    return items.to(dtype)
 
 
 def _listed(value: Any) -> list[Any]:
