@@ -163,6 +163,18 @@ class Boxes(nn.Module):
         return boxes, self.head(boxes) / boxes.shape[0]
 
 
+def test_indices_beyond_the_smallest_size():
+    class Messages(nn.Module):
+        def forward(self, x, source, target):
+            return torch.zeros_like(x).index_add_(0, target, x[source])
+
+    inputs = torch.randn(8, 3), torch.tensor([7, 1, 2]), torch.tensor([0, 5, 7])
+    fast = torch2trt.compile(Messages(), inputs, dynamic_shapes={"x": {0: (4, 8, 15)}}, backend="reference", full=True)
+    others = torch.randn(13, 3), torch.tensor([12, 1, 2]), torch.tensor([0, 11, 7])
+    for values in (inputs, others):
+        torch.testing.assert_close(fast(*values), Messages()(*values))
+
+
 def test_sizes_that_depend_on_values_stay_in_pytorch():
     """TensorRT for RTX has no kernels for them; everything before is one engine, and any number of boxes is right."""
     torch.manual_seed(0)

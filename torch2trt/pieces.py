@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from .context import building, torch_network, trt_network
 from .convert import Converted, mark_outputs
 from .dynamic import DynamicShapes, Range
 from .engine.graphs import Call
-from .errors import InputError, Torch2TRTError, UnsupportedOpError
+from .errors import InputError, Torch2TRTError, UnsupportedArgumentError, UnsupportedOpError
 from .graph import Graph, Node, Value
 from .partition import Segment
 from .passes.data_sizes import data_sized
@@ -311,20 +311,29 @@ class _Shapes:
 
     def values(self, which: str) -> dict[Value, Any]:
         """What all values are when all inputs have these sizes."""
-        graph = self._graph
+        ranges = self._graph.ranges
         leaves = [
-            _resized(example, graph.ranges.get(name, {}), which)
-            for name, example in zip(graph.input_names, self._examples, strict=True)
+            _resized(example, ranges.get(name, {}), which)
+            for name, example in zip(self._graph.input_names, self._examples, strict=True)
         ]
+        try:
+            return self._run(leaves)
+        except UnsupportedArgumentError:
+            if not any(ranges.values()):
+                raise
+        # The example's indices may be beyond the smallest size; 0 is not.
+        return self._run([leaf if leaf.is_floating_point() else torch.zeros_like(leaf) for leaf in leaves])
+
+    def _run(self, leaves: Sequence[torch.Tensor]) -> dict[Value, Any]:
         plan = self._plan
         known = {
             value: _moved(value.data if value.data is not None else plan.known[value], leaves[0].device)
             for value in values_read(plan.nodes, plan.outputs)
             if value.data is not None or value in plan.known
         }
-        runner = core.Runner(graph, known)
+        runner = core.Runner(self._graph, known)
         with torch_network():
-            runner.run(plan.nodes, leaves, plan.outputs)
+            runner.run(plan.nodes, list(leaves), plan.outputs)
         return runner.values
 
     def stand_in(self, value: Value) -> torch.Tensor:
