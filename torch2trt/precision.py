@@ -146,7 +146,7 @@ _CASTABLE = (torch.float32, torch.float16, torch.bfloat16)
 
 def _cast_all(value: Any, dtype: torch.dtype) -> Any:
     if isinstance(value, (Complex, Narrow)):
-        return value  # float32, as there is no complex type of half precision that ops take; and integers
+        return value  # integers; and float32, as there is no complex type of half precision that ops take
     if isinstance(value, (list, tuple)):
         return type(value)(_cast_all(item, dtype) for item in value)
     if isinstance(value, torch.Tensor):

@@ -319,15 +319,14 @@ def _made_of_numbers(function: Any, args: Sequence[Any], kwargs: Mapping[str, An
     dtype = given.get("dtype") or (None if like is None else like.dtype)
     if dtype is None:
         dtype = functools.reduce(torch.promote_types, (leaf.dtype for leaf in pytree.tree_leaves(made)))
-    device = given.get("device") or (None if like is None else like.device)
-    result = _stacked(made, dtype)
-    return result if device is None else result.to(device)
+    device = given.get("device") or (torch.get_default_device() if like is None else like.device)
+    return _stacked(made, torch.device(device), dtype)
 
 
-def _stacked(items: Any, dtype: torch.dtype) -> torch.Tensor:
+def _stacked(items: Any, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     if isinstance(items, (list, tuple)):
-        return torch.stack([_stacked(item, dtype) for item in items])
-    return items.to(dtype)
+        return torch.stack([_stacked(item, device, dtype) for item in items])
+    return items.to(device, dtype)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -160,9 +160,7 @@ def _attach(result: Any, source: Origin) -> None:
     if isinstance(result, (list, tuple)):
         for index, item in enumerate(result):
             _attach(item, Origin(function=_Pick(index), inputs=(source,)))
-    elif (
-        isinstance(result, torch.Tensor) and origin(result) is None
-    ):  # one that gives its argument back changes nothing
+    elif isinstance(result, torch.Tensor) and origin(result) is None:  # an argument given back stays what it is
         set_origin(result, source)
 
 
