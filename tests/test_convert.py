@@ -12,7 +12,7 @@ from torch import nn
 
 import torch2trt
 from tests import harness
-from torch2trt import errors, trt
+from torch2trt import errors, trt, trt_compat
 
 
 class Net(nn.Module):
@@ -231,6 +231,16 @@ def test_computed_weights_are_computed_again():
     assert converted.weights.keys() == {"weight", "scale"}
     torch.testing.assert_close(converted.evaluate(x), first(x).detach())
     torch.testing.assert_close(converted.evaluate_with(second.state_dict(), x), second(x).detach())
+
+
+@pytest.mark.skipif(not trt_compat.is_rtx(), reason="other TensorRTs build it")
+def test_what_cannot_be_built_is_located():
+    def chosen(x):
+        y = x * 2
+        return y[y > 0]
+
+    with pytest.raises(errors.BuildError, match=r"(?s)op aten::index.*test_convert\.py:\d+.*torch2trt\.compile"):
+        torch2trt.convert(chosen, torch.randn(3, 4)).serialize()
 
 
 class Parts(nn.Module):

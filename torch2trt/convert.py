@@ -17,8 +17,16 @@ from .dynamic import DynamicShapes, parse_profile
 from .emit import tensor
 from .emit.complex import as_last_axis
 from .emit.network import add_layer, ends, layers_by_output
-from .errors import InputError, InternalError, Torch2TRTError, UnsupportedArgumentError, UnsupportedOpError
-from .graph import Graph, Node
+from .errors import (
+    BuildError,
+    InputError,
+    InternalError,
+    Location,
+    Torch2TRTError,
+    UnsupportedArgumentError,
+    UnsupportedOpError,
+)
+from .graph import Graph, Node, walk_nodes
 from .pairs import is_complex
 from .passes.fold import Plan, fold
 from .passes.functionalize import MutatedInputs
@@ -273,17 +281,30 @@ class Converted:
         from .engine.refit import StoredWeights
 
         found = [self.profile(chosen) for chosen in (profiles or [{}])]
-        plan, current = find_or_build(
-            self.builder,
-            self.network,
-            options,
-            profiles=[profile for profile in found if profile],
-            weights=self.weights,
-            cache=cache,
-            progress=progress,
-        )
+        try:
+            plan, current = find_or_build(
+                self.builder,
+                self.network,
+                options,
+                profiles=[profile for profile in found if profile],
+                weights=self.weights,
+                cache=cache,
+                progress=progress,
+            )
+        except BuildError as error:
+            location = self._location_in(error.message)
+            if location is not None:
+                error.at(location)
+            raise
         stored = StoredWeights.of(self.weights)
         return Bundle(plan, self.signature(), options, Environment.here(), stored, self.graph.state_shapes), current
+
+    def _location_in(self, message: str) -> Location | None:
+        """Where the node comes from whose layer TensorRT names."""
+        named = set(message.split())
+        node_of = network_state(self.network).node_of
+        node = next((node for layer, node in node_of.items() if layer in named), None)
+        return next((found.location for found in walk_nodes(self.graph.nodes) if found.name == node), None)
 
     def _used_parameters(self) -> dict[str, torch.Tensor]:
         """The entries of the module's ``state_dict`` that the network's weights come from."""

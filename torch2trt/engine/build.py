@@ -179,6 +179,8 @@ def _failure(network: Any, options: BuildOptions, messages: Sequence[str]) -> Bu
         hint = "refittable and stripped engines can only be built on a machine with a GPU"
     elif "workspace" in text and options.workspace is not None:
         hint = f"raise BuildOptions.workspace, which is {options.workspace} bytes"
+    elif "no runners that implement it" in text:
+        hint = "torch2trt.compile keeps in PyTorch what this TensorRT cannot build"
     elif "out of memory" in text or "outofmemory" in text:
         hint = "free GPU memory, or lower BuildOptions.workspace or the largest shape of the profiles"
     return BuildError(f"TensorRT could not build the network{name}:\n{reported}", hint=hint)
