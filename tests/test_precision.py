@@ -176,6 +176,15 @@ def test_what_half_precision_would_spoil_stays_float32(name, precision):
     torch.testing.assert_close(converted.evaluate(x), expected, rtol=2e-2, atol=1e-2 * expected.abs().max().item())
 
 
+def test_singular_vectors_stay_float32():
+    matrices = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(0)).half().float()
+    converted = torch2trt.convert(
+        lambda x: torch.svd(x.mT @ x)[0].abs(), (matrices,), precision="float16", allow_other_signs=True
+    )
+    expected = torch.svd(matrices.mT @ matrices)[0].abs()
+    torch.testing.assert_close(converted.evaluate(matrices), expected, rtol=0, atol=1e-2)
+
+
 WEIGHT = torch.rand(8, 4)
 
 

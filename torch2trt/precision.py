@@ -73,8 +73,9 @@ FLOAT32 = _kinds("""
     cosine_similarity vander kl_div binary_cross_entropy binary_cross_entropy_with_logits nll_loss_nd nll_loss2d
     nll_loss_forward nll_loss2d_forward multilabel_margin_loss_forward
     cholesky cholesky_inverse cholesky_solve geqrf logdet slogdet lu_solve lu_unpack _lu_with_info ormqr pinverse qr
-    triangular_solve complex polar view_as_complex stft istft arange affine_grid_generator cudnn_affine_grid_generator
-    grid_sampler grid_sampler_2d grid_sampler_3d _grid_sampler_2d_cpu_fallback cudnn_grid_sampler
+    svd triangular_solve complex polar view_as_complex stft istft arange affine_grid_generator
+    cudnn_affine_grid_generator grid_sampler grid_sampler_2d grid_sampler_3d _grid_sampler_2d_cpu_fallback
+    cudnn_grid_sampler
 """)
 
 _FLOAT32_FAMILIES = ("aten::fft_", "aten::linalg_", "aten::special_")
