@@ -237,3 +237,9 @@ def test_singular_vectors_get_the_networks_signs():
     report = verify(wrong, inputs)
     assert report.first_divergence.kind == "aten::linalg_svd"
     assert re.search(r"layers: (\S+, ){19}\S+ and \d+ more", str(report))
+
+
+def test_results_beside_a_loop_that_no_output_needs():
+    matrices = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0))
+    report = torch2trt.verify(lambda x: torch.linalg.svd(x)[2].abs(), (matrices,), allow_other_signs=True, engine=False)
+    assert report.ok and len(report.rows) == 4  # U, S, V and their magnitudes

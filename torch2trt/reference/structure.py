@@ -164,9 +164,12 @@ class Regions:
         self.groups: dict[int, Path] = {}
         self._uses: dict[int, Path | None] = dict.fromkeys(roots, ())
         self._paths: dict[int, Path] = {}
+        self._unused: set[int] = set()
         while self._sweep(nodes):
             pass
         self._place_unused(nodes)
+        while self._sweep(nodes):  # what they use beside others stands outside of what both stand in
+            pass
 
     def of(self, node: Node) -> Path:
         """Where a node stands; a boundary layer stands where its loop or conditional does."""
@@ -174,6 +177,8 @@ class Regions:
 
     def _known(self, node: Node) -> Path | None:
         """Where ``node`` stands as far as its uses tell so far."""
+        if node.index in self._unused:
+            return self._paths[node.index]
         if node.group >= 0:
             return self.groups.get(node.group)
         path: Path | None = None
@@ -204,14 +209,14 @@ class Regions:
         return changed
 
     def _place_unused(self, nodes: list[Node]) -> None:
-        """Layers that no output needs, such as assertions, stand where the innermost of their inputs is made."""
+        """Layers that no output needs, such as assertions, stand as far outside as their inputs can be made."""
         made: dict[int, Path] = {}
         for node in nodes:
-            path = self._paths.get(node.index)
-            if path is None:
-                path = max((made.get(slot, ()) for slot in node.inputs), key=len, default=())
-                if node.group >= 0:
-                    path = self.groups.setdefault(node.group, path)
+            path = max((made.get(slot, ()) for slot in node.inputs), key=len, default=())
+            if node.group >= 0:
+                path = self.groups.setdefault(node.group, path)
+            if node.index not in self._paths:
                 self._paths[node.index] = path
+                self._unused.add(node.index)
             inner = node.kind in ("RECURRENCE", "ITERATOR")
             made.update(dict.fromkeys(node.outputs, (*path, ("loop", node.group)) if inner else path))
