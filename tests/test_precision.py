@@ -176,14 +176,6 @@ def test_what_half_precision_would_spoil_stays_float32(name, precision):
     torch.testing.assert_close(converted.evaluate(x), expected, rtol=2e-2, atol=1e-2 * expected.abs().max().item())
 
 
-def test_scripted_modules_give_what_they_gave():
-    x = torch.randn(3, 4)
-    for module in (torch.jit.script(nn.Linear(4, 2)), nn.Sequential(nn.ReLU(), torch.jit.script(nn.Linear(4, 2)))):
-        result = torch2trt.convert(module, x, precision="float16").evaluate(x)
-        assert result.dtype == torch.float32
-        torch.testing.assert_close(result, module(x).detach(), rtol=0, atol=1e-2)
-
-
 def test_singular_vectors_stay_float32():
     matrices = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(0)).half().float()
     converted = torch2trt.convert(

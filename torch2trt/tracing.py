@@ -18,7 +18,7 @@ import torch
 from . import torch_compat, trace_modes
 from .dynamic import Alternatives
 from .errors import InputError, Location, ShapeError, TraceError
-from .graph import Graph, Value
+from .graph import Graph
 from .guard import CheckedIndices
 from .passes.dynamic import mark_dynamic
 from .passes.numbers import return_numbers
@@ -95,9 +95,6 @@ class FlatModule(torch.nn.Module):
         with self.__dict__["mode"]:
             result = self.__dict__["target"](*args, **kwargs)
         leaves, self.__dict__["output_structure"] = flatten(result)
-        self.__dict__["floats"] = [
-            leaf.dtype if isinstance(leaf, torch.Tensor) and leaf.is_floating_point() else None for leaf in leaves
-        ]
         for leaf in leaves:
             trace_modes.hold_in_trace(leaf)
         return tuple(leaves)
@@ -372,11 +369,7 @@ def _graph_alone(flat: FlatModule, leaves: Sequence[torch.Tensor], names: list[s
 def _read(flat: FlatModule, traced: torch.jit.ScriptModule, names: list[str]) -> tuple[Graph, list[torch.Tensor]]:
     """The graph of a trace, and the tensors that it holds as constants."""
     reader = GraphReader(traced, flat.state_dict(keep_vars=True), flat.strip, flat.compiled())
-    graph = reader.read(names, flat.__dict__["structure"], flat.__dict__["output_structure"])
-    for output, dtype in zip(graph.outputs, flat.__dict__["floats"], strict=False):
-        if isinstance(output, Value) and output.dtype is None:  # what a scripted module gives
-            output.dtype = dtype
-    return graph, reader.constants
+    return reader.read(names, flat.__dict__["structure"], flat.__dict__["output_structure"]), reader.constants
 
 
 def _restore_constants(flat: FlatModule, constants: Sequence[torch.Tensor], before: trace_modes.MemoryBefore) -> None:
