@@ -54,12 +54,19 @@ def followed_calls() -> Iterator[None]:
                 read_checks_by(None)
 
 
+@contextlib.contextmanager
+def _without_tracer_warnings() -> Iterator[None]:
+    """Within the block, the tracer does not warn of values that Python reads: it is known, or mended right after."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        yield
+
+
 def _truth(condition: Any) -> Any:
     """A condition of the trace as a bool, which the trace then does not hold."""
     if not (isinstance(condition, torch.Tensor) and torch.jit.is_tracing()):
         return condition
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+    with _without_tracer_warnings():
         return bool(condition)
 
 
@@ -313,8 +320,7 @@ def _made_of_numbers(function: Any, args: Sequence[Any], kwargs: Mapping[str, An
     data, like = given.get("data"), given.get("like")
     if not isinstance(data, (list, tuple)) or not any(map(_is_traced_number, pytree.tree_leaves(data))):
         return function(*args, **kwargs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+    with _without_tracer_warnings():
         made = pytree.tree_map(lambda leaf: leaf if isinstance(leaf, torch.Tensor) else torch.tensor(leaf), data)
     dtype = given.get("dtype") or (None if like is None else like.dtype)
     if dtype is None:
@@ -350,9 +356,8 @@ def _items(value: Any) -> Any:
 
 
 def _values(items: Any) -> Any:
-    """Numbers of the trace as Python numbers; the tracer's warning says what is mended right after."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+    """Numbers of the trace as Python numbers."""
+    with _without_tracer_warnings():
         if isinstance(items, (list, tuple)):
             return [item.item() if _is_traced_number(item) else item for item in items]
         return items.item() if _is_traced_number(items) else items
