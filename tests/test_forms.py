@@ -74,32 +74,32 @@ def test_other_convolutions_are_not(name):
     assert layer_types(converted)["UNARY"] == 0
 
 
-def convolved_axes(converted):
-    """How many axes each convolution of a network runs along."""
+def convolved_dtypes(converted):
+    """The dtypes of a network's convolutions."""
     layers = (converted.network.get_layer(index) for index in range(converted.network.num_layers))
-    return [len(layer.get_output(0).shape) - 2 for layer in layers if layer.type.name == "CONVOLUTION"]
+    return [layer.get_output(0).dtype.name for layer in layers if layer.type.name == "CONVOLUTION"]
 
 
 @pytest.mark.parametrize(
-    "layer, shape",
+    "layer, channels, shape",
     [
-        (nn.Conv1d, (2, 8, 9)),
-        (nn.Conv1d, (8, 9)),
-        (nn.Conv2d, (2, 8, 9, 8)),
-        (nn.Conv2d, (8, 9, 8)),
-        (nn.ConvTranspose2d, (2, 8, 5, 6)),
+        (nn.Conv1d, 8, (2, 8, 9)),
+        (nn.Conv1d, 8, (8, 9)),
+        (nn.Conv2d, 8, (2, 8, 9, 8)),
+        (nn.Conv2d, 8, (8, 9, 8)),
+        (nn.Conv2d, 64, (2, 64, 9, 8)),
+        (nn.ConvTranspose2d, 8, (2, 8, 5, 6)),
     ],
 )
-def test_depthwise_convolutions_of_bfloat16_run_along_three_axes(layer, shape):
-    """RTX 1.4 compiles no others on an H200; weights that are swapped still reach them."""
+def test_narrow_groups_of_bfloat16_are_convolved_in_float32(layer, channels, shape):
+    """RTX 1.4 compiles groups of one channel only along three axes, slowly; swapped weights still reach them."""
     options = {"groups": 8, "stride": 2, "padding": 2, "dilation": 1 if layer is nn.ConvTranspose2d else 2}
-    module = layer(8, 8, 3, **options).bfloat16().eval()
+    module = layer(channels, channels, 3, **options).bfloat16().eval()
     x = image(*shape, dtype=torch.bfloat16)
     converted = torch2trt.convert(module, x)
-    assert convolved_axes(converted) == [3]
-    assert layer_types(converted)["CAST"] == 0
+    assert convolved_dtypes(converted) == ["FLOAT"]
     torch.testing.assert_close(converted.evaluate(x), module(x), rtol=1e-2, atol=1e-2)
-    other = layer(8, 8, 3, **options).bfloat16().eval()
+    other = layer(channels, channels, 3, **options).bfloat16().eval()
     swapped = converted.evaluate_with(other.state_dict(), x)
     torch.testing.assert_close(swapped, other(x), rtol=1e-2, atol=1e-2)
 
@@ -107,22 +107,49 @@ def test_depthwise_convolutions_of_bfloat16_run_along_three_axes(layer, shape):
 @pytest.mark.parametrize(
     "module, dtype",
     [
-        (nn.Conv2d(8, 16, 3, groups=8), torch.bfloat16),
-        (nn.Conv2d(8, 8, 3, groups=4), torch.bfloat16),
+        (nn.Conv2d(32, 32, 3, groups=2), torch.bfloat16),
         (nn.Conv2d(8, 8, 3), torch.bfloat16),
         (nn.Conv2d(8, 8, 3, groups=8), torch.float16),
         (nn.Conv2d(8, 8, 3, groups=8), torch.float32),
     ],
 )
-def test_other_convolutions_do_not(module, dtype):
-    converted = torch2trt.convert(module.to(dtype).eval(), image(2, 8, 9, 9, dtype=dtype))
-    assert convolved_axes(converted) == [2]
+def test_other_convolutions_keep_their_dtype(module, dtype):
+    converted = torch2trt.convert(module.to(dtype).eval(), image(2, module.in_channels, 9, 9, dtype=dtype))
+    assert convolved_dtypes(converted) == [trt_compat.to_trt_dtype(dtype).name]
+
+
+VOLUME = (2, 6, 7, 9, 8)
+SLICED = {
+    "padded": {"padding": (1, 2, 0), "stride": (2, 1, 2)},
+    "dilated": {"dilation": (2, 1, 2), "padding": 2, "bias": False},
+    "same": {"padding": "same"},
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("name", SLICED)
+def test_channels_of_volumes_are_convolved_slice_by_slice(name, dynamic, dtype):
+    """Each on its own; swapped weights still reach them, and there may be no batch axis."""
+    module, other = (nn.Conv3d(6, 6, 3, groups=6, **SLICED[name]).to(dtype).eval() for _ in range(2))
+    x = image(*VOLUME, dtype=dtype)
+    ranges = {axis: (size - 1, size, size + 3) for axis, size in enumerate(VOLUME) if axis != 1}
+    converted = torch2trt.convert(module, x, dynamic_shapes={"input": ranges} if dynamic else None)
+    layers = (converted.network.get_layer(index) for index in range(converted.network.num_layers))
+    ranks = [len(layer.get_output(0).shape) for layer in layers if layer.type.name == "CONVOLUTION"]
+    assert ranks == [4, 4, 4]
+    accuracy = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-2, "atol": 1e-2}
+    largest = image(*(size + 3 * (axis != 1) for axis, size in enumerate(VOLUME)), dtype=dtype)
+    for given in (x, largest) if dynamic else (x,):
+        torch.testing.assert_close(converted.evaluate(given), module(given), **accuracy)
+    torch.testing.assert_close(converted.evaluate_with(other.state_dict(), x), other(x), **accuracy)
+    torch.testing.assert_close(torch2trt.convert(module, x[0]).evaluate(x[0]), module(x[0]), **accuracy)
 
 
 @pytest.mark.parametrize("dtype, count", [(torch.bfloat16, 4), (torch.float16, 0), (torch.float32, 0)])
 def test_batch_norms_of_bfloat16_are_kept_apart(dtype, count):
     """Others are right where a convolution reads them and a pooling layer reads what they scale."""
-    module = nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU(), nn.BatchNorm2d(8)).to(dtype).eval()
+    module = nn.Sequential(nn.Conv2d(8, 8, 1, bias=False), nn.ReLU(), nn.BatchNorm2d(8)).to(dtype).eval()
     x = image(2, 8, 5, 5, dtype=dtype)
     converted = torch2trt.convert(module, x)
     assert layer_types(converted)["UNARY"] == count

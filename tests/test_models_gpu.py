@@ -24,7 +24,7 @@ LANGUAGE = ("bert", "gpt2", "llama", "t5", "deberta-v2", "mixtral", "whisper-enc
 # Relative to the greatest value of an output. TensorRT for RTX 1.4 multiplies float32 in TF32, which has the mantissa
 # of float16; the models are deep, and their weights random.
 TOLERANCES = {"float32": 1e-2, "float16": 2e-2, "bfloat16": 1e-1}
-SLACK = {"float32": 10, "float16": 3, "bfloat16": 3}
+SLACK = {"float32": 12, "float16": 3, "bfloat16": 3}
 """An engine may be off by this many times what eager is in half precision, or in TF32, where that is more: up to 11 %.
 Some of TensorRT's convolutions cut numbers to TF32, which eager's round, so that every result is a little too small:
 with all cut, EfficientNet-B0 would be off by 0.19, with all rounded by 0.004; its engine is by 0.023."""

@@ -21,7 +21,7 @@ from .math import elementwise, gather
 from .network import add_layer, kept_apart
 from .padding import pad
 from .quantization import quantized_weight
-from .shape import permute, reshape, slice_axis, squeeze, strided_slice, unsqueeze
+from .shape import permute, reshape, slice_axis, squeeze, strided_slice, swap_axes, unsqueeze
 from .sliding import Windows, static_counts
 from .unfolded import convolution_as_product
 from .whole import shaped
@@ -111,8 +111,13 @@ def convolution(
     shape = kernel_sizes(weight)
     spatial = len(shape) - 2
     after = padding if padding_after is None else padding_after
-    if dtype_of(value) == torch.bfloat16 and _is_depthwise(shape, groups) and is_rtx():
-        return _along_an_axis_more(value, weight, bias, [stride, padding, after, dilation], groups)
+    if dtype_of(value) == torch.bfloat16 and is_rtx() and groups > 1 and shape[1] <= _NARROW and spatial < 3:
+        value, weight = cast(value, torch.float32), cast(weight, torch.float32)
+        bias = None if bias is None else cast(bias, torch.float32)
+        found = convolution(value, weight, bias, stride, padding, dilation, groups, padding_after=padding_after)
+        return cast(found, torch.bfloat16)
+    if spatial == 3 and shape[:2] == (groups, 1) and is_rtx():
+        return _slice_by_slice(value, weight, bias, [stride, padding, after, dilation], groups)
     if spatial == 1:
         (step,), (first,), (last,), (gap,) = (expand_list(each, 1) for each in (stride, padding, after, dilation))
         framed = convolution_of_frames(value, weight, bias, step, first, last, gap, groups)
@@ -123,9 +128,10 @@ def convolution(
     def layer(value: Tensor, bias: Tensor | None) -> Any:
         return _layer("convolution_nd", value, weight, bias, shape[0], groups, attributes)
 
-    if dtype_of(value) != torch.float16 or not is_rtx():
+    if dtype_of(value) == torch.float32 or not is_rtx():
         return layer(value, bias)
-    pointwise, made = math.prod(shape[2:]) == 1, building().state.pointwise
+    made = building().state.pointwise
+    pointwise = dtype_of(value) == torch.float16 and math.prod(shape[2:]) == 1
     if pointwise and id(value) in made:
         # TensorRT for RTX 1.4 makes one of two convolutions of size 1 in float16, which takes it seconds, and the
         # result is wrong: off by 0.09 of 1.1 for 1152, 320 and 1280 channels (H200), EfficientNet-B0's last ones.
@@ -137,35 +143,62 @@ def convolution(
     if product is None and bias is not None and _is_small(value, shape[0], amounts, spec):
         offset = shaped(bias, [-1, *[1] * spatial])
         sums = elementwise("SUM", cast(layer(value, None), torch.float32), cast(offset, torch.float32))
-        return cast(sums, torch.float16)
+        return cast(sums, dtype_of(value))
     result = layer(value, bias) if product is None else product
     if pointwise:
         made[id(result)] = result
     return result
 
 
-def _is_depthwise(shape: tuple[int, ...], groups: int) -> bool:
-    """Whether each channel is convolved on its own, along one or two axes, into one.
+_NARROW = 8
+"""Groups of up to so many channels are convolved faster in float32 than in bfloat16, casts included.
 
-    TensorRT for RTX 1.4 builds those of bfloat16, but cannot compile them on an H200 ("cuDNN graph compilation failed",
-    where the execution context is made); along three axes it can. In float32 between two casts it gives NaN for some.
-    """
-    return shape[:2] == (groups, 1) and len(shape) < 5
+TensorRT for RTX 1.4 on an H200: groups of 4 channels of 128 by 56x56 took 48.5 us and 8.5, of 8 of 256 by 28x28 16.8
+and 12.0, of 16 of 512 by 14x14 9.3 and 8.5, of 64 of 256 by 56x56 12.3 and 21.3. Those of one channel along one or two
+axes it cannot compile in bfloat16 ("cuDNN graph compilation failed", where the execution context is made); with an axis
+more, of size 1, it can: 96 by 56x56 took 63 us for 12.
+"""
 
 
-def _along_an_axis_more(
+def _slice_by_slice(
     value: Tensor, weight: Tensor, bias: Tensor | None, windows: Sequence[int | Sequence[int]], groups: int
 ) -> Any:
-    """A convolution along a leading axis of size 1, too; ``windows`` are stride, zeros before and after, dilation."""
-    spatial = rank_of(weight) - 2
-    axis = rank_of(value) - spatial
-    image = unsqueeze(value, axis)
-    kernel = derive(torch.unsqueeze, weight, 2) if isinstance(weight, torch.Tensor) else unsqueeze(weight, 2)
-    strides, before, after, steps = (expand_list(each, spatial) for each in windows)
-    longer = convolution(
-        image, kernel, bias, [1, *strides], [0, *before], [1, *steps], groups, padding_after=[0, *after]
-    )
-    return squeeze(longer, [axis])
+    """A convolution of each channel on its own along three axes: slices of the kernel along two, summed in float32.
+
+    TensorRT for RTX 1.4 on an H200, in microseconds in float32 and float16, as a layer and so, kernels of 3: 96
+    channels of 14x14x14: 329 and 13, 39 and 13; 108 of 13x40x40: 2598 and 46, 263 and 46; 432 of 13x10x10: 715 and 19,
+    65 and 19; of 5, 108 of 13x40x40: 10,523 and 132, 698 and 116.
+
+    Args:
+        value: of shape ``(N, C, depth, height, width)``, or without ``N``.
+        weight: of shape ``(C, 1, *kernel)``; known or not.
+        bias: of shape ``(C,)``; known or not.
+        windows: stride, zeros before, zeros behind and dilation.
+        groups: ``C``.
+    """
+    strides, before, after, steps = (expand_list(each, 3) for each in windows)
+    weight, bias = cast(weight, torch.float32), None if bias is None else cast(bias, torch.float32)
+    image = cast(value if rank_of(value) == 5 else unsqueeze(value, 0), torch.float32)
+    image = pad(image, [0, 0, 0, 0, before[0], after[0]], 0)
+    batch, channels, depth, *sizes = shape_of(image)
+    taps = kernel_sizes(weight)[2]
+    count = Windows((taps,), (strides[0],), (0,), (steps[0],), False).count(0, depth)
+    flat, total = [dim_mul(batch, count), channels, *sizes], None
+    for tap in range(taps):
+        part = reshape(swap_axes(slice_axis(image, 2, tap * steps[0], count, strides[0]), 1, 2), flat)
+        kernel, offset = _kernel_slice(weight, tap), None if tap else bias
+        sums = convolution(part, kernel, offset, strides[1:], before[1:], steps[1:], groups, padding_after=after[1:])
+        total = sums if total is None else elementwise("SUM", total, sums)
+    parted = reshape(total, [batch, count, *shape_of(total)[1:]])
+    result = cast(swap_axes(parted, 1, 2), dtype_of(value))
+    return result if rank_of(value) == 5 else squeeze(result, [0])
+
+
+def _kernel_slice(weight: Tensor, place: int) -> Any:
+    """The kernel at one place of its first spatial axis."""
+    if isinstance(weight, torch.Tensor):
+        return derive(torch.select, weight, 2, place)
+    return squeeze(slice_axis(weight, 2, place, 1), [2])
 
 
 _FEW_ELEMENTS = 1 << 20
@@ -175,8 +208,9 @@ def _is_small(value: Tensor, outputs: int, amounts: Sequence[tuple[int, int]], s
     """Whether a convolution's result has so few elements that its bias is better added in float32.
 
     TensorRT for RTX 1.4 then takes other kernels: float16 on an H200, batch 1, the kernels of ResNet-50 took 367 us for
-    388, Inception v3's 660 for 705, MobileNet v3's 265 for 273, EfficientNet-B0's 391 for 495. At batch 32 it takes
-    longer: ResNet-50's 1791 us for 1325.
+    388, Inception v3's 660 for 705, MobileNet v3's 265 for 273, EfficientNet-B0's 391 for 495; with products for some,
+    the bfloat16 models took 299 for 351, 427 for 453, 267 for 282 and 378 for 518. At batch 32 it takes longer:
+    ResNet-50's 1791 us for 1325.
 
     Args:
         value: what is convolved.
@@ -301,9 +335,7 @@ def _by_phases(value: Tensor, weight: Tensor, bias: Tensor | None, spread: _Spre
         size + more - cut <= count * step
         for size, more, cut, count, step in zip(shape[2:], spread.kept, spread.cut, reach, stride, strict=True)
     )
-    # Of bfloat16, each channel on its own: a kind of convolution that TensorRT for RTX 1.4 may fail to compile.
-    single = shape[0] == groups and dtype_of(value) == torch.bfloat16
-    if not isinstance(weight, torch.Tensor) or single or max(stride) == 1 or max(spread.dilation) > 1 or not within:
+    if not isinstance(weight, torch.Tensor) or max(stride) == 1 or max(spread.dilation) > 1 or not within:
         return None
     outputs = shape[1] * groups
     kernel = derive(_phases, weight, tuple(stride), tuple(reach), groups)
