@@ -2,16 +2,15 @@
 
 A trace holds what was called, on which shapes and dtypes, and no numbers. Products take nearly all of a forward's time:
 minutes for a large model in half precision on a CPU, seconds for a GPU's first convolution. What a module computes from
-its weights alone is computed, as it may keep it. Where numbers that were not computed would decide anything, such as a
-branch, a size or an index, :class:`NumbersNeeded` is raised, and the module has to be traced with them.
+its weights alone is computed. Where numbers that were not computed would decide anything, such as a branch, a size or
+an index, :class:`NumbersNeeded` is raised, and the module has to be traced with them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -29,26 +28,18 @@ class NumbersNeeded(BaseException):
 
 
 @contextlib.contextmanager
-def uncomputed_products(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Iterator[None]:
-    """Within the block, products that depend on ``inputs`` are not computed.
+def uncomputed_products(inputs: Sequence[torch.Tensor]) -> Iterator[None]:
+    """Within the block, products that depend on ``inputs``, the tensors that a module is traced on, are not computed.
 
-    The attributes of ``module`` and its submodules hold no such numbers afterwards.
-
-    Args:
-        module: what is traced.
-        inputs: the tensors that it is traced on.
+    What the module keeps of the run must not be used after it.
 
     Raises:
-        NumbersNeeded: the module reads such numbers, or keeps them.
+        NumbersNeeded: the module reads such numbers.
     """
     memory = _Memory(inputs)
-    before = [(holder, _contents(holder)) for holder in _holders(module)]
-    try:
-        with _Products(memory), _Reads(memory):
-            yield
-    finally:
-        kept = [_take_back(holder, contents, memory) for holder, contents in before]
-    if memory.needed or any(kept):
+    with _Products(memory), _Reads(memory):
+        yield
+    if memory.needed:
         raise NumbersNeeded
 
 
@@ -229,36 +220,3 @@ class _Reads(TorchFunctionMode):
         if function in _READERS and self._memory.is_uncomputed(args[0]):
             self._memory.need()
         return function(*args, **(kwargs or {}))
-
-
-_REGISTRIES = ("_parameters", "_buffers", "_modules")
-
-
-def _holders(module: torch.nn.Module) -> list[dict[str, Any]]:
-    """Where modules keep tensors that they assign in forward: their attributes, their buffers."""
-    found = [holder for child in module.modules() for holder in (vars(child), child._buffers)]
-    return [holder for holder in found if type(holder) is dict]
-
-
-def _contents(holder: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: copy.copy(value) if type(value) in (list, dict) and name not in _REGISTRIES else value
-        for name, value in holder.items()
-    }
-
-
-def _take_back(holder: dict[str, Any], before: Mapping[str, Any], memory: _Memory) -> bool:
-    """Give back what was there before in place of what was not computed; whether there was such a thing."""
-    kept = [
-        name
-        for name, value in holder.items()
-        if (isinstance(value, torch.Tensor) or (isinstance(value, (list, tuple, dict)) and value))
-        and name not in _REGISTRIES
-        and any(isinstance(leaf, torch.Tensor) and memory.is_uncomputed(leaf) for leaf in pytree.tree_leaves(value))
-    ]
-    for name in kept:
-        if name in before:
-            holder[name] = before[name]
-        else:
-            del holder[name]
-    return bool(kept)

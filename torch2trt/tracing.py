@@ -16,9 +16,10 @@ from typing import Any
 import torch
 
 from . import torch_compat, trace_modes
+from .attributes import Attributes
 from .dynamic import Alternatives
 from .errors import InputError, Location, ShapeError, TraceError
-from .graph import Graph
+from .graph import Graph, operand_values, walk_nodes
 from .guard import CheckedIndices
 from .passes.dynamic import mark_dynamic
 from .passes.numbers import return_numbers
@@ -62,6 +63,7 @@ class FlatModule(torch.nn.Module):
         super().__init__()
         # Plain attributes: nn.Module would register the target, and torch.jit.trace would try to script the structure.
         self.__dict__.update(target=target, structure=structure, mode=contextlib.nullcontext())
+        self.__dict__.update(keeps_attributes=False, replaced=[])
         if isinstance(target, torch.nn.Module):
             self.module = target
         else:
@@ -100,6 +102,17 @@ class FlatModule(torch.nn.Module):
         return tuple(leaves)
 
     @contextlib.contextmanager
+    def keeping_attributes(self) -> Iterator[None]:
+        """Within the block, what a run assigns stays for the next one; after it, attributes are as before it."""
+        attributes = Attributes(self)
+        self.__dict__["keeps_attributes"] = True
+        try:
+            yield
+        finally:
+            self.__dict__["keeps_attributes"] = False
+            attributes.restore()
+
+    @contextlib.contextmanager
     def inside(self, mode: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
         """Within the block, what is wrapped runs inside ``mode``, and the tracer's own work does not."""
         self.__dict__["mode"] = mode
@@ -110,12 +123,15 @@ class FlatModule(torch.nn.Module):
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:
-        """After the block, the modules' buffers and other tensors hold what they held before it."""
+        """After the block, the modules' buffers and other attributes are what they were before it."""
         kept = [*self.buffers(), *(tensor for _, tensor in self.plain_tensors())]
         held = [(tensor, tensor.detach().clone()) for tensor in kept]
+        attributes = Attributes(self)
         try:
             yield
         finally:
+            if not self.__dict__["keeps_attributes"]:
+                self.__dict__["replaced"] = attributes.restore()
             with torch.no_grad():
                 for tensor, saved in held:
                     # Batch norm in training writes its statistics without raising the buffer's version.
@@ -267,8 +283,11 @@ def trace_graph(
             _mark(flat, graph, alternatives, names, _mark_more_sizes)
         except ShapeError:
             # A module may keep what its first run makes: the traces after it agree then.
-            traced, graph = _trace_once(flat, leaves, names)
-            _mark(flat, graph, alternatives, names, _warn_of_third_sizes)
+            with flat.keeping_attributes():
+                _trace_once(flat, leaves, names)
+                traced, graph = _trace_once(flat, leaves, names)
+                _mark(flat, graph, alternatives, names, _warn_of_third_sizes)
+    _warn_of_replaced(flat, graph)
     graph.argument_names = argument_names(module, args, kwargs)
     state = flat.state_dict().items()  # which may hold more than tensors: a module's extra state
     graph.state_shapes = {flat.strip(key): tuple(held.shape) for key, held in state if isinstance(held, torch.Tensor)}
@@ -384,6 +403,19 @@ def _restore_constants(flat: FlatModule, constants: Sequence[torch.Tensor], befo
         )
 
 
+def _warn_of_replaced(flat: FlatModule, graph: Graph) -> None:
+    """Warn of tensors that the module reads and then replaces by others: the next call would read those."""
+    operands = (value for node in walk_nodes(graph.nodes) for value in operand_values(node.args))
+    read = {value.data.untyped_storage()._cdata for value in operands if value.data is not None}
+    names = [flat.strip(path) for path, tensor in flat.__dict__["replaced"] if tensor.untyped_storage()._cdata in read]
+    if names:
+        warnings.warn(
+            f"the module replaces {', '.join(names)}: an engine keeps no state, every call starts from the values at "
+            "conversion",
+            stacklevel=3,
+        )
+
+
 def _check_leaves(module: object, leaves: Sequence[Any]) -> None:
     devices = {leaf.device for leaf in leaves}
     if isinstance(module, torch.nn.Module):
@@ -403,7 +435,7 @@ def _run_tracer(
     flat: FlatModule, leaves: Sequence[torch.Tensor], before: trace_modes.MemoryBefore | None = None
 ) -> torch.jit.ScriptModule:
     remedies: list[trace_modes.Remedy] = []
-    computed = False
+    computed = flat.__dict__["keeps_attributes"]
     while True:
         modes: list[contextlib.AbstractContextManager[Any]] = [trace_modes.FollowedValues()]
         if before is not None:
@@ -447,7 +479,7 @@ def _run_tracer_in(
         for mode in modes:
             stack.enter_context(mode)
         if not computed:
-            stack.enter_context(uncomputed_products(flat, examples))
+            stack.enter_context(uncomputed_products(examples))
         traced = torch_compat.trace(flat, examples)
     _pass_on(caught)
     return traced

@@ -112,6 +112,36 @@ def test_state_is_not_kept():
     harness.assert_same(torch2trt.debug_call_graph(converted.graph, X), expected)
 
 
+class Replacing(nn.Module):
+    """Reads an attribute and a buffer, and replaces them by others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain, self.calls = torch.zeros(2), 0
+        self.register_buffer("state", torch.ones(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.plain = self.plain * 3 + 1
+        self.state = self.state * 2 + x.mean()
+        self.calls += 1
+        return x * self.calls + self.plain + self.state
+
+
+@pytest.mark.parametrize("dynamic", [None, {"x": {0: (1, 3, 9)}}])
+@pytest.mark.parametrize("again", [False, True])
+def test_state_that_is_replaced_is_not_kept(again, dynamic):
+    """Also where tensors were written to before, as those of a copied module were, whose trace takes two runs."""
+    module = copy.deepcopy(Replacing()) if again else Replacing()
+    x = harness.rand(3, 2)
+    with pytest.warns(UserWarning, match="replaces plain, state: an engine keeps no state") as caught:
+        converted = torch2trt.convert(module.eval(), x, dynamic_shapes=dynamic)
+    assert sum("keeps no state" in str(warning.message) for warning in caught) == 1
+    assert module.calls == 0 and not module.plain.any() and torch.equal(module.state, torch.ones(2))
+    for rows in (3, 7) if dynamic else (3,):
+        x = harness.rand(rows, 2)
+        harness.assert_same(converted.evaluate(x), copy.deepcopy(module)(x))
+
+
 def test_statistics_of_a_norm_in_training():
     module = nn.Sequential(nn.BatchNorm1d(4), nn.BatchNorm1d(4))
     before = {key: value.clone() for key, value in module.state_dict().items()}

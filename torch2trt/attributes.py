@@ -1,0 +1,84 @@
+"""What modules keep from call to call in their attributes and buffers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.modules.lazy import LazyModuleMixin
+
+_REGISTRIES = frozenset({"_parameters", "_buffers", "_modules"})
+"""The attributes in which an nn.Module has what else it holds."""
+
+_PLAIN = (torch.Tensor, bool, int, float, complex, str, list, tuple, dict, type(None))
+
+
+class Attributes:
+    """The attributes and buffers of a module's submodules, as they are now: tensors, numbers, lists and dicts of them.
+
+    Those of lazy modules, whose first call makes them what they are, do not count.
+
+    Args:
+        module: the root, whose own do not count either.
+    """
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._holders = [
+            (path, holder, {name: _Held.of(value) for name, value in holder.items() if name not in _REGISTRIES})
+            for path, child in module.named_modules()
+            if path and not isinstance(child, LazyModuleMixin)
+            for holder in (vars(child), child._buffers)
+            if type(holder) is dict
+        ]
+
+    def restore(self) -> list[tuple[str, torch.Tensor]]:
+        """Give back what was replaced, added or taken away since; the tensors that were replaced, with their paths."""
+        replaced = []
+        for path, holder, before in self._holders:
+            for name in [name for name in holder if name not in before and name not in _REGISTRIES]:
+                if _is_plain(holder[name]):
+                    del holder[name]
+            for name, held in before.items():
+                held.restore()
+                if holder.get(name) is not held.value and _is_plain(held.value):
+                    holder[name] = held.value
+                    if isinstance(held.value, torch.Tensor):
+                        replaced.append((f"{path}.{name}", held.value))
+        return replaced
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A value, and what it held if it is a list or a dict, or a tuple of such."""
+
+    value: Any
+    elements: list[_Held] | dict[Any, _Held] | None = None
+
+    @classmethod
+    def of(cls, value: Any) -> _Held:
+        if isinstance(value, (list, tuple)):
+            return cls(value, [cls.of(element) for element in value])
+        if isinstance(value, dict):
+            return cls(value, {key: cls.of(element) for key, element in value.items()})
+        return cls(value)
+
+    def restore(self) -> None:
+        """Give a list or a dict its elements back, and them theirs."""
+        if self.elements is None:
+            return
+        for element in self.elements.values() if isinstance(self.elements, dict) else self.elements:
+            element.restore()
+        if isinstance(self.elements, dict):
+            pairs = {key: element.value for key, element in self.elements.items()}
+            if self.value.keys() != pairs.keys() or any(self.value[key] is not pairs[key] for key in pairs):
+                self.value.clear()
+                self.value.update(pairs)
+        elif isinstance(self.value, list):
+            elements = [element.value for element in self.elements]
+            if [id(element) for element in self.value] != [id(element) for element in elements]:
+                self.value[:] = elements
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, _PLAIN) and not isinstance(value, torch.nn.Parameter)
