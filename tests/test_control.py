@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 import torch2trt
 from tests import harness
@@ -22,6 +24,29 @@ def layer_types(converted: torch2trt.Converted) -> set[str]:
 
 BRANCHES = {"CONDITION", "CONDITIONAL_OUTPUT"}
 LOOPS = {"RECURRENCE", "TRIP_LIMIT", "LOOP_OUTPUT"}
+
+
+# ---- dtypes and weights
+
+
+class Recurrent(nn.Module):
+    """Zeros of an input's dtype, and a layer with a list of weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.GRU(4, 3, batch_first=True)
+
+    def forward(self, x):
+        state = torch.zeros([1, x.size(0), 3], dtype=x.dtype)
+        return functional.softmax(self.layer(x, state)[0], 1, dtype=torch.float32)
+
+
+def test_recurrent_layers_and_dtypes_of_tensors():
+    module = Recurrent().eval()
+    converted = torch2trt.convert(torch.jit.script(module), rand(3, 5, 4), dynamic_shapes=ROWS)
+    for rows in (3, 1, 9):
+        x = rand(rows, 5, 4)
+        harness.assert_same(converted.evaluate(x), module(x), rtol=1e-5, atol=1e-6)
 
 
 # ---- decided at conversion

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 import torch2trt
 from torch2trt.trt_compat import downcast, is_rtx, trt
@@ -195,6 +196,48 @@ def test_contractions_are_cast(contract):
     half = torch2trt.convert(contract, (x,), precision="float16").evaluate(x)
     assert not torch.equal(half, exact)
     torch.testing.assert_close(half, exact, rtol=1e-2, atol=1e-2)
+
+
+class Divided(nn.Module):
+    """Sums that are zero, divided by others with an epsilon; a number of its own, another among the weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.epsilon = nn.Parameter(torch.tensor(1e-15))
+
+    def forward(self, x, y):
+        sums = torch.relu(x @ y)
+        return sums / (sums + 1e-8) + sums / (sums + self.epsilon)
+
+
+def test_what_is_added_lest_zero_divides_does_not_vanish():
+    x, y = torch.full((2, 16), -1.0), torch.ones(16, 3)
+    converted = torch2trt.convert(Divided().eval(), (x, y), precision="float16")
+    assert torch.equal(converted.evaluate(x, y), torch.zeros(2, 3))
+    assert torch.equal(converted.evaluate_with({"epsilon": torch.tensor(0.0)}, x, y).isnan(), torch.ones(2, 3) > 0)
+
+
+class Partial(nn.Module):
+    """A convolution, by how many places of the kernel there were; known tensors of two dtypes meet."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.register_buffer("kernel", torch.ones(3) / 3)
+
+    def forward(self, x):
+        x = self.conv(x)
+        places = functional.conv2d(torch.ones_like(x), self.conv.weight.abs(), padding=1)
+        mixed = x.new_zeros(3, 3)
+        mixed[torch.arange(3), torch.arange(3)] = self.kernel
+        return x / places + mixed.sum()
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_known_tensors_of_several_dtypes(precision):
+    module, x = Partial().eval(), torch.randn(1, 3, 8, 8)
+    found = torch2trt.convert(module, x, precision=precision).evaluate(x)
+    torch.testing.assert_close(found, module(x), rtol=2e-2, atol=2e-2)
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])

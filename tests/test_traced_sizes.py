@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import pytest
 import torch
+from torch.nn import functional
 
 import torch2trt
 from tests import harness
@@ -35,6 +37,34 @@ def test_sizes_are_followed_into_operators():
     for sizes in ((4, 5), (3, 2), (7, 9)):
         other = harness.rand(*sizes, 2)
         harness.assert_same(converted.evaluate(other, y), _by_operators(other, y), what=str(sizes))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: functional.pad(x, (0, math.ceil(x.shape[-1] / 7) * 7 - x.shape[-1])),
+        lambda x: x[..., : round(x.shape[-1] / 2)] * round(x.shape[-1] / 8, 1),
+        lambda x: x[..., math.floor(x.shape[-1] * 0.5) :] + math.trunc(x.shape[-1] / 3),
+    ],
+)
+def test_sizes_that_python_rounds_are_followed(function):
+    """A size is a tensor while it is traced, which has none of these methods else."""
+    converted = torch2trt.convert(function, harness.rand(2, 12), dynamic_shapes={"x": {1: (8, 12, 40)}})
+    for size in (8, 13, 14, 15, 21, 40):
+        x = harness.rand(2, size)
+        harness.assert_same(converted.evaluate(x), function(x), what=str(size))
+    assert not hasattr(torch.Tensor, "__ceil__") and math.ceil(torch.tensor(2.5)) == 3
+
+
+def _by_methods(x: torch.Tensor) -> torch.Tensor:
+    columns = x.shape[-1]
+    return x * 2 if (columns / 4).is_integer() and columns.bit_length() == 4 else x
+
+
+def test_methods_of_numbers_of_static_sizes():
+    """In Python 3.11 an int has no ``is_integer``; a traced size has it."""
+    x = harness.rand(2, 12)
+    harness.assert_same(torch2trt.convert(_by_methods, x).evaluate(x), x * 2)
 
 
 def test_sizes_that_agree_by_chance_are_followed():

@@ -10,7 +10,20 @@ from typing import Any
 import regex
 import torch
 
-from . import boundary, control, coverage, eager, loops, metadata, narrow, registry, structure, tracing, trt_compat
+from . import (
+    boundary,
+    control,
+    coverage,
+    eager,
+    loops,
+    metadata,
+    narrow,
+    registry,
+    structure,
+    torch_compat,
+    tracing,
+    trt_compat,
+)
 from . import handlers as _handlers  # noqa: F401  (registers torch2trt's own handlers)
 from .absent import present
 from .context import Context, current, current_network, has_trt_tensor, torch_network, trt_network
@@ -460,6 +473,9 @@ class Runner:
         if eager.structural(node) is not None:
             return eager.call(node, args)
         if not has_trt_tensor(args) and not (current_network() is not None and is_impure(node) and handler is not None):
+            context = current()
+            if context is not None and context.precision is not None:
+                args = context.precision.known_arguments(node, args)
             results = compute(node, args)
             return results if current_network() is None else on_cpu_throughout(results)
         answered = metadata.answer(node, args, metadata.describe_tensor)
@@ -482,6 +498,7 @@ def _call_users(handler: registry.Handler, node: Node, args: list[Any]) -> list[
 def _call_builtin(handler: registry.Handler, node: Node, args: list[Any], unread: Collection[Value]) -> list[Any]:
     context = current()
     precision = context.precision if context is not None else None
+    args = _with_dtypes(node, args)
     if precision is not None:
         args = precision.arguments(node, args)
     try:
@@ -498,6 +515,17 @@ def _call_builtin(handler: registry.Handler, node: Node, args: list[Any], unread
             continue
         _check_against_trace(node, value, result, any_float=precision is not None)
     return results
+
+
+def _with_dtypes(node: Node, args: list[Any]) -> list[Any]:
+    """The arguments, with dtypes for their numbers, which are what scripted code computes with."""
+    if node.schema is None:
+        return args
+    named = [
+        torch_compat.dtype_of_code(value) if argument.is_dtype and type(value) is int else value
+        for argument, value in zip(node.schema.arguments, args, strict=False)
+    ]
+    return [*named, *args[len(named) :]]
 
 
 def _check_against_trace(node: Node, value: Value, result: Any, any_float: bool) -> None:

@@ -250,7 +250,12 @@ def _at_third_sizes(example: torch.Tensor, other: torch.Tensor, axes: Mapping[in
 
 
 def _resized(example: torch.Tensor, sizes: Mapping[int, int]) -> torch.Tensor:
-    """The example at other sizes, of its own values in their order: indices stay in range, and offsets sorted."""
+    """The example at other sizes, of its own values in their order: indices stay in range, and offsets sorted.
+
+    An empty one has no values, and gives zeros.
+    """
+    if not example.numel():
+        return example.new_zeros([sizes.get(axis, size) for axis, size in enumerate(example.shape)])
     for axis, size in sizes.items():
         before = example.shape[axis]
         if size != before:

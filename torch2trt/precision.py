@@ -102,6 +102,12 @@ class Precision:
             for index, argument in enumerate(args)
         ]
 
+    def known_arguments(self, node: Node, args: Sequence[Any]) -> list[Any]:
+        """The arguments of a node of which all are known, its floating point tensors in float32 if those differ."""
+        dtypes = {leaf.dtype for leaf in structure.flatten(list(args))[0] if isinstance(leaf, torch.Tensor)}
+        mixed = len(dtypes.intersection(_CASTABLE)) > 1
+        return [_cast_all(argument, torch.float32) if mixed else argument for argument in args]
+
     def _target(self, node: Node, args: Sequence[Any]) -> torch.dtype:
         if _stays_float32(node, args) or (self.keep is not None and self.keep.match(node.scope)):
             return torch.float32
@@ -166,6 +172,8 @@ def _cast_known(value: torch.Tensor, dtype: torch.dtype) -> Tensor:
     """
     if value.dtype.itemsize <= dtype.itemsize or not value.numel():
         return cast(value, dtype)
+    if not value.dim():
+        return derive(_scalar_within, value, dtype)
     lowest, highest = value.aminmax()
     fits = bool(-_most(dtype) <= lowest) and bool(highest <= _most(dtype))
     return cast(value, dtype) if fits else derive(_saturated, value, dtype)
@@ -177,8 +185,15 @@ def _saturated(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _within(number: float, dtype: torch.dtype) -> float:
-    limit = _most(dtype)
+    """A number as ``dtype`` holds it: what is finite stays so, and what is added lest zero divides does not vanish."""
+    limit, least = _most(dtype), torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+    if 0 < abs(number) < least:
+        return math.copysign(least, number)
     return max(-limit, min(number, limit)) if math.isfinite(number) else number
+
+
+def _scalar_within(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return value.new_tensor(_within(float(value), dtype), dtype=dtype)
 
 
 def _most(dtype: torch.dtype) -> float:

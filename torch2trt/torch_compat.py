@@ -8,7 +8,7 @@ import functools
 import re
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -425,6 +425,18 @@ def read_checks_by(read: Callable[[Any], Any] | None) -> None:
         return
     torch._check_with = lambda error_type, cond, message: _check_with(error_type, read(cond), message)
     torch._assert = lambda condition, message: _assert(read(condition), message)
+
+
+def give_tensors(methods: Mapping[str, Callable[..., Any]]) -> None:
+    """Give torch.Tensor methods that it has not."""
+    for name, method in methods.items():
+        setattr(torch.Tensor, name, method)
+
+
+def take_from_tensors(methods: Mapping[str, Callable[..., Any]]) -> None:
+    """Take the methods away that :func:`give_tensors` gave."""
+    for name in methods:
+        delattr(torch.Tensor, name)
 
 
 def has_kernel(name: str, key: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import math
 import re
 import threading
 import warnings
@@ -18,7 +19,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import python_ops
 from .errors import TraceError
-from .torch_compat import call_function, call_functions_by, parse_schema, read_checks_by, schemas_of
+from .torch_compat import (
+    call_function,
+    call_functions_by,
+    give_tensors,
+    parse_schema,
+    read_checks_by,
+    schemas_of,
+    take_from_tensors,
+)
 
 
 def composed_attention() -> contextlib.AbstractContextManager[Any]:
@@ -33,16 +42,18 @@ _switching = threading.Lock()
 
 @contextlib.contextmanager
 def followed_calls() -> Iterator[None]:
-    """Within the block, the tracer follows custom autograd functions, and checks of sizes.
+    """Within the block, the tracer follows custom autograd functions, checks of sizes, and what Python rounds.
 
     Custom autograd functions are their forward, operator by operator: the tracer records a call beside what it does,
     and cannot where a tensor stands in a list or in a module among its arguments. Those that stand for one operator are
     called as they are. ``torch._check`` and its kin, which refuse tensors, look at what a comparison of sizes gives.
+    While tracing a size is a tensor, which has no ``round``, ``math.ceil`` or other methods of Python's numbers.
     """
     with _switching:
         if not _following:
             call_functions_by(_call_inline)
             read_checks_by(_truth)
+            give_tensors(_NUMBER_METHODS)
         _following.append(None)
     try:
         yield
@@ -52,6 +63,7 @@ def followed_calls() -> Iterator[None]:
             if not _following:
                 call_functions_by(None)
                 read_checks_by(None)
+                take_from_tensors(_NUMBER_METHODS)
 
 
 @contextlib.contextmanager
@@ -68,6 +80,50 @@ def _truth(condition: Any) -> Any:
         return condition
     with _without_tracer_warnings():
         return bool(condition)
+
+
+def _number_method(name: str, of_numbers: Callable[..., Any], in_trace: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of Python's numbers for 0-d tensors.
+
+    Args:
+        name: of the method.
+        of_numbers: what Python does with a number, and further arguments.
+        in_trace: the same for a tensor while it is traced.
+    """
+
+    def method(self: torch.Tensor, *args: Any) -> Any:
+        if torch.jit.is_tracing() and self.dim() == 0:
+            return in_trace(self, *args)
+        if name.startswith("__") and name != "__round__":  # for which Python itself reads the number
+            return of_numbers(self.item(), *args)
+        raise AttributeError(f"'Tensor' object has no attribute '{name}'")
+
+    method.__name__ = name
+    return method
+
+
+def _read(number: torch.Tensor) -> Any:
+    """The number that a tensor holds, which the trace then does not follow."""
+    with _without_tracer_warnings():
+        return number.item()
+
+
+def _round(number: torch.Tensor, digits: int | None = None) -> torch.Tensor:
+    return torch.round(number).long() if digits is None else torch.round(number, decimals=digits)
+
+
+_NUMBER_METHODS = {
+    name: _number_method(name, of_numbers, in_trace)
+    for name, of_numbers, in_trace in (
+        ("__round__", round, _round),
+        ("__ceil__", math.ceil, lambda number: torch.ceil(number).long()),
+        ("__floor__", math.floor, lambda number: torch.floor(number).long()),
+        ("__trunc__", math.trunc, lambda number: torch.trunc(number).long()),
+        ("is_integer", float.is_integer, lambda number: float(_read(number)).is_integer()),
+        ("bit_length", int.bit_length, lambda number: int(_read(number)).bit_length()),
+    )
+}
+"""What torch.Tensor lacks of the methods of Python's numbers."""
 
 
 def _call_inline(function: Any, *args: Any) -> Any:
@@ -455,5 +511,6 @@ class MemoryBefore(TorchDispatchMode):
         memory, before = self._saved.get(tensor.untyped_storage()._cdata, (None, None))
         if memory is None or before is None:
             return False
+        memory.resize_(before.nbytes())
         memory.copy_(before)
         return True

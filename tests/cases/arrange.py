@@ -8,6 +8,10 @@ _I, _H, _B, _U = torch.int64, torch.float16, torch.bool, torch.uint8
 _OFFSETS = (-9, -2, 0, 1, 9)
 
 
+def _normal(*shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
 def _dynamic(name, function):
     return Case(
         name,
@@ -44,6 +48,13 @@ CASES = [
     Case("tril-int", torch.tril, rand(3, 3, dtype=_I)),
     Case("tril-bool", torch.triu, rand(3, 3, dtype=_B)),
     Case("tril-nan", lambda x: torch.tril(torch.log(x)), rand(3, 3)),
+    Case(
+        "triu-of-dynamic-diagonal",  # a decoder's mask beside a cache
+        lambda q, k: (q @ k.mT).triu(k.shape[0] - q.shape[0] + 1) + (q @ k.mT).tril(-q.shape[0]),
+        {"q": _normal(3, 4), "k": _normal(5, 4)},
+        {"q": {0: (1, 3, 8)}, "k": {0: (1, 5, 9)}},
+        [{"q": _normal(2, 4), "k": _normal(9, 4)}, {"q": _normal(8, 4), "k": _normal(3, 4)}],
+    ),
     _dynamic("tril-dynamic", lambda x: (x.tril(-1), x.triu(1), x.mT.tril())),
     *(
         Case(

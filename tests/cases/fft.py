@@ -53,6 +53,13 @@ CASES = [
     Case(
         "length", lambda x: (fft.fft(x, n=7, dim=0), fft.rfft(x, n=2), fft.irfft(x, n=5), fft.hfft(x, n=3)), rand(3, 4)
     ),
+    Case(
+        "signs",  # of imaginary parts that are zero: angles are 0 or pi, not -pi
+        lambda x: (fft.rfft(x)[:, ::4].angle(), fft.rfft(x).imag[:, ::4]),
+        -torch.rand(8, 16, generator=torch.Generator().manual_seed(1)) * torch.tensor([1.0, -1.0] * 8),
+        rtol=0,
+        atol=1e-5,
+    ),
     Case("vector", lambda x: (fft.fft(x), fft.irfft(fft.rfft(x))), rand(6)),
     Case("int", lambda x: (fft.fft(x), fft.rfft(x)), rand(3, 4, dtype=torch.int64, low=-9, high=9), **_TOLERANCE),
     Case("bool", fft.rfft, rand(3, 4, dtype=torch.bool)),

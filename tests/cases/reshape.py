@@ -101,6 +101,16 @@ CASES = [
     ),
     Case("repeat_interleave-scalar", lambda x: x.repeat_interleave(2), rand()),
     Case("repeat_interleave-known", _repeats([1, 0, 3], dim=1), rand(2, 3)),
+    Case(
+        "repeat_interleave-as-many-counts-or-one",
+        lambda x, n: torch.repeat_interleave(x, n, 1),
+        {"x": torch.tensor([[1.5, 2.0, 4.0], [-3.0, 4.5, 7.0]]), "n": torch.tensor([2])},
+        {"n": {0: (1, 1, 3)}},
+        [
+            {"x": torch.tensor([[5.0, 1.0, 2.0], [0.5, -2.0, 1.0]]), "n": torch.tensor([3])},
+            {"x": torch.tensor([[5.0, 1.0, 2.0], [0.5, -2.0, 1.0]]), "n": torch.tensor([1, 0, 2])},
+        ],
+    ),
     Case("repeat_interleave-known-one", _repeats([2], dim=1), rand(2, 3)),
     Case("repeat_interleave-known-number", _repeats(3, dim=0), rand(1, 3)),
     Case(

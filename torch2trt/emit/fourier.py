@@ -179,10 +179,14 @@ def _regrouped(value: Any, sizes: list[int]) -> Any:
 
 
 def basis(n: int, count: int, sign: float, scale: float) -> torch.Tensor:
-    """``scale * exp(sign 2 pi i t k / n)`` for n rows t and ``count`` columns k, in complex128."""
+    """``scale * exp(sign 2 pi i t k / n)`` for n rows t and ``count`` columns k, in complex128; exact on the axes."""
     product = torch.arange(n).outer(torch.arange(count)) % n
     angle = product.to(torch.float64) * (sign * 2 * math.pi / n)
-    return torch.polar(torch.full_like(angle, scale), angle)
+    found = torch.polar(torch.full_like(angle, scale), angle)
+    real, imaginary = found.real, found.imag
+    return torch.complex(
+        torch.where((4 * product) % (2 * n) == n, 0, real), torch.where((2 * product) % n == 0, 0, imaginary)
+    )
 
 
 def _known_basis(n: int, count: int, sign: float, scale: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -71,21 +71,21 @@ def aten_roll(self: Tensor, shifts: Shape, dims: Sequence[int] = ()) -> Any:
     return emit.reshape(emit.wrapped_window(value, starts, sizes), emit.shape_of(self))
 
 
-def _triangle(value: Tensor, offset: int, lower: bool) -> Any:
+def _triangle(value: Tensor, offset: Dim, lower: bool) -> Any:
     mask = emit.band_mask(emit.size_of(value, -2), emit.size_of(value, -1), offset, lower)
     return emit.where(mask, value, torch.zeros((), dtype=emit.dtype_of(value)))
 
 
 @op("aten::tril")
 @emit.moves_bytes
-def aten_tril(self: Tensor, diagonal: int = 0) -> Any:
+def aten_tril(self: Tensor, diagonal: Dim = 0) -> Any:
     """``tril(Tensor self, SymInt diagonal=0) -> Tensor``."""
     return _triangle(self, diagonal, lower=True)
 
 
 @op("aten::triu")
 @emit.moves_bytes
-def aten_triu(self: Tensor, diagonal: int = 0) -> Any:
+def aten_triu(self: Tensor, diagonal: Dim = 0) -> Any:
     """``triu(Tensor self, SymInt diagonal=0) -> Tensor``."""
     return _triangle(self, diagonal, lower=False)
 

@@ -214,7 +214,9 @@ def aten_repeat_interleave_tensor(
             return aten_repeat_interleave(self=self, repeats=int(repeats), dim=dim)
         if output_size is None:  # the count may be computed from sizes, which needs no look at any value
             return aten_repeat_interleave(self=self, repeats=emit.as_dim(repeats), dim=dim)
-        repeats = emit.expand(emit.reshape(repeats, [1]), [emit.size_of(value, axis)])
+        repeats = emit.reshape(repeats, [1])
+    if emit.static_shape(repeats) in ((1,), (-1,)):
+        repeats = emit.expand(repeats, [emit.size_of(value, axis)])
     return emit.gather(value, _source_rows(repeats, output_size), axis)
 
 

@@ -138,7 +138,7 @@ class _Comparison:
         places = [relation.axis for relation in found]
         several = ", ".join(f"axis {axis} of {self.graph.input_names[place]!r}" for place, axis in places)
         raise ShapeError(
-            f"a size was baked into the trace: {operand!r} at one size is {twin!r} at another",
+            f"a size was baked into the trace: {_described(operand)} at one size is {twin!r} at another",
             location=location,
             hint=f"it may follow {several}: give examples of different sizes, or one name in dynamic_shapes"
             if several
@@ -205,6 +205,11 @@ class _Comparison:
         return None if size is None else size * number if node.kind == "aten::mul" else size + number
 
 
+def _described(operand: Operand) -> str:
+    follows = isinstance(operand, Value) and operand.node is not None and operand.node.name.startswith(f"+{_MARK}")
+    return "what follows an axis" if follows else repr(operand)
+
+
 def _compare_data(tensor: torch.Tensor, twin: torch.Tensor, location: Location) -> None:
     if tensor is twin:
         return
@@ -226,6 +231,9 @@ def _same(left: Any, right: Any) -> bool:
         return math.isnan(right)
     if isinstance(left, torch.Generator):  # each trace makes its own: what they draw is not for the trace to compare
         return isinstance(right, torch.Generator)
+    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+        alike = left.shape == right.shape and left.dtype == right.dtype
+        return left is right or (alike and _same_elements(left, right))
     return type(left) is type(right) and bool(left == right)
 
 
