@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import pytest
 import torch
+from torch.nn import functional
 
 import torch2trt
 from tests import harness
@@ -59,14 +61,38 @@ def test_masks_by_vmap_follow_sizes():
         lambda x: x.sum() + torch.arange(int(x.shape[1]) - 1),
         lambda x: x.sum() + torch.arange(3 * int(x.shape[1])),
         lambda x: x.reshape(int(x.shape[0]) * 2, int(x.shape[1]) * 2).repeat(1, int(x.shape[0])),
+        lambda x: x.reshape(int(x.shape[0]) * int(x.shape[1]), 4),
+        lambda x: x.reshape(math.prod(int(size) for size in x.shape[:2]), 4) + int(x.shape[1]) ** 2,
+        lambda x: x[:, : int(x.shape[1] / 2)],
+        lambda x: functional.interpolate(x.mT, size=int(x.shape[1] * 1.5)),
+        lambda x: x.sum() + torch.arange(int(math.ceil(x.shape[1] / 7)) * 7),  # noqa: RUF046
+        lambda x: functional.pad(x, (0, 0, 0, int(math.ceil(x.shape[1] / 3)) * 3 - x.shape[1])),  # noqa: RUF046
+        lambda x: x.sum() + torch.arange(len(range(0, x.shape[1], 1))),
     ],
-    ids=["more", "less", "times", "two axes"],
+    ids=["more", "less", "times", "two axes", "product", "square", "half", "scaled", "rounded", "padded", "range"],
 )
 def test_ints_that_come_of_a_size_are_followed(function):
     converted = convert(function, harness.rand(2, 6, 4), dynamic={"x": {0: (1, 2, 5), 1: (1, 6, 20)}})
     for sizes in ((2, 6), (1, 1), (5, 13), (3, 20)):
         x = harness.rand(*sizes, 4)
         harness.assert_same(converted.evaluate(x), function(x), what=str(sizes))
+
+
+def padded(x):
+    """Branches at heights that are no multiples of 8, which the ranges do not have."""
+    rows = (8 - x.shape[1] % 8) % 8
+    if rows:
+        x = functional.pad(x, (0, 0, 0, rows))
+    return x.reshape(int(x.shape[0]), -1)
+
+
+def test_ints_are_followed_where_other_sizes_than_the_ranges_branch():
+    dynamic = {"x": {0: (1, 2, 3), 1: (16, 24, 40)}}
+    with pytest.warns(UserWarning, match=r"results may be wrong at sizes such as x \[2, 17, 4\]"):
+        converted = convert(padded, harness.rand(2, 24, 4), dynamic=dynamic)
+    for sizes in ((2, 24), (1, 16), (3, 40), (3, 32)):
+        x = harness.rand(*sizes, 4)
+        harness.assert_same(converted.evaluate(x), padded(x), what=str(sizes))
 
 
 def clamped(x):

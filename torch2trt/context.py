@@ -69,6 +69,9 @@ class Caster(Protocol):
     def arguments(self, node: Node, args: Sequence[Any]) -> list[Any]:
         """The node's arguments, its floating point tensors cast."""
 
+    def known_arguments(self, node: Node, args: Sequence[Any]) -> list[Any]:
+        """The arguments of a node of which all are known, its floating point tensors in one dtype."""
+
 
 @dataclass
 class Context:

@@ -8,6 +8,7 @@ by input name. Axes that are equal by contract share a name: ``{"image": {0: ("b
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -174,12 +175,14 @@ class Alternatives:
     Args:
         tensors: at sizes of the ranges that differ from the examples'; these must be possible.
         third: at the smallest odd sizes that neither of the two has, else at even ones; None where there are none.
+        in_step: the same, but at multiples of a number that the limits of an axis are multiples of.
         examples: the tensors that are traced.
         ranges: the dynamic axes of each.
     """
 
     tensors: list[torch.Tensor]
     third: list[torch.Tensor] | None
+    in_step: list[torch.Tensor] | None
     examples: Sequence[torch.Tensor]
     ranges: Sequence[Mapping[int, Range]]
 
@@ -224,8 +227,20 @@ def alternative_inputs(
     others = [_at_other_sizes(leaf, example, axes) for leaf, example, axes in triples]
     if not _any_differs(others, examples):
         return None
-    third = [_at_third_sizes(example, other, axes) for (_, example, axes), other in zip(triples, others, strict=True)]
-    return Alternatives(others, third if _any_differs(third, examples) else None, examples, ranges)
+    third, in_step = (
+        [
+            _at_third_sizes(example, other, axes, steps)
+            for (_, example, axes), other in zip(triples, others, strict=True)
+        ]
+        for steps in (False, True)
+    )
+    return Alternatives(
+        others,
+        third if _any_differs(third, examples) else None,
+        in_step if _any_differs(in_step, examples) else None,
+        examples,
+        ranges,
+    )
 
 
 def _any_differs(tensors: Sequence[torch.Tensor], examples: Sequence[torch.Tensor]) -> bool:
@@ -239,11 +254,16 @@ def _at_other_sizes(leaf: Any, example: torch.Tensor, axes: Mapping[int, Range])
     return _resized(example, sizes)
 
 
-def _at_third_sizes(example: torch.Tensor, other: torch.Tensor, axes: Mapping[int, Range]) -> torch.Tensor:
+def _at_third_sizes(
+    example: torch.Tensor, other: torch.Tensor, axes: Mapping[int, Range], in_step: bool = False
+) -> torch.Tensor:
+    """The example at odd sizes where there are any; ``in_step``, at multiples of what all limits of an axis are."""
     sizes = {}
     for axis, limits in axes.items():
         taken = (example.shape[axis], other.shape[axis])
-        odd, all_sizes = range(max(limits.min, 3) | 1, limits.max + 1, 2), range(max(limits.min, 2), limits.max + 1)
+        step = max(1, math.gcd(limits.min, limits.opt, limits.max)) if in_step else 1
+        all_sizes = range(-(-max(limits.min, 2) // step) * step, limits.max + 1, step)
+        odd = range(max(limits.min, 3) | 1, limits.max + 1, 2) if step == 1 else ()
         left = (size for size in itertools.chain(odd, all_sizes) if size not in taken)
         sizes[axis] = next(left, example.shape[axis])
     return _resized(example, sizes)

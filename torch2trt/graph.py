@@ -156,6 +156,8 @@ class Graph:
         output_structure: how the module nests its outputs.
         parameters: every parameter and buffer that the graph uses, by ``state_dict`` key.
         state_shapes: the shape of every entry of the module's ``state_dict``, used or not.
+        reads: the whole numbers that Python read while the module was traced, and the values that they came of, if
+            the trace was to keep these.
         ranges: the dynamic axes of the inputs, by input name and axis.
         results: what the last run gave for every value, by value name.
         rewrites: how often each rewrite of :mod:`torch2trt.passes.optimize` found its pattern, by its name.
@@ -170,6 +172,7 @@ class Graph:
     parameters: dict[str, torch.Tensor] = field(default_factory=dict)
     state_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     argument_names: list[str] = field(default_factory=list)
+    reads: list[tuple[Operand, int]] = field(default_factory=list)
     ranges: dict[str, dict[int, Range]] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict, repr=False)
     rewrites: dict[str, int] = field(default_factory=dict)

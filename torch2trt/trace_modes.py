@@ -355,6 +355,35 @@ class FollowedValues(TorchFunctionMode):
         return result
 
 
+_READS = frozenset({torch.Tensor.__int__, torch.Tensor.__index__, torch.Tensor.item})
+
+
+class NumbersRead(TorchFunctionMode):
+    """Inside a ``with`` block, keeps the whole numbers that Python reads from the tensors of a trace.
+
+    Attributes:
+        tensors: where each number came from, rounded as it was, 0-d.
+        numbers: they themselves.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tensors: list[torch.Tensor] = []
+        self.numbers: list[int] = []
+
+    def clear(self) -> None:
+        """Forget what was read."""
+        self.tensors, self.numbers = [], []
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one function."""
+        result = function(*args, **(kwargs or {}))
+        if function in _READS and type(result) is int and torch.jit.is_tracing():
+            self.tensors.append(args[0].reshape(()).to(torch.int64))
+            self.numbers.append(result)
+        return result
+
+
 def _resized(function: Any, args: Any, kwargs: Any) -> Any:
     before = _values(list(args[0].shape))
     after = _values(list(function(torch.empty(before, device="meta"), *args[1:], **kwargs).shape))

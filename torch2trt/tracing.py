@@ -63,7 +63,7 @@ class FlatModule(torch.nn.Module):
         super().__init__()
         # Plain attributes: nn.Module would register the target, and torch.jit.trace would try to script the structure.
         self.__dict__.update(target=target, structure=structure, mode=contextlib.nullcontext())
-        self.__dict__.update(keeps_attributes=False, replaced=[])
+        self.__dict__.update(keeps_attributes=False, replaced=[], reads=None)
         if isinstance(target, torch.nn.Module):
             self.module = target
         else:
@@ -94,12 +94,26 @@ class FlatModule(torch.nn.Module):
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Flat tensors in, flat tensors out."""
         args, kwargs = unflatten(tensors, self.__dict__["structure"])
-        with self.__dict__["mode"]:
+        reads = self.__dict__["reads"]
+        with self.__dict__["mode"], reads or contextlib.nullcontext():
+            if reads is not None:
+                reads.clear()
             result = self.__dict__["target"](*args, **kwargs)
         leaves, self.__dict__["output_structure"] = flatten(result)
+        if reads is not None:
+            leaves = [*leaves, *reads.tensors]
         for leaf in leaves:
             trace_modes.hold_in_trace(leaf)
         return tuple(leaves)
+
+    @contextlib.contextmanager
+    def giving_reads(self) -> Iterator[None]:
+        """Within the block, traces give the whole numbers that Python reads, too, behind what the module gives."""
+        self.__dict__["reads"] = trace_modes.NumbersRead()
+        try:
+            yield
+        finally:
+            self.__dict__["reads"] = None
 
     @contextlib.contextmanager
     def keeping_attributes(self) -> Iterator[None]:
@@ -279,18 +293,40 @@ def trace_graph(
     if alternatives is None:
         return_numbers(graph)
     else:
-        try:
-            _mark(flat, graph, alternatives, names, _mark_more_sizes)
-        except ShapeError:
-            # A module may keep what its first run makes: the traces after it agree then.
-            with flat.keeping_attributes():
-                _trace_once(flat, leaves, names)
-                traced, graph = _trace_once(flat, leaves, names)
-                _mark(flat, graph, alternatives, names, _warn_of_third_sizes)
+        traced, graph = _marked(flat, leaves, alternatives, names, traced, graph)
     _warn_of_replaced(flat, graph)
     graph.argument_names = argument_names(module, args, kwargs)
     state = flat.state_dict().items()  # which may hold more than tensors: a module's extra state
     graph.state_shapes = {flat.strip(key): tuple(held.shape) for key, held in state if isinstance(held, torch.Tensor)}
+    return traced, graph
+
+
+def _marked(
+    flat: FlatModule,
+    leaves: Sequence[torch.Tensor],
+    alternatives: Alternatives,
+    names: list[str],
+    traced: torch.jit.ScriptModule,
+    graph: Graph,
+) -> tuple[torch.jit.ScriptModule, Graph]:
+    """The trace and its graph with dynamic sizes marked, or others for which that can be done.
+
+    Raises:
+        ShapeError: traces of the module differ in more than sizes.
+    """
+    try:
+        _mark(flat, graph, alternatives, names)
+        return traced, graph
+    except ShapeError:
+        pass
+    with contextlib.suppress(ShapeError), flat.giving_reads():  # ints may follow what Python read from sizes
+        graph = _graph_alone(flat, leaves, names)
+        _mark(flat, graph, alternatives, names)
+        return traced, graph
+    with flat.keeping_attributes():  # what the first run makes may stay, and the traces after it agree then
+        _trace_once(flat, leaves, names)
+        traced, graph = _trace_once(flat, leaves, names)
+        _mark(flat, graph, alternatives, names, lenient=True)
     return traced, graph
 
 
@@ -314,15 +350,19 @@ def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: li
 
 
 def _mark(
-    flat: FlatModule, graph: Graph, alternatives: Alternatives, names: list[str], third: Callable[..., None]
+    flat: FlatModule, graph: Graph, alternatives: Alternatives, names: list[str], *, lenient: bool = False
 ) -> None:
-    """Mark what is dynamic; ``third`` looks at the third sizes, which ints that follow an axis must bear out.
+    """Mark what is dynamic; ``lenient``, warn where the trace at third sizes, that nobody may use, is another one.
+
+    Ints that follow an axis must do so at third sizes, or at those among them that are in step with the ranges.
 
     Raises:
         ShapeError: the traces differ in more than sizes.
     """
     followed = mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names), alternatives.names)
-    (_mark_more_sizes if followed else third)(flat, graph, alternatives.third, names)
+    if followed and lenient:
+        _mark_more_sizes(flat, graph, alternatives.in_step, names)
+    (_warn_of_third_sizes if lenient else _mark_more_sizes)(flat, graph, alternatives.third, names)
     for place, axis in followed:
         for leaves in alternatives.apart(place, axis):
             _mark_more_sizes(flat, graph, leaves, names)
@@ -388,7 +428,15 @@ def _graph_alone(flat: FlatModule, leaves: Sequence[torch.Tensor], names: list[s
 def _read(flat: FlatModule, traced: torch.jit.ScriptModule, names: list[str]) -> tuple[Graph, list[torch.Tensor]]:
     """The graph of a trace, and the tensors that it holds as constants."""
     reader = GraphReader(traced, flat.state_dict(keep_vars=True), flat.strip, flat.compiled())
-    return reader.read(names, flat.__dict__["structure"], flat.__dict__["output_structure"]), reader.constants
+    graph, reads = (
+        reader.read(names, flat.__dict__["structure"], flat.__dict__["output_structure"]),
+        flat.__dict__["reads"],
+    )
+    if reads is not None:
+        count = len(graph.outputs) - len(reads.numbers)
+        graph.reads = list(zip(graph.outputs[count:], reads.numbers, strict=True))
+        graph.outputs = graph.outputs[:count]
+    return graph, reader.constants
 
 
 def _restore_constants(flat: FlatModule, constants: Sequence[torch.Tensor], before: trace_modes.MemoryBefore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,11 +66,19 @@ def mark_dynamic(graph: Graph, other: Graph, names: Mapping[Axis, str] | None = 
 
 @dataclass(frozen=True)
 class _Relation:
-    """How an int comes of the size of an axis: ``size * factor + offset``."""
+    """How an int comes of another one, or of two: ``source * factor + offset``, or ``source * other``.
 
-    axis: Axis
+    Args:
+        source: the axis whose size it is, or the value of a number that Python read.
+        factor: what it is multiplied by.
+        offset: what is added then.
+        other: another axis.
+    """
+
+    source: Any
     factor: int = 1
     offset: int = 0
+    other: Any = None
 
 
 class _Comparison:
@@ -80,6 +89,7 @@ class _Comparison:
         self.builder = Builder([], mark=_MARK)
         self.values: dict[_Relation, Value] = {}
         self.places: dict[Axis, Location] = {}
+        self.after: list[tuple[Node | None, list[Node]]] = []  # nodes that go behind another one
 
     def own_nodes(self) -> list[Node]:
         """The graph's nodes without the sizes that another comparison put there."""
@@ -87,6 +97,9 @@ class _Comparison:
 
     def finish(self) -> None:
         """Put the sizes that ints follow in front of the graph."""
+        for node, added in self.after:
+            place = [id(one) for one in self.graph.nodes].index(id(node)) + 1
+            self.graph.nodes[place:place] = added
         self.graph.nodes[:0] = self.builder.nodes
 
     def compare_nodes(self, nodes: list[Node], others: list[Node]) -> None:
@@ -132,10 +145,17 @@ class _Comparison:
             return operand
         if _same(operand, twin) or (isinstance(operand, Value) and self._follows(operand, twin)):
             return operand
-        found = self._relations(operand, twin)
-        if len({self.names[relation.axis] for relation in found}) == 1:
+        sizes = self._sizes()
+        found = _relations(operand, twin, sizes)
+        read = _relations(operand, twin, self._reads())
+        if read and not any(relation == _Relation(relation.source) for relation in found):
+            return self._value(read[0], location)
+        if len({self.names[relation.source] for relation in found}) == 1:
             return self._value(found[0], location)
-        places = [relation.axis for relation in found]
+        products = _products(operand, twin, sizes)
+        if not found and products:
+            return self._value(products[0], location)
+        places = [relation.source for relation in found]
         several = ", ".join(f"axis {axis} of {self.graph.input_names[place]!r}" for place, axis in places)
         raise ShapeError(
             f"a size was baked into the trace: {_described(operand)} at one size is {twin!r} at another",
@@ -144,27 +164,6 @@ class _Comparison:
             if several
             else _HINT,
         )
-
-    def _relations(self, number: Any, twin: Any) -> list[_Relation]:
-        """How the first number, in the graph, and the other one, in the other trace, may come of the size of an axis.
-
-        As that size; else by adding a number, as a cache's length and its next step; else as a multiple of it.
-        """
-        if type(number) is not int or type(twin) is not int:
-            return []
-        sizes = self._sizes()
-        same = [_Relation(axis) for axis, pair in sizes.items() if pair == (number, twin)]
-        more = [
-            _Relation(axis, offset=number - size)
-            for axis, (size, other) in sizes.items()
-            if number - size == twin - other
-        ]
-        times = [
-            _Relation(axis, factor=number // size)
-            for axis, (size, other) in sizes.items()
-            if size > 0 and number % size == 0 and number // size * other == twin
-        ]
-        return same or more or times
 
     def _sizes(self) -> dict[Axis, tuple[int, int]]:
         """The sizes of the axes that ints may follow, in the graph, where they are still known, and in the other."""
@@ -175,18 +174,46 @@ class _Comparison:
                     sizes[place, axis] = size, twin
         return sizes
 
+    def _reads(self) -> dict[Value, tuple[int, int]]:
+        """The numbers that Python read in both traces, where these differ, by what they came of."""
+        graph, other = self.graph.reads, self.other.reads
+        if not self.names or len(graph) != len(other):
+            return {}
+        pairs = ((value, (number, twin)) for (value, number), (_, twin) in zip(graph, other, strict=True))
+        return {
+            value: pair
+            for value, pair in pairs
+            if isinstance(value, Value) and value.node in self.graph.nodes and pair[0] != pair[1]
+        }
+
     def _value(self, relation: _Relation, location: Location) -> Value:
         """What computes the number that a relation gives."""
-        if relation not in self.values:
-            place, axis = relation.axis
-            value = self.builder.call("aten::size.int", self.graph.inputs[place], axis)
-            if relation.factor != 1:
-                value = self.builder.call("aten::mul.int", value, relation.factor)
-            if relation.offset:
-                value = self.builder.call("aten::add.int", value, relation.offset)
-            self.values[relation] = value
-            self.places.setdefault(relation.axis, location)
-        return self.values[relation]
+        if relation in self.values:
+            return self.values[relation]
+        builder, source = self.builder, relation.source
+        front = builder.nodes
+        if isinstance(source, Value):
+            builder.nodes = []
+            self.after.append((source.node, builder.nodes))
+            value = builder.call("aten::Int.Tensor", source)
+        else:
+            value = self._size(source)
+        if relation.other is not None:
+            value = builder.call("aten::mul.int", value, self._size(relation.other))
+        if relation.factor != 1:
+            value = builder.call("aten::mul.int", value, relation.factor)
+        if relation.offset:
+            value = builder.call("aten::add.int", value, relation.offset)
+        builder.nodes = front
+        axes = list(self.names) if isinstance(source, Value) else [source, relation.other]  # which of all, is not known
+        for axis in axes:
+            if axis is not None:
+                self.places.setdefault(axis, location)
+        self.values[relation] = value
+        return value
+
+    def _size(self, axis: Axis) -> Value:
+        return self.builder.call("aten::size.int", self.graph.inputs[axis[0]], axis[1])
 
     def _follows(self, value: Value, number: Any) -> bool:
         """Whether ``value`` was put there by another comparison, and is that number in the other trace."""
@@ -197,12 +224,49 @@ class _Comparison:
         node = value.node
         if node is None or not node.name.startswith(f"+{_MARK}"):
             return None
+        if node.kind == "aten::Int":
+            reads = zip(self.graph.reads, self.other.reads, strict=False)
+            return next((twin for (read, _), (_, twin) in reads if read is node.args[0]), None)
         source, number = node.args[:2]
         if node.kind == "aten::size":
             shape = self.other.inputs[self.graph.inputs.index(source)].shape
             return None if shape is None else shape[number]
-        size = self._at_other_sizes(source)
-        return None if size is None else size * number if node.kind == "aten::mul" else size + number
+        size, by = self._at_other_sizes(source), self._at_other_sizes(number) if isinstance(number, Value) else number
+        if size is None or by is None:
+            return None
+        return size * by if node.kind == "aten::mul" else size + by
+
+
+def _relations(number: Any, twin: Any, numbers: Mapping[Any, tuple[int, int]]) -> list[_Relation]:
+    """How an int, which is the second one in the other trace, may come of others, of which there are the same pairs.
+
+    As one of them; else by adding a number, as a cache's length and its next step; else as a multiple.
+    """
+    if type(number) is not int or type(twin) is not int:
+        return []
+    same = [_Relation(source) for source, pair in numbers.items() if pair == (number, twin)]
+    more = [
+        _Relation(source, offset=number - one)
+        for source, (one, other) in numbers.items()
+        if number - one == twin - other
+    ]
+    times = [
+        _Relation(source, factor=number // one)
+        for source, (one, other) in numbers.items()
+        if one > 0 and number % one == 0 and number // one * other == twin
+    ]
+    return same or more or times
+
+
+def _products(number: Any, twin: Any, numbers: Mapping[Any, tuple[int, int]]) -> list[_Relation]:
+    """How an int, which is the second one in the other trace, may be the product of two others."""
+    if type(number) is not int or type(twin) is not int:
+        return []
+    return [
+        _Relation(source, other=other)
+        for (source, pair), (other, by) in itertools.combinations_with_replacement(numbers.items(), 2)
+        if (pair[0] * by[0], pair[1] * by[1]) == (number, twin)
+    ]
 
 
 def _described(operand: Operand) -> str:
