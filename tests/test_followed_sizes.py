@@ -129,3 +129,19 @@ def test_an_int_that_may_follow_several_axes_is_refused():
     alike = convert(numbered, harness.rand(4, 4), dynamic={"x": {0: ("n", 2, 4, 9), 1: "n"}})
     x = harness.rand(7, 7)
     harness.assert_same(alike.evaluate(x), numbered(x))
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize(
+    "function", [lambda x: x.squeeze(0), lambda x: (x + 1).squeeze(), lambda x: x.squeeze((-3, 2))]
+)
+def test_axes_that_squeeze_cannot_drop_are_told(function, rows):
+    """A network has one rank at all sizes, also where the trace dropped the axis."""
+    x = harness.rand(rows, 3, 1)
+    with pytest.warns(UserWarning, match=r"squeeze keeps axis 0, which PyTorch drops.*test_followed_sizes.py"):
+        converted = convert(function, x, dynamic={"x": {0: (1, rows, 4)}})
+    assert converted.evaluate(x).shape[0] == rows
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        convert(function, harness.rand(3, 3, 1), dynamic={"x": {0: (2, 3, 4)}})
+        convert(lambda x: x.squeeze(-1), x, dynamic={"x": {0: (1, rows, 4)}})

@@ -44,6 +44,7 @@ from .passes.fold import Plan, compute, fold, is_impure, known_data, on_cpu_thro
 from .passes.functionalize import MutatedInputs, functionalize
 from .passes.optimize import optimize as optimize_plan
 from .passes.spectra import values_alone
+from .passes.squeezes import warn_of_squeezes
 from .precision import parse_precision
 from .registry import register_node_handler
 from .tracing import Inputs
@@ -218,6 +219,7 @@ def prepare(
     graph.ranges = ranges
     mark_data_sizes(graph)
     functionalize(graph, mutated_inputs)
+    warn_of_squeezes(graph)
     return Prepared(trace, graph, leaves, examples)
 
 

@@ -29,6 +29,31 @@ def test_bounds_that_are_inputs(function):
         harness.assert_same(converted.evaluate(*given), function(*given))
 
 
+def _elements(x):
+    y = torch.zeros_like(x)
+    y[x > 1] = x[x > 1].log()
+    return y
+
+
+def _rows(x):
+    y, mask = x.clone(), x[:, 0] > 1
+    y[mask] = x[mask] * 2 + 1
+    return y
+
+
+@pytest.mark.parametrize("function", [_elements, _rows])
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_assignments_by_masks_take_any_number(function, count):
+    """Python's assignment takes axes of size 1 off the values, which those of one element of the mask have."""
+    some = [torch.cat([torch.full((rows, 2), 3.0), torch.full((3 - rows, 2), -3.0)]) for rows in range(4)]
+    if function is _elements:
+        some = [x[:, 0] for x in some]
+    converted = torch2trt.convert(function, some[count])
+    for x in some:
+        x = x + harness.rand(*x.shape, low=0, high=1)
+        harness.assert_same(converted.evaluate(x), function(x))
+
+
 def test_sizes_that_are_known_stay_so():
     """Only what follows from values is marked: other sizes stay constants of the network."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import torch
 
 from .. import metadata
-from ..graph import Graph, Node, Operand, Value, operand_values
+from ..graph import Graph, Node, Operand, Value, operand_values, walk_nodes
 
 _DECIDING: dict[str, slice] = {
     "aten::argwhere": slice(0, 1),
@@ -44,17 +44,32 @@ _LIKE_FIRST = frozenset(
 )
 """Ops whose result has the sizes of their first argument, whatever the others'; as all ops do that write to it."""
 
+_WRITES_TO_INDICES = frozenset({"aten::index_put", "aten::index_put_"})
+
 
 def mark_data_sizes(graph: Graph) -> None:
     """Replace the sizes of every tensor that may depend on values of the inputs by None.
 
     Which of a tensor's axes they are is left to TensorRT: all of them count as unknown.
     """
-    for value in data_sized(graph.inputs, graph.nodes):
+    loose = data_sized(graph.inputs, graph.nodes)
+    _give_ones_back(graph.nodes, loose)
+    for value in loose:
         if value.shape:
             if value.traced is None and None not in value.shape:
                 value.traced = ((value.shape, value.strides), (value.shape, value.strides))
             value.shape = (None,) * len(value.shape)
+
+
+def _give_ones_back(nodes: Sequence[Node], loose: Container[Value]) -> None:
+    """Undo what ``x[mask] = values`` does to values of which the trace had one: it takes leading axes of size 1 off."""
+    for node in walk_nodes(list(nodes)):
+        view = node.args[2].node if node.kind in _WRITES_TO_INDICES and isinstance(node.args[2], Value) else None
+        if view is None or view.kind != "aten::view" or view.args[0] not in loose:
+            continue
+        values, sizes = view.args[0], tuple(view.args[1])
+        if values.shape == (1,) * (len(values.shape) - len(sizes)) + sizes:
+            node.args[2] = values
 
 
 def data_sized(inputs: Sequence[Value], nodes: Sequence[Node]) -> set[Value]:
