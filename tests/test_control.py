@@ -49,6 +49,18 @@ def test_recurrent_layers_and_dtypes_of_tensors():
         harness.assert_same(converted.evaluate(x), module(x), rtol=1e-5, atol=1e-6)
 
 
+def test_transformer_layers():
+    """Scripted ones ask for their device's type, and call the fused operators."""
+    module = nn.Sequential(
+        nn.TransformerEncoderLayer(8, 2, 12, batch_first=True),
+        nn.TransformerEncoderLayer(8, 2, 12, batch_first=True, norm_first=True, activation="gelu"),
+    ).eval()
+    converted = torch2trt.convert(torch.jit.script(module), rand(3, 5, 8), dynamic_shapes={"input": {0: (1, 3, 9)}})
+    for rows in (3, 1, 9):
+        x = rand(rows, 5, 8)
+        harness.assert_same(converted.evaluate(x), module(x), rtol=1e-5, atol=1e-5)
+
+
 # ---- decided at conversion
 
 

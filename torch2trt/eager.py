@@ -235,6 +235,7 @@ STRUCTURAL: dict[str, Callable[[Node, Sequence[Any]], Any]] = {
     "aten::_unwrap_optional": _unwrap,
     "prim::Uninitialized": lambda node, args: UNINITIALIZED,
     "prim::data": lambda node, args: args[0],
+    "prim::type": lambda node, args: args[0].type,
     "prim::isinstance": _is_instance,
     "prim::tolist": _to_list,
     "prim::RaiseException": _raise,
@@ -276,5 +277,8 @@ STRUCTURAL: dict[str, Callable[[Node, Sequence[Any]], Any]] = {
     ),
     **_for_overloads(" ".join(f"values.{key}" for key in _DICTS), lambda node, args: list(args[0].values())),
     **_for_overloads(" ".join(f"get.{key} get.default_{key}" for key in _DICTS), _method("get")),
-    **_for_overloads(" ".join(f"__contains__.{key}" for key in _DICTS), lambda node, args: args[1] in args[0]),
+    **_for_overloads(
+        " ".join(["__contains__.str_list", *(f"__contains__.{key}" for key in _DICTS)]),
+        lambda node, args: args[1] in args[0],
+    ),
 }

@@ -43,7 +43,8 @@ def _kinds(names: str) -> frozenset[str]:
 PRODUCTS = _kinds("""
     _convolution _convolution_mode convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
     linear matmul mm bmm addmm addbmm baddbmm mv einsum bilinear embedding prelu
-    tensordot inner scaled_dot_product_attention _native_multi_head_attention lstm gru rnn_tanh rnn_relu
+    tensordot inner scaled_dot_product_attention _native_multi_head_attention _transformer_encoder_layer_fwd
+    lstm gru rnn_tanh rnn_relu
     _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu _flash_attention_forward
     _scaled_dot_product_efficient_attention _efficient_attention_forward _scaled_dot_product_cudnn_attention
     cudnn_convolution cudnn_convolution_transpose cudnn_convolution_relu cudnn_convolution_add_relu

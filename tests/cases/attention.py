@@ -54,6 +54,40 @@ class _FusedAttention(nn.Module):
         return result if self.options[0] else result[0]
 
 
+class _FusedLayer(nn.Module):
+    """The op that a scripted nn.TransformerEncoderLayer calls in eval mode."""
+
+    def __init__(self, mask=None, mask_type=None, **options):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True, **options)
+        self.options = options
+        self.mask, self.mask_type = mask, mask_type
+        self.eval()
+
+    def forward(self, x):
+        layer, inner = self.layer, self.layer.self_attn
+        return torch._transformer_encoder_layer_fwd(
+            x,
+            8,
+            2,
+            inner.in_proj_weight,
+            inner.in_proj_bias,
+            inner.out_proj.weight,
+            inner.out_proj.bias,
+            self.options.get("activation") == "gelu",
+            self.options.get("norm_first", False),
+            1e-5,
+            *(layer.norm1.weight, layer.norm1.bias, layer.norm2.weight, layer.norm2.bias),
+            *(layer.linear1.weight, layer.linear1.bias, layer.linear2.weight, layer.linear2.bias),
+            self.mask,
+            self.mask_type,
+        )
+
+
+_TOKENS = torch.randn(3, 2, 5, 8, generator=torch.Generator().manual_seed(3))
+
+
 def _dynamic(name, function, *lengths, **others):
     """A row whose batch and number of tokens are dynamic, at (batch, tokens) pairs; the first is traced."""
 
@@ -73,6 +107,17 @@ def _dynamic(name, function, *lengths, **others):
 
 CASES = [
     Case("sdpa", _sdpa, _qkv()),
+    Case(
+        "encoder-layer",
+        _FusedLayer(),
+        {"x": _TOKENS[0]},
+        {"x": {0: (1, 2, 4), 1: (2, 5, 9)}},
+        [{"x": _TOKENS[1, :1, :3]}, {"x": _TOKENS[2]}],
+    ),
+    Case("encoder-layer-norm-first", _FusedLayer(norm_first=True, activation="gelu"), _TOKENS[0]),
+    Case("encoder-layer-half", _FusedLayer().half(), _TOKENS[0].half(), rtol=5e-3, atol=5e-3),
+    Case("encoder-layer-mask", _FusedLayer(torch.ones(5, 5).triu(1).bool(), 0), _TOKENS[0]),
+    Case("encoder-layer-padding", _FusedLayer(torch.arange(5).expand(2, 5) > torch.tensor([[2], [4]]), 1), _TOKENS[0]),
     Case("sdpa-3d", _sdpa, _qkv((3, 4, 8), (3, 5, 8), (3, 5, 6))),
     Case("sdpa-2d", _sdpa, _qkv((4, 8), (5, 8))),
     Case("sdpa-broadcast", _sdpa, _qkv((2, 3, 4, 8), (1, 3, 5, 8), (2, 1, 5, 8))),

@@ -11,6 +11,7 @@ from .. import emit
 from ..emit import Tensor
 from ..registry import op
 from ..weights import derive
+from .activation import aten_gelu
 
 
 @op("aten::scaled_dot_product_attention")
@@ -140,6 +141,59 @@ def aten_native_multi_head_attention(
         total = emit.reduce("AVG", emit.compute_in_float32(weights), [1], keepdim=False)
         weights = emit.cast(total, emit.dtype_of(query))
     return output, weights
+
+
+@op("aten::_transformer_encoder_layer_fwd")
+def aten_transformer_encoder_layer_fwd(
+    src: Tensor,
+    embed_dim: int,
+    num_heads: int,
+    qkv_weight: Tensor,
+    qkv_bias: Tensor,
+    proj_weight: Tensor,
+    proj_bias: Tensor,
+    use_gelu: bool,
+    norm_first: bool,
+    eps: float,
+    norm_weight_1: Tensor,
+    norm_bias_1: Tensor,
+    norm_weight_2: Tensor,
+    norm_bias_2: Tensor,
+    ffn_weight_1: Tensor,
+    ffn_bias_1: Tensor,
+    ffn_weight_2: Tensor,
+    ffn_bias_2: Tensor,
+    mask: Tensor | None = None,
+    mask_type: int | None = None,
+) -> Any:
+    """``_transformer_encoder_layer_fwd(Tensor src, int embed_dim, int num_heads, ...) -> Tensor``; ``(batch, L, C)``.
+
+    It is what a scripted ``nn.TransformerEncoderLayer`` calls in eval mode; the mask is that of
+    ``_native_multi_head_attention``.
+    """
+    last = [emit.rank_of(src) - 1]
+
+    def attend_to_itself(value: Any) -> Any:
+        weights = (qkv_weight, qkv_bias, proj_weight, proj_bias)
+        return aten_native_multi_head_attention(
+            value, value, value, embed_dim, num_heads, *weights, mask, need_weights=False, mask_type=mask_type
+        )[0]
+
+    def feed_forward(value: Any) -> Any:
+        hidden = emit.linear(value, ffn_weight_1, ffn_bias_1)
+        hidden = aten_gelu(hidden) if use_gelu else emit.activation("RELU", hidden)
+        return emit.linear(hidden, ffn_weight_2, ffn_bias_2)
+
+    result: Any = src
+    for branch, weight, bias in (
+        (attend_to_itself, norm_weight_1, norm_bias_1),
+        (feed_forward, norm_weight_2, norm_bias_2),
+    ):
+        if norm_first:
+            result = emit.elementwise("SUM", result, branch(emit.normalization(result, last, weight, bias, eps)))
+        else:
+            result = emit.normalization(emit.elementwise("SUM", result, branch(result)), last, weight, bias, eps)
+    return result
 
 
 def _projected(
