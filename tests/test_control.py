@@ -61,6 +61,21 @@ def test_transformer_layers():
         harness.assert_same(converted.evaluate(x), module(x), rtol=1e-5, atol=1e-5)
 
 
+def test_lists_that_a_loop_adds_to():
+    @torch.jit.script
+    def function(x):
+        rows = [x[0] * 0]
+        rows += [x[0], x[0] - 1]
+        for index in range(x.size(0)):
+            rows += [x[index] * index]
+        return torch.stack(rows)
+
+    converted = torch2trt.convert(function, rand(3, 2), dynamic_shapes=ROWS)
+    for count in (3, 1, 9):
+        x = rand(count, 2)
+        harness.assert_same(converted.evaluate(x), function(x))
+
+
 # ---- decided at conversion
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -226,6 +226,20 @@ def map_operand(operand: Operand, function: Any) -> Any:
     if isinstance(operand, dict):
         return {key: map_operand(item, function) for key, item in operand.items()}
     return operand
+
+
+def substitute(block: Block, replaced: Mapping[Value, Operand]) -> None:
+    """Put other operands in the place of values, in a block and those inside of it."""
+
+    def newest(value: Value) -> Operand:
+        return replaced.get(value, value)
+
+    for node in block.nodes:
+        if any(value in replaced for value in operand_values(node.args)):
+            node.args = [map_operand(operand, newest) for operand in node.args]
+        for inner in node.blocks:
+            substitute(inner, replaced)
+    block.outputs = [map_operand(operand, newest) for operand in block.outputs]
 
 
 def walk_nodes(nodes: list[Node]) -> Iterator[Node]:

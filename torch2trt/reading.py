@@ -10,7 +10,7 @@ import torch
 
 from . import python_ops, torch_compat
 from .errors import Location, TraceError
-from .graph import Block, Graph, Node, Operand, Value
+from .graph import Block, Graph, Node, Operand, Value, substitute
 from .structure import Structure
 
 _LIST_KEEPERS = {
@@ -126,7 +126,10 @@ class GraphReader:
                 if argument.is_dtype and type(args[index]) is int:
                     args[index] = torch_compat.dtype_of_code(args[index])
         blocks = [self._block(block) for block in raw.blocks()]
-        outputs = [self._define(value) for value in raw.outputs()]
+        results = list(raw.outputs())
+        if kind == "prim::Loop":
+            self._read_kept_lists(results, args, blocks[0])
+        outputs = [self._define(value) for value in results]
         return Node(
             kind,
             schema.overload if schema else "",
@@ -192,6 +195,22 @@ class GraphReader:
         self._operands[output.debugName()] = [self._operand(value) for value in raw.inputs()]
         return True
 
+    def _read_extension(self, raw: Any, nodes: list[Node]) -> bool:
+        """``items += [one]``, which is ``items.append(one)``."""
+        items, more = list(raw.inputs())[:2]
+        schema = torch_compat.schema_of("aten::append", "t")
+        if items.type().kind() != "ListType" or more.node().kind() != "prim::ListConstruct" or schema is None:
+            return False
+        ones = [self._operand(value) for value in more.node().inputs()]
+        for one in ones:
+            result = Value(self._unique(raw.output().debugName()))
+            args = [self._operand(items), one]
+            nodes.append(
+                Node("aten::append", "t", result.name, args, [result], schema, self._scope(raw), raw.sourceRange())
+            )
+        self._operands[raw.output().debugName()] = self._operand(items)
+        return True
+
     def _is_kept(self, raw: Any) -> bool:
         """Whether a list is changed, or handed on to what may."""
         for use in raw.uses():
@@ -203,6 +222,15 @@ class GraphReader:
     def _is_kept_by_call(self, use: Any) -> bool:
         path = self._paths.get(next(iter(use.user.inputs())).debugName())
         return path is None or self._is_kept(list(self._graph_of(path, use.user.s("name")).inputs())[use.offset])
+
+    def _read_kept_lists(self, results: list[Any], args: list[Operand], body: Block) -> None:
+        """Take out of a loop the variables that are one list throughout, which its body may only append to."""
+        for place in reversed(range(len(results))):
+            inside, outside = body.inputs[place + 1], args[place + 2]
+            if results[place].type().kind() == "ListType" and body.outputs[place + 1] is inside:
+                del body.inputs[place + 1], body.outputs[place + 1], args[place + 2]
+                substitute(body, {inside: outside})
+                self._operands[results.pop(place).debugName()] = outside
 
     def _read_tuple(self, raw: Any, nodes: list[Node]) -> bool:
         self._operands[raw.output().debugName()] = tuple(self._operand(value) for value in raw.inputs())
@@ -311,6 +339,7 @@ _READERS: dict[str, Callable[[GraphReader, Any, list[Node]], bool]] = {
     "prim::SetAttr": GraphReader._refuse_state,
     "prim::Constant": GraphReader._read_constant,
     "prim::ListConstruct": GraphReader._read_list,
+    "aten::add_": GraphReader._read_extension,
     "prim::TupleConstruct": GraphReader._read_tuple,
     "prim::TupleUnpack": GraphReader._read_unpack,
     "prim::ListUnpack": GraphReader._read_unpack,

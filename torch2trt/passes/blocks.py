@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..graph import Block, Node, Operand, Value, map_operand, operand_values
+from ..graph import Block, Node, Operand, Value, substitute
 from .aliases import Alias, Reference, Storage
 from .sharing import role, written_operands
 
@@ -137,7 +137,7 @@ def visit_loop(walk: Functionalizer, node: Node) -> None:
         else:
             unchanged[entry] = starts[storage]
     if unchanged:
-        _substitute(block, unchanged)
+        substitute(block, unchanged)
     walk.builder.append(node)
     for storage, value in zip(visited.newest, node.outputs[len(results) :], strict=True):
         walk.memory.replace(storage, value)
@@ -213,15 +213,3 @@ def _returns_target(node: Node, value: Value) -> bool:
     schema = node.schema
     one = len(written_operands(node)) == 1 and len(node.outputs) == 1
     return one and schema is not None and bool(schema.returns[0].alias) and schema.arguments[0].written
-
-
-def _substitute(block: Block, replaced: dict[Value, Operand]) -> None:
-    def newest(value: Value) -> Operand:
-        return replaced.get(value, value)
-
-    for node in block.nodes:
-        if any(value in replaced for value in operand_values(node.args)):
-            node.args = [map_operand(operand, newest) for operand in node.args]
-        for inner in node.blocks:
-            _substitute(inner, replaced)
-    block.outputs = [map_operand(operand, newest) for operand in block.outputs]
