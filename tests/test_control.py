@@ -70,7 +70,7 @@ def test_lists_that_a_loop_adds_to():
             rows += [x[index] * index]
         return torch.stack(rows)
 
-    converted = torch2trt.convert(function, rand(3, 2), dynamic_shapes=ROWS)
+    converted = torch2trt.convert(function, rand(3, 2), input_names=["x"], dynamic_shapes=ROWS)
     for count in (3, 1, 9):
         x = rand(count, 2)
         harness.assert_same(converted.evaluate(x), function(x))
