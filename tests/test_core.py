@@ -285,6 +285,11 @@ def test_a_refused_layer_carries_tensorrts_message(network, handlers):
         torch2trt.torch2trt(lambda x: torch.exp(x), torch.ones(2, 3))
 
 
+def test_sizes_that_come_of_floats_are_told():
+    with pytest.raises(errors.LayerError, match=r"refused a fill layer(.|\n)*by way of floating point: use integers"):
+        torch2trt.convert(lambda n: torch.arange(n), torch.tensor(8.5))
+
+
 def test_nan_weights_warn():
     module = Small().eval()
     with torch.no_grad():

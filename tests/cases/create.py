@@ -94,6 +94,13 @@ CASES = [
     _dynamic("functional", _functional),
     _dynamic("arange", _ranges),
     _dynamic("arange-dtypes", _ranges_dtypes),
+    Case(
+        "dim-arange",
+        lambda x: torch._dim_arange(x, -1) * x[0].sum(),
+        {"x": torch.eye(4)[:2]},
+        {"x": {0: (1, 2, 4), 1: (2, 4, 6)}},
+        [{"x": torch.eye(6)[:3]}, {"x": 2 * torch.eye(3)[:1]}],
+    ),
     _dynamic("linspace-dynamic", _spaced),
     _dynamic("arange-float", lambda x: torch.arange(0.5, x.size(0) + 0.25, 0.5)),
     Case(

@@ -186,7 +186,15 @@ def _refused(context: Context, method: str) -> LayerError:
     messages = list(context.recorder.messages) if context.recorder is not None else []
     if context.recorder is not None:
         context.recorder.clear()
-    return LayerError(f"TensorRT refused a {method} layer: {'; '.join(messages) or 'see its log'}")
+    text = "; ".join(messages)
+    return LayerError(
+        f"TensorRT refused a {method} layer: {text or 'see its log'}",
+        hint="it takes no size that was computed by way of floating point: use integers" if _NO_SIZE in text else "",
+    )
+
+
+_NO_SIZE = "Assertion !isInFlight(p.second.symbolicRep) failed"
+"""What TensorRT says of a size that comes of floating point numbers."""
 
 
 def _name(context: Context, layer: Any, method: str) -> None:

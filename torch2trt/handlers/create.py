@@ -115,6 +115,12 @@ def aten_arange(end: Dim, start: Dim = 0, step: Dim = 1, dtype: torch.dtype | No
     return emit.counting(emit.range_count(start, end, step), start, step, dtype or kind)
 
 
+@op("aten::_dim_arange")
+def aten_dim_arange(like: Tensor, dim: int) -> Any:
+    """``_dim_arange(Tensor like, int dim) -> Tensor``: int64, as many as there are along the axis."""
+    return emit.counting(emit.size_of(like, dim), 0, 1, torch.int64)
+
+
 @op("aten::linspace", "aten::linspace.Tensor_Tensor", "aten::linspace.Tensor_Scalar", "aten::linspace.Scalar_Tensor")
 def aten_linspace(start: Tensor, end: Tensor, steps: Dim, dtype: torch.dtype | None = None) -> Any:
     """``linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, ...) -> Tensor``.
