@@ -557,3 +557,21 @@ def test_modules_that_were_traced_at_other_sizes_or_in_another_dtype(inner):
     harness.assert_same(fast(x).detach(), expected.detach(), rtol=1e-4)
     module.half()
     assert torch2trt.convert(module, x.half()).evaluate(x.half()).dtype == torch.float16
+
+
+def _with_gradients(x, w):
+    """Gradients of several values at once, weighted and not."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        y = (x * x) @ w
+        (weighted,) = torch.autograd.grad(y, x, torch.cos(y.detach()), create_graph=True)
+        several = torch.autograd.grad([y, weighted.sum()], [x], [2 * torch.ones_like(y), None])
+    return weighted.detach(), several[0]
+
+
+def test_gradients_of_weighted_values():
+    x, w = harness.rand(3, 4), harness.rand(4, 5)
+    converted = torch2trt.convert(_with_gradients, (x, w), dynamic_shapes={"x": {0: (1, 3, 8)}})
+    for rows in (3, 1, 8):
+        x = harness.rand(rows, 4)
+        harness.assert_same(converted.evaluate(x, w), _with_gradients(x, w), rtol=1e-5, atol=1e-5)

@@ -289,7 +289,21 @@ def _assert_scalar(condition: Any, message: str) -> None:
         raise RuntimeError(message)
 
 
+def _grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """``torch.autograd.grad``, which compares sizes with ``grad_outputs`` and takes no tensors for these.
+
+    The gradients of sums of products need none, and come of the same numbers.
+    """
+    if grad_outputs is not None and not kwargs.get("is_grads_batched"):
+        pairs = zip(_listed(outputs), _listed(grad_outputs), strict=True)
+        outputs = [output if factor is None else (output * factor).sum() for output, factor in pairs]
+        grad_outputs = None
+    with _without_tracer_warnings():
+        return torch.autograd.grad(outputs, inputs, grad_outputs, *args, **kwargs)
+
+
 _FOLLOWED: dict[Any, Callable[..., Any]] = {
+    torch.autograd.grad: _grad,
     torch.Tensor.data.__get__: torch.Tensor.detach,  # type: ignore[attr-defined]
     torch.ops.aten.sym_size.int: torch.Tensor.size,
     torch.ops.aten.sym_size: torch.Tensor.size,
