@@ -76,6 +76,65 @@ def test_lists_that_a_loop_adds_to():
         harness.assert_same(converted.evaluate(x), function(x))
 
 
+# ---- attributes
+
+
+class Writing(nn.Module):
+    """Writes to an attribute before it reads it, which is no state."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept, self.count = torch.zeros(3), 0
+
+    def forward(self, x):
+        self.kept, self.count = x * 2, x.size(0)
+        y = x + self.kept
+        if bool(x.sum() > 0):
+            y = y * self.kept
+        self.kept = self.kept + 1
+        return y - self.kept * self.count
+
+
+class Twice(nn.Module):
+    """Reads what a module inside has written."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = Writing()
+
+    def forward(self, x):
+        return self.inner(x) + self.inner.kept + self.inner(x + 1)
+
+
+class Stateful(nn.Module):
+    """Reads an attribute first, or writes to it on one of two paths."""
+
+    def __init__(self, always: bool):
+        super().__init__()
+        self.kept, self.always = torch.zeros(3), always
+
+    def forward(self, x):
+        if self.always:
+            x = x + self.kept
+            self.kept = x
+        elif bool(x.sum() > 0):
+            self.kept = x
+        return x
+
+
+def test_attributes_that_are_written_first():
+    module = Twice().eval()
+    converted = torch2trt.convert(torch.jit.script(module), rand(3))
+    for x in (rand(3, low=0), rand(3, high=0)):
+        harness.assert_same(converted.evaluate(x), module(x))
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_state_of_scripted_modules_is_refused(always):
+    with pytest.raises(errors.TraceError, match=r"writes to its attribute 'kept'(.|\n)*test_control.py"):
+        torch2trt.convert(torch.jit.script(Stateful(always).eval()), rand(3))
+
+
 # ---- decided at conversion
 
 

@@ -53,6 +53,9 @@ class GraphReader:
         self._attributes: dict[int, Value] = {}
         self._parameters: dict[str, torch.Tensor] = {}
         self._names: set[str] = set()
+        self._read: set[str] = set()  # attributes
+        self._written: dict[str, Operand] = {}
+        self._depth = 0  # of blocks
         self._counter = itertools.count()
         self._device: str | None = None
         self._same_dtypes = self._same_sizes = True  # as recorded in the graph that is read
@@ -145,7 +148,9 @@ class GraphReader:
 
     def _block(self, raw: Any) -> Block:
         inputs = [self._define(value) for value in raw.inputs()]
+        self._depth += 1
         nodes = self._nodes(raw)
+        self._depth -= 1
         return Block(inputs, nodes, [self._operand(value) for value in raw.outputs()])
 
     def _scope(self, raw: Any) -> str:
@@ -153,16 +158,23 @@ class GraphReader:
         return self._strip(last.removeprefix("__module.").removeprefix("__module"))
 
     def _read_attribute(self, raw: Any, nodes: list[Node]) -> bool:
-        owner = self._paths[raw.input().debugName()]
-        path = f"{owner}.{raw.s('name')}" if owner else raw.s("name")
+        path = self._attribute_path(raw)
         output = raw.output()
         name = output.debugName()
+        if path in self._written:
+            self._operands[name] = self._written[path]
+            return True
+        self._read.add(path)
         found = self._at(path)
         if output.type().kind() == "ClassType" and isinstance(found, torch.nn.Module):
             self._paths[name] = path
             return True
         self._operands[name] = self._tensor(path, found) if isinstance(found, torch.Tensor) else found
         return True
+
+    def _attribute_path(self, raw: Any) -> str:
+        owner = self._paths[next(iter(raw.inputs())).debugName()]
+        return f"{owner}.{raw.s('name')}" if owner else raw.s("name")
 
     def _tensor(self, path: str, tensor: torch.Tensor) -> Value:
         key = self._keys.get(id(tensor))
@@ -292,8 +304,12 @@ class GraphReader:
         for value, operand in zip(raw.outputs(), results, strict=True):
             self._operands[value.debugName()] = operand
 
-    def _refuse_state(self, raw: Any, nodes: list[Node]) -> bool:
-        """A scripted module that writes to its own attribute: what later nodes read is known to TorchScript alone."""
+    def _write_attribute(self, raw: Any, nodes: list[Node]) -> bool:
+        """A scripted module that writes to its own attribute, as to a variable if it does so before it reads it."""
+        path = self._attribute_path(raw)
+        if path not in self._read and not self._depth:
+            self._written[path] = self._operand(list(raw.inputs())[1])
+            return True
         raise TraceError(
             f"a scripted module writes to its attribute {raw.s('name')!r}, and an engine keeps no state",
             location=Location("prim::SetAttr", self._scope(raw), raw.sourceRange()),
@@ -336,7 +352,7 @@ class GraphReader:
 _READERS: dict[str, Callable[[GraphReader, Any, list[Node]], bool]] = {
     "prim::GetAttr": GraphReader._read_attribute,
     "prim::CallMethod": GraphReader._read_call,
-    "prim::SetAttr": GraphReader._refuse_state,
+    "prim::SetAttr": GraphReader._write_attribute,
     "prim::Constant": GraphReader._read_constant,
     "prim::ListConstruct": GraphReader._read_list,
     "aten::add_": GraphReader._read_extension,
