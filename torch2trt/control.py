@@ -120,6 +120,8 @@ class Merge:
             raise _different(f"a tensor of {dtypes[0]}", f"one of {dtypes[1]}")
         if emit.rank_of(chosen) != emit.rank_of(other):
             raise _different(f"a tensor of rank {emit.rank_of(chosen)}", f"one of rank {emit.rank_of(other)}")
+        if emit.rank_of(chosen) == 0 and dtypes[0] == torch.int64:
+            return emit.where(self._condition, chosen, other)  # of a conditional's result TensorRT makes no size
         if self._conditional is None:
             self._conditional = Conditional(self._condition)
         return self._conditional.output(chosen, other)

@@ -264,6 +264,7 @@ STRUCTURAL: dict[str, Callable[[Node, Sequence[Any]], Any]] = {
     **_for_overloads("reverse.t", _changing("reverse")),
     **_for_overloads("remove.int remove.float remove.bool remove.str", _changing("remove")),
     **_for_overloads("sort.int sort.float sort.bool sort.str sort.any", _sort),
+    **_for_overloads("sorted.int sorted.float sorted.bool sorted.str sorted.any", lambda node, args: sorted(args[0])),
     **_for_overloads("select.t", _get_item),
     **_for_overloads("slice.t slice.str", lambda node, args: args[0][slice(*args[1:])]),
     **_for_overloads("add.t", lambda node, args: args[0] + args[1]),

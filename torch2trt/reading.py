@@ -120,6 +120,12 @@ class GraphReader:
         return nodes
 
     def _node(self, raw: Any, kind: str) -> Node:
+        if kind.startswith(_FOR_CPUS):
+            raise TraceError(
+                f"{kind} is for the CPU alone, where torch.jit.optimize_for_inference has put it",
+                location=Location(kind, self._scope(raw), raw.sourceRange()),
+                hint="convert the module that was optimized",
+            )
         schema = torch_compat.parse_schema(raw.schema())
         args = [self._operand(value) for value in raw.inputs()]
         if schema is not None:
@@ -166,7 +172,7 @@ class GraphReader:
             return True
         self._read.add(path)
         found = self._at(path)
-        if output.type().kind() == "ClassType" and isinstance(found, torch.nn.Module):
+        if output.type().kind() == "ClassType":  # a module, or an object of another class that TorchScript compiled
             self._paths[name] = path
             return True
         self._operands[name] = self._tensor(path, found) if isinstance(found, torch.Tensor) else found
@@ -198,6 +204,12 @@ class GraphReader:
             number = torch_compat.wrapped_number(constant)
             constant = number if number is not None else _tensor_value(self._unique(name), constant, None)
         self._operands[name] = constant
+        return True
+
+    def _read_object(self, raw: Any, nodes: list[Node]) -> bool:
+        """An object that scripted code makes: its attributes are variables."""
+        name = raw.output().debugName()
+        self._paths[name] = self._unique(f"object {name}")
         return True
 
     def _read_list(self, raw: Any, nodes: list[Node]) -> bool:
@@ -331,6 +343,12 @@ class GraphReader:
 
     def _read_python_op(self, raw: Any, nodes: list[Node]) -> bool:
         """A custom autograd function: what its forward did was recorded beside it."""
+        if any(value.debugName() in self._paths for value in raw.inputs()):
+            raise TraceError(
+                f"scripted code calls {raw.pyname()} in Python, which TorchScript does not hold (torch.jit.ignore)",
+                location=Location("prim::PythonOp", self._scope(raw), raw.sourceRange()),
+                hint="script that function, too, or convert what the module was scripted from",
+            )
         if self._read_as_operator(raw, nodes):
             return True
         if not raw.hasAttribute("Subgraph"):
@@ -354,6 +372,7 @@ _READERS: dict[str, Callable[[GraphReader, Any, list[Node]], bool]] = {
     "prim::CallMethod": GraphReader._read_call,
     "prim::SetAttr": GraphReader._write_attribute,
     "prim::Constant": GraphReader._read_constant,
+    "prim::CreateObject": GraphReader._read_object,
     "prim::ListConstruct": GraphReader._read_list,
     "aten::add_": GraphReader._read_extension,
     "prim::TupleConstruct": GraphReader._read_tuple,
@@ -361,6 +380,10 @@ _READERS: dict[str, Callable[[GraphReader, Any, list[Node]], bool]] = {
     "prim::ListUnpack": GraphReader._read_unpack,
     "prim::PythonOp": GraphReader._read_python_op,
 }
+
+
+_FOR_CPUS = ("aten::to_mkldnn", "prim::mkldnn_", "prim::ConstantMKLDNN", "prim::MKLDNN")
+"""How what ``torch.jit.optimize_for_inference`` puts in begins; called by itself, it ends the process."""
 
 
 def _tensor_value(name: str, tensor: torch.Tensor, key: str | None) -> Value:

@@ -354,7 +354,7 @@ def _script_module(module: torch.nn.Module) -> tuple[Any, Any]:
     torch.jit._recursive.check_module_initialized(module)
     builder = torch._C.ConcreteModuleTypeBuilder(type(module))
     builder.add_attribute("training", torch._C.BoolType.get(), False, False)
-    held: dict[str, Any] = {"training": module.training}
+    held: dict[str, Any] = {"training": getattr(module, "training", False)}
     for tensors, is_parameter in ((module._parameters, True), (module._buffers, False)):
         for name, tensor in tensors.items():
             if tensor is not None:

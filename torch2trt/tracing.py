@@ -210,6 +210,11 @@ def _modules_of(function: Callable[..., Any]) -> dict[str, torch.nn.Module]:
 
 
 def _check_target(module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments | None:
+    if isinstance(module, torch.jit.ScriptModule) and not hasattr(module, "forward"):
+        raise InputError(
+            "the scripted module has no forward of its own: its overloads alone were scripted",
+            hint="script a module that calls it",
+        )
     if not callable(module):
         raise InputError(
             f"the model must be an nn.Module or a function, not {type(module).__name__}",
@@ -217,14 +222,27 @@ def _check_target(module: object, args: tuple[Any, ...], kwargs: dict[str, Any])
         )
     target = module.forward if isinstance(module, torch.nn.Module) else module
     try:
-        return inspect.signature(target).bind(*args, **kwargs)
+        return _signature(module, target).bind(*args, **kwargs)
     except TypeError as error:
         name = (
             type(module).__name__ if isinstance(module, torch.nn.Module) else getattr(module, "__name__", str(module))
         )
-        raise InputError(f"the inputs do not fit {name}{inspect.signature(target)}: {error}") from None
+        raise InputError(f"the inputs do not fit {name}{_signature(module, target)}: {error}") from None
     except ValueError:  # a builtin without a signature
         return None
+
+
+def _signature(module: object, target: Callable[..., Any]) -> inspect.Signature:
+    """The parameters of a call; those of a loaded or traced module from its TorchScript, as its Python has none."""
+    schema = getattr(target, "schema", None) if isinstance(module, torch.jit.ScriptModule) else None
+    if not isinstance(schema, torch._C.FunctionSchema):
+        return inspect.signature(target)
+    kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    parameters = []
+    for argument in schema.arguments[1:]:
+        default = argument.default_value if argument.has_default_value() else inspect.Parameter.empty
+        parameters.append(inspect.Parameter(argument.name, kinds[argument.kwarg_only], default=default))
+    return inspect.Signature(parameters)
 
 
 def default_input_names(module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
@@ -284,7 +302,7 @@ def trace_graph(
     names = list(input_names) if input_names is not None else default_input_names(module, args, kwargs)
     _check_names(names, len(leaves))
     flat = FlatModule(module, structure)
-    if any(child.training for child in flat.modules()):
+    if any(getattr(child, "training", False) for child in flat.modules()):  # frozen ones have no such attribute
         warnings.warn(
             "the module is in training mode: dropout and batch norm are traced as in training; call .eval() first",
             stacklevel=3,
@@ -539,6 +557,8 @@ def _trace_error(error: Exception) -> TraceError:
     if "requires grad as a constant" in text:
         text = "a parameter that belongs to no module of the model is used:\n" + text
         hint = "pass the nn.Module that owns it instead of a function"
+    if "Tracer cannot set value trace for type" in text:
+        hint = "a scripted module gives None or a number, which no trace holds: convert what it was scripted from"
     return TraceError(f"torch.jit.trace failed: {type(error).__name__}: {text}", hint=hint)
 
 

@@ -78,11 +78,14 @@ class Rewriter:
         return known(self.plan, operand)
 
     def maker(self, operand: Operand, *kinds: str) -> Node | None:
-        """The node of one of ``kinds``, with a handler of our own, that makes a value outside of any block."""
-        if not isinstance(operand, Value):
+        """The node of one of ``kinds``, with a handler of our own, that makes a value outside of any block.
+
+        The same kinds of numbers, such as ``aten::add.int``, have other arguments, and are none.
+        """
+        node = self._makers.get(operand) if isinstance(operand, Value) else None
+        if node is None or node.kind not in kinds or not may_change(self.plan, node):
             return None
-        node = self._makers.get(operand)
-        return node if node is not None and node.kind in kinds and may_change(self.plan, node) else None
+        return node if node.schema is None or "Tensor" in node.schema.returns[0].type else None
 
     def tensor(self, operand: Operand) -> torch.Tensor | None:
         """The known tensor that an operand is; None when it is none."""
