@@ -172,7 +172,9 @@ class GraphReader:
             return True
         self._read.add(path)
         found = self._at(path)
-        if output.type().kind() == "ClassType":  # a module, or an object of another class that TorchScript compiled
+        kind = output.type()
+        if kind.kind() == "ClassType" and not kind.annotation_str.startswith("__torch__.torch.classes."):
+            # a module, or an object of another class that TorchScript compiled
             self._paths[name] = path
             return True
         self._operands[name] = self._tensor(path, found) if isinstance(found, torch.Tensor) else found

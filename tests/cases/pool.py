@@ -1,6 +1,6 @@
 """Pooling."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -88,6 +88,25 @@ def _fractional2d(x: torch.Tensor, numbers: torch.Tensor) -> Any:
 
 def _fractional3d(x: torch.Tensor, numbers: torch.Tensor) -> Any:
     return aten.fractional_max_pool3d(x, [2, 2, 3], [2, 3, 1], numbers)
+
+
+def _fractional_dynamic(name: str, *shapes: Sequence[int], dtype: torch.dtype = torch.float32) -> Case:
+    """A row whose number of images and spatial sizes are dynamic; the first of ``shapes`` is traced."""
+    axes = len(shapes[0]) - 2
+    pool = torch.nn.FractionalMaxPool2d if axes == 2 else torch.nn.FractionalMaxPool3d
+    counts = (5, 4, 1)[:axes]
+
+    def run(x: torch.Tensor, numbers: torch.Tensor) -> Any:
+        return pool((3, 2, 2)[:axes], output_size=counts, return_indices=True, _random_samples=numbers)(x)
+
+    inputs = []
+    for seed, shape in enumerate(shapes):
+        generator = torch.Generator().manual_seed(seed)
+        image, numbers = torch.randn(shape, generator=generator), torch.rand(*shape[:2], axes, generator=generator)
+        inputs.append(((2 * image).round().to(dtype), numbers.to(dtype)))  # windows hold equal maxima
+    sizes = {0: (1, 2, 4)}
+    dynamic = {"x": {**sizes, **{2 + axis: (7, 9, 400) for axis in range(axes)}}, "numbers": sizes}
+    return Case(name, run, inputs[0], dynamic, inputs[1:])
 
 
 def _tied(*shape: int) -> torch.Tensor:
@@ -243,4 +262,9 @@ CASES = [
         (_tied(2, 9, 29, 31).bfloat16(), rand(2, 9, 2, low=0, high=1, dtype=torch.bfloat16)),
     ),
     Case("fractional3d", _fractional3d, (_tied(2, 3, 5, 6, 7), rand(2, 3, 3, low=0, high=1))),
+    _fractional_dynamic("fractional2d-dynamic", (2, 30, 9, 11), (1, 30, 24, 7), (4, 30, 67, 190), (2, 30, 7, 98)),
+    _fractional_dynamic(
+        "fractional-rounded-dynamic", (2, 30, 9, 11), (1, 30, 24, 7), (4, 30, 67, 390), dtype=torch.bfloat16
+    ),
+    _fractional_dynamic("fractional3d-dynamic", (2, 9, 9, 8, 7), (1, 9, 24, 7, 12), (4, 9, 17, 30, 8)),
 ]

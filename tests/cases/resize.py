@@ -52,6 +52,27 @@ _SIZES = {"x": {0: (1, 2, 8), 2: (3, 5, 20), 3: (3, 7, 20)}}
 _OTHERS = [rand(1, 3, 3, 20), rand(8, 3, 14, 11)]
 _UINT8 = {"dtype": torch.uint8, "low": 0, "high": 255}
 
+
+def _drawn(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    drawn = torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+    return (drawn * 50 + 100).clamp(0, 255).to(dtype) if dtype == torch.uint8 else drawn.to(dtype)
+
+
+def _by(factor: Any, mode: str, axes: int, **options: Any) -> Case:
+    """A row of a scale that double precision holds just below a fraction.
+
+    ``floor(50 * 2.3)`` and ``floor(90 * 0.7)`` are one less than the fractions give; 60 and 100 lose nothing.
+    """
+    trailing = (6, 90, 50)[3 - axes :]
+    shapes = [(1, 2, *sizes) for sizes in ((9, 7, 8), trailing, (50, 60, 90), (3, 100, 60))]
+    shapes = [(*shape[:2], *shape[-axes:]) for shape in shapes]
+    sizes = {2 + axis: (3, 8, 100) for axis in range(axes)}
+    dtype = options.pop("dtype", torch.float32)
+    name = "-".join([mode, str(axes), "dynamic", str(factor), *options, *([] if dtype.itemsize == 4 else [str(dtype)])])
+    inputs, *others = (_drawn(*shape, dtype=dtype) for shape in shapes)
+    return Case(name, _resize(scale_factor=factor, mode=mode, **options), inputs, {"x": sizes}, others)
+
+
 CASES = [
     *(
         Case(f"{mode}{count}d", _resize(size=_NEAREST_SIZES[count], mode=mode), rand(2, 3, *_AXES[count]))
@@ -189,4 +210,12 @@ CASES = [
             ("cubic", aten.upsample_bicubic2d, (False,)),
         )
     ),
+    *(_by(factor, mode, 2) for factor in (2.3, 0.7, (0.7, 2.3)) for mode in ("nearest", "nearest-exact", "bilinear")),
+    *(_by(factor, "bicubic", 2, align_corners=corners) for factor, corners in ((0.7, None), (2.3, True))),
+    *(_by((2.3, 0.7), mode, 2, antialias=True) for mode in ("bilinear", "bicubic")),
+    *(_by(factor, "linear", 1) for factor in (2.3, 0.7, 8.2, 1 / 3, 1.5707963267948966)),
+    _by(0.7, "nearest", 1, dtype=torch.uint8),
+    _by(2.3, "nearest", 1, dtype=torch.float16),
+    _by(0.7, "trilinear", 3),
+    _by((2.3, 1.0, 0.7), "nearest-exact", 3),
 ]

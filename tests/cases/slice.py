@@ -28,6 +28,15 @@ def _windows_of_written(x):
     return rows.as_strided((2, 3, 2), (4, 1, 1)), rows
 
 
+def _drawn(length, dtype=torch.float32):
+    return (4 * torch.randn(length, generator=torch.Generator().manual_seed(length))).to(dtype)
+
+
+def _frames(x):
+    """As torchaudio.compliance.kaldi cuts a waveform."""
+    return x.as_strided(((x.shape[0] - 8) // 4 + 1, 8), (4, 1))
+
+
 @torch.jit.script
 def _scripted_split(x):  # traced, split by sizes is split_with_sizes
     return x.split([1, 5], 1)
@@ -158,5 +167,33 @@ CASES = [
             _aten._reshape_alias(x, (6, 4), (1, 6)).as_strided((2, 2), (1, 4)),
         ),
         rand(4, 6),
+    ),
+    *(
+        Case(
+            f"as_strided-dynamic-{name}",
+            function,
+            _drawn(length, dtype=dtype),
+            {"x": {0: (8, 20, 100)}},
+            [_drawn(other, dtype=dtype) for other in (8, 33, 100)],
+        )
+        for name, length, dtype, function in (
+            ("frames", 20, torch.float32, _frames),
+            ("int64", 21, torch.int64, lambda x: _frames(x * 2)),
+            ("bool", 21, torch.float32, lambda x: _frames(x > 0)),
+            ("select", 20, torch.float16, lambda x: _frames(x.view(1, -1)[0])),
+            ("copy", 22, torch.float32, lambda x: _aten.as_strided_copy(x, (2, x.shape[0] - 3), (3, 1), 0)),
+            (
+                "strides",
+                19,
+                torch.float32,
+                lambda x: torch.stack([x, -x, 2 * x]).as_strided((x.shape[0] - 1, 2), (1, x.shape[0]), x.shape[0] + 1),
+            ),
+            (
+                "transposed",
+                19,
+                torch.float32,
+                lambda x: torch.stack([x, -x], 1).t().contiguous().as_strided((x.shape[0], 2), (1, x.shape[0])),
+            ),
+        )
     ),
 ]

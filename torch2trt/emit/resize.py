@@ -36,11 +36,17 @@ from .whole import positions, shaped
 _CUBIC = -0.75
 """Keys' coefficient in PyTorch (``get_cubic_upsample_coefficients`` in aten/src/ATen/native/UpSample.h)."""
 
-_COPIED = {"nearest": (1, 2), "linear": (1,)}
-"""Multiples of the old size at which PyTorch does not look at the factor that it is given (UpSample.h)."""
 
-_LONGEST = 1 << 16
-"""A scale's sizes are checked up to this length."""
+def _copied(kind: str, spatial: int) -> tuple[int, ...]:
+    """Multiples of the old size at which PyTorch does not look at the factor that it is given (UpSample.h)."""
+    return (1,) if kind == "linear" else (1, 2) if kind == "nearest" and spatial == 2 else ()
+
+
+_LONGEST = 1 << 20
+"""A scale's sizes are checked below this length."""
+
+_MOST_RANGES = 32
+"""Of lengths where a scale's size needs a correction; TensorRT computes shape tensors of up to 64 elements."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class Axis:
         resized: its size after.
         factor: the scale that the user gave; None if the sizes decide.
         scaled: whether ``resized`` is ``length`` times the factor; it may be any size where both are given.
+        copied: multiples of ``length`` at which the factor does not count.
     """
 
     axis: int
@@ -60,6 +67,7 @@ class Axis:
     resized: Dim
     factor: float | None
     scaled: bool = False
+    copied: tuple[int, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -85,8 +93,8 @@ def resize(
         factors: scales, one an axis.
         align_corners: whether the corners' centres stay.
     """
-    axes = _axes(value, spatial, sizes, factors, align_corners)
-    changed = [axis for axis in axes if not axis.known or axis.length != axis.resized or not _is_copied(axis, kind)]
+    axes = _axes(value, spatial, sizes, factors, align_corners, _copied(kind, spatial))
+    changed = [axis for axis in axes if not axis.known or axis.length != axis.resized or not _stays(axis)]
     if not changed:
         return tensor(value)
     if all(_layer_agrees(axis, kind, align_corners) for axis in changed):
@@ -94,9 +102,9 @@ def resize(
     return _by_gathers(value, kind, changed, align_corners)
 
 
-def _is_copied(axis: Axis, kind: str) -> bool:
+def _stays(axis: Axis) -> bool:
     """Whether an axis of which the size stays is left as it is."""
-    return axis.factor in (None, 1) or 1 in _COPIED.get(kind, ())
+    return axis.factor in (None, 1) or 1 in axis.copied
 
 
 def _axes(
@@ -105,6 +113,7 @@ def _axes(
     sizes: Sequence[Dim] | None,
     factors: Sequence[float | None] | None,
     align_corners: bool,
+    copied: tuple[int, ...] = (),
 ) -> list[Axis]:
     """The resized axes; with aligned corners the sizes alone decide."""
     first = rank_of(value) - spatial
@@ -113,27 +122,65 @@ def _axes(
         length = size_of(value, first + index)
         resized = scaled_size(length, factor or 1.0) if sizes is None else sizes[index]
         given = None if factor is None or factor <= 0 or align_corners else factor
-        axes.append(Axis(first + index, length, resized, given, sizes is None))
+        axes.append(Axis(first + index, length, resized, given, sizes is None, copied))
     return axes
 
 
 def scaled_size(length: Dim, factor: float) -> Dim:
     """``floor(length * factor)``, as PyTorch computes it in double precision.
 
+    A length that is known at run time only may be up to 2**20 - 1; whole numbers alone are computed with.
+
     Raises:
-        UnsupportedArgumentError: the length is known at run time only, and no fraction gives the same for all lengths.
+        UnsupportedArgumentError: the length is known at run time only, and no formula gives the same for all lengths.
     """
     if isinstance(length, int):
         return math.floor(length * factor)
-    fraction = Fraction(factor).limit_denominator(1 << 16)
-    lengths = torch.arange(_LONGEST, dtype=torch.float64)
-    exact = (lengths.long() * fraction.numerator) // fraction.denominator
-    if not torch.equal(exact, torch.floor(lengths * factor).long()):
+    numerator, denominator, first, last = _whole_formula(factor)
+    size = dim_floordiv(dim_mul(length, numerator), denominator)
+    if not first:
+        return size
+    after, before = (
+        elementwise(operation, torch.tensor(bounds), as_dim(length))
+        for operation, bounds in (("GREATER", first), ("LESS", last))
+    )
+    within = unary("NOT", elementwise("OR", after, before))
+    found = reduce("SUM", cast(within, torch.int64), [0], keepdim=False)
+    turn = dim_floordiv(length, denominator)
+    exact = elementwise("EQUAL", as_dim(dim_mul(turn, denominator)), as_dim(length))
+    return dim_sub(size, dim_mul(found, cast(exact, torch.int64)))
+
+
+@functools.lru_cache(maxsize=64)
+def _whole_formula(factor: float) -> tuple[int, int, tuple[int, ...], tuple[int, ...]]:
+    """How ``floor(length * factor)`` is computed of whole numbers: ``length * numerator // denominator``, less a one.
+
+    Where the nearest simple fraction is above the factor, the product of a multiple of the denominator lies below a
+    whole number by a part of it that double precision rounds away at the beginning of each binade and keeps at its
+    end: there one is too many.
+
+    Returns:
+        the numerator, the denominator, and the first and last lengths of the ranges, at most 32, of whose multiples of
+        the denominator one is taken off.
+
+    Raises:
+        UnsupportedArgumentError: this does not give what double precision gives, for every length below ``_LONGEST``.
+    """
+    lengths = torch.arange(_LONGEST)
+    wanted = torch.floor(lengths.double() * factor).long()
+    fraction = Fraction(factor).limit_denominator(_LONGEST)
+    above = lengths * fraction.numerator // fraction.denominator - wanted
+    places = above.nonzero().flatten()
+    ends = (places.diff() != fraction.denominator).nonzero().flatten().tolist()
+    first = [int(places[place]) for place in (0, *(end + 1 for end in ends))] if len(places) else []
+    last = [int(places[place]) for place in (*ends, -1)] if len(places) else []
+    taken = above[places].eq(1).all() and not (places % fraction.denominator).any()
+    if not taken or len(first) > _MOST_RANGES:
         raise UnsupportedArgumentError(
             f"the scale {factor} of an axis whose size is known at run time only is no simple fraction",
             hint="pass the output size instead of the scale",
         )
-    return dim_floordiv(dim_mul(length, fraction.numerator), fraction.denominator)
+    return fraction.numerator, fraction.denominator, tuple(first), tuple(last)
 
 
 def _ratio(axis: Axis, align_corners: bool) -> torch.Tensor:
@@ -146,18 +193,18 @@ def _ratio(axis: Axis, align_corners: bool) -> torch.Tensor:
 
 def _nearest_places(axis: Axis, kind: str) -> torch.Tensor:
     """The source index of each place (``nearest_idx`` and ``nearest_exact_idx`` in UpSample.h)."""
-    if axis.resized in [axis.length * times for times in _COPIED.get(kind, ())]:
+    if axis.resized in [axis.length * times for times in axis.copied]:
         return torch.arange(int(axis.resized)) * int(axis.length) // max(int(axis.resized), 1)
     place = torch.arange(int(axis.resized), dtype=torch.float32)
     moved = place + 0.5 if kind == "nearest_exact" else place
     return torch.floor(moved * _ratio(axis, False)).long().clamp(max=int(axis.length) - 1)
 
 
-def _ratio_at_run_time(axis: Axis, copied: Sequence[int] = ()) -> Tensor:
-    """Distance of the sources of two neighbours; at ``copied`` multiples of the old size whatever the factor is."""
+def _ratio_at_run_time(axis: Axis) -> Tensor:
+    """Distance of the sources of two neighbours; at some multiples of the old size whatever the factor is."""
     if axis.factor:
         ratio: Tensor = torch.tensor(1 / axis.factor)
-        for times in copied:
+        for times in axis.copied:
             same = compare("EQUAL", as_dim(axis.resized), as_dim(dim_mul(axis.length, times)))
             ratio = where(same, torch.tensor(1 / times), ratio)
         return ratio
@@ -173,7 +220,7 @@ def _nearest_at_run_time(axis: Axis, kind: str) -> Any:
     place = cast(positions(axis.resized), torch.float32)
     if kind == "nearest_exact":
         place = elementwise("SUM", place, torch.tensor(0.5))
-    source = unary("FLOOR", elementwise("PROD", place, _ratio_at_run_time(axis, _COPIED.get(kind, ()))))
+    source = unary("FLOOR", elementwise("PROD", place, _ratio_at_run_time(axis)))
     return cast(elementwise("MIN", source, _last_at_run_time(axis)), torch.int64)
 
 
@@ -182,7 +229,7 @@ def _taps_at_run_time(axis: Axis, kind: str) -> list[tuple[Any, Any]]:
     zero, half, one = torch.zeros(()), torch.tensor(0.5), torch.ones(())
     last = _last_at_run_time(axis)
     place = elementwise("SUM", cast(positions(axis.resized), torch.float32), half)
-    ratio = _ratio_at_run_time(axis, _COPIED.get(kind, ()))
+    ratio = _ratio_at_run_time(axis)
     source = elementwise("SUB", elementwise("PROD", place, ratio), half)
     if kind == "linear":
         source = elementwise("MAX", source, zero)

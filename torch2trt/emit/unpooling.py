@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .dims import Dim, dim_product, rank_of, shape_of, size_of, static_shape
+from .dims import Dim, as_dim, dim_product, dim_sub, rank_of, shape_of, size_of
 from .dtypes import Tensor, cast, dtype_of, tensor
 from .folding import candidates
 from .math import elementwise, gather, gather_elements, reduce, scatter_elements, unary, where
@@ -65,7 +65,7 @@ def fractional_max_pool(
     """
     spatial = len(window)
     planes = dim_product(shape_of(value)[:-spatial])
-    lengths = static_shape(value)[-spatial:]
+    lengths = shape_of(value)[-spatial:]
     flat = reshape(value, [planes, dim_product(lengths)])
     numbers = reshape(tensor(samples), [planes, spatial])
     index: Any = torch.zeros((), dtype=torch.int64)
@@ -85,16 +85,19 @@ def fractional_max_pool(
     return reshape(best, result), reshape(chosen, result)
 
 
-def _intervals(sample: Any, length: int, count: int, window: int) -> Any:
+def _intervals(sample: Any, length: Dim, count: int, window: int) -> Any:
     """Where windows start: int64 of shape ``(planes, count)``; rounded to the sample's dtype at every step.
 
     (``generate_intervals`` in aten/src/ATen/native/FractionalMaxPooling.h.)
     """
     dtype = dtype_of(sample)
-    last = torch.full((1, 1), length - window)
+    span = dim_sub(length, window)
+    last = shaped(torch.tensor(span) if isinstance(span, int) else span, [1, 1])
     if count == 1:
         return expand(tensor(last), [size_of(sample, 0), 1])
-    step = torch.tensor(length - window, dtype=dtype) / torch.tensor(count - 1, dtype=dtype)
+    gaps = torch.tensor(count - 1, dtype=dtype)
+    known = isinstance(span, int)
+    step = torch.tensor(span, dtype=dtype) / gaps if known else elementwise("DIV", cast(as_dim(span), dtype), gaps)
     place = torch.arange(count, dtype=dtype).reshape(1, -1)
     scaled = cast(elementwise("PROD", elementwise("SUM", place, sample), step), torch.int64)
     first = cast(elementwise("PROD", sample, step), torch.int64)

@@ -14,6 +14,7 @@ from ..context import building
 from ..emit import Dim, Shape, Tensor
 from ..errors import UnsupportedArgumentError
 from ..graph import Node, Value
+from ..metadata import describe_traced
 from ..registry import op
 
 
@@ -256,12 +257,58 @@ def aten_reshape_alias(self: Tensor, size: Shape, stride: Sequence[Dim]) -> Any:
 
 @op("aten::as_strided", "aten::as_strided_copy")
 @emit.moves_bytes
-def aten_as_strided(self: Tensor, size: Shape, stride: Sequence[int], storage_offset: int | None = None) -> Any:
+def aten_as_strided(self: Tensor, size: Shape, stride: Shape, storage_offset: Dim | None = None) -> Any:
     """``as_strided(Tensor self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor``.
 
-    Of a tensor of static sizes.
+    Where a size, stride or offset is known at run time only, of a contiguous tensor that is all of its memory.
     """
-    return _strided(self, size, stride, storage_offset)
+    if emit.is_static(self) and emit.all_known([*size, *stride, storage_offset or 0]):
+        return _strided(self, size, stride, storage_offset)
+    _check_owns_memory()
+    place: Any = emit.as_dim(storage_offset or 0)
+    for axis, (count, step) in enumerate(zip(size, stride, strict=True)):
+        steps = emit.elementwise("PROD", emit.tensor(emit.iota(count)), emit.as_dim(step))
+        place = emit.elementwise("SUM", place, emit.along_axis(steps, axis, len(size)))
+    return emit.gather(emit.flatten(self), place, 0)
+
+
+_WHOLE = (
+    "view view_as unflatten _unsafe_view squeeze unsqueeze reshape reshape_as flatten ravel detach alias contiguous to "
+    "type_as permute movedim transpose t numpy_T mT swapaxes swapdims select"
+)
+_WHOLE_VIEWS = frozenset(f"aten::{name}" for name in _WHOLE.split())
+"""Views of all elements of their first argument, ``select`` where there is one index to select."""
+
+
+def _check_owns_memory() -> None:
+    """Check that the first argument of the node that is being converted is contiguous and all of a memory.
+
+    What TensorRT is given as an input lies in memory of its own.
+
+    Raises:
+        UnsupportedArgumentError: that is not certain.
+    """
+    node = building().node
+    source = node.args[0] if node is not None and node.args else None
+    traces = [describe_traced(source, trace) for trace in (0, 1)]
+    owner = source
+    while isinstance(owner, Value) and owner.node is not None and (owner.node.schema is None or _is_view(owner.node)):
+        maker = owner.node
+        owner = maker.args[0] if maker.kind in _WHOLE_VIEWS else None
+        if not isinstance(owner, Value) or any(_count(owner, trace) != _count(source, trace) for trace in (0, 1)):
+            owner = None
+    if not isinstance(owner, Value) or not all(trace is not None and trace.is_contiguous() for trace in traces):
+        raise UnsupportedArgumentError(
+            "as_strided with sizes known at run time only, of a tensor that may be a part of its memory or lie there "
+            "in another order",
+            hint="use slicing, or unfold",
+        )
+
+
+def _count(value: Any, trace: int) -> int | None:
+    """How many elements a value has in the first or second trace; None where that is not known."""
+    described = describe_traced(value, trace)
+    return None if described is None else described.numel()
 
 
 def _strided(self: Tensor, size: Shape, stride: Sequence[int], storage_offset: int | None = None) -> Any:
