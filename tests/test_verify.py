@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import torch2trt
+from tests import harness
 from torch2trt import emit, errors, pairs, registry
 from torch2trt.verify import difference, verify
 
@@ -243,3 +244,12 @@ def test_results_beside_a_loop_that_no_output_needs():
     matrices = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0))
     report = torch2trt.verify(lambda x: torch.linalg.svd(x)[2].abs(), (matrices,), allow_other_signs=True, engine=False)
     assert report.ok and len(report.rows) == 4  # U, S, V and their magnitudes
+
+
+def test_results_that_nothing_reads_do_not_count():
+    """The indices of the largest of equal scores are open."""
+
+    def kept(x):
+        return x >= x.masked_fill(torch.ones(6, 6).triu(1).bool(), -1e9).topk(3).values[..., -1:]
+
+    assert torch2trt.verify(kept, harness.rand(2, 6, 6))
