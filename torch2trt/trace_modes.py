@@ -18,7 +18,8 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import python_ops
-from .errors import TraceError
+from .errors import TraceError, UnsupportedArgumentError
+from .scales import whole_formula
 from .torch_compat import (
     call_function,
     call_functions_by,
@@ -302,7 +303,39 @@ def _grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *args: Any, **kwa
         return torch.autograd.grad(outputs, inputs, grad_outputs, *args, **kwargs)
 
 
+def _interpolate(
+    input: torch.Tensor,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> torch.Tensor:
+    """``torch.nn.functional.interpolate``, which scales sizes in float32 while it is traced, and in float64 else."""
+    factors = scale_factor if isinstance(scale_factor, (list, tuple)) else [scale_factor] * (input.dim() - 2)
+    scaled = size is None and (recompute_scale_factor or mode == "area") and all(type(one) is float for one in factors)
+    if scaled:
+        with contextlib.suppress(UnsupportedArgumentError):
+            size = [_scaled(input.size(2 + axis), factor) for axis, factor in enumerate(factors)]
+            scale_factor = recompute_scale_factor = None
+    return torch.nn.functional.interpolate(
+        input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+    )
+
+
+def _scaled(length: Any, factor: float) -> Any:
+    """``floor(length * factor)`` as Python computes it, of a 0-d tensor of the trace."""
+    numerator, denominator, first, last = whole_formula(factor)
+    size = torch.div(length * numerator, denominator, rounding_mode="floor")
+    if not first:
+        return size
+    within = (length >= torch.tensor(first)) & (length <= torch.tensor(last))
+    return size - within.sum() * (length % denominator == 0)
+
+
 _FOLLOWED: dict[Any, Callable[..., Any]] = {
+    torch.nn.functional.interpolate: _interpolate,
     torch.autograd.grad: _grad,
     torch.Tensor.data.__get__: torch.Tensor.detach,  # type: ignore[attr-defined]
     torch.ops.aten.sym_size.int: torch.Tensor.size,

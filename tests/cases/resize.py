@@ -217,5 +217,12 @@ CASES = [
     _by(0.7, "nearest", 1, dtype=torch.uint8),
     _by(2.3, "nearest", 1, dtype=torch.float16),
     _by(0.7, "trilinear", 3),
+    *(_by(factor, "area", 2) for factor in (2.3, 0.7)),
+    *(_by(factor, "bilinear", 2, recompute_scale_factor=True) for factor in (2.3, 0.7)),
+    *(_by(2.3, "nearest", axes) for axes in (1, 3)),
+    *(
+        Case(f"area-by-{factor}", _resize(scale_factor=factor, mode="area"), _drawn(1, 2, 90, 50))
+        for factor in (0.7, 2.3)
+    ),
     _by((2.3, 1.0, 0.7), "nearest-exact", 3),
 ]

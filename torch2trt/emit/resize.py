@@ -6,12 +6,12 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import torch
 
 from ..errors import UnsupportedArgumentError
+from ..scales import whole_formula
 from .dims import (
     Dim,
     all_known,
@@ -40,13 +40,6 @@ _CUBIC = -0.75
 def _copied(kind: str, spatial: int) -> tuple[int, ...]:
     """Multiples of the old size at which PyTorch does not look at the factor that it is given (UpSample.h)."""
     return (1,) if kind == "linear" else (1, 2) if kind == "nearest" and spatial == 2 else ()
-
-
-_LONGEST = 1 << 20
-"""A scale's sizes are checked below this length."""
-
-_MOST_RANGES = 32
-"""Of lengths where a scale's size needs a correction; TensorRT computes shape tensors of up to 64 elements."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +129,7 @@ def scaled_size(length: Dim, factor: float) -> Dim:
     """
     if isinstance(length, int):
         return math.floor(length * factor)
-    numerator, denominator, first, last = _whole_formula(factor)
+    numerator, denominator, first, last = whole_formula(factor)
     size = dim_floordiv(dim_mul(length, numerator), denominator)
     if not first:
         return size
@@ -149,38 +142,6 @@ def scaled_size(length: Dim, factor: float) -> Dim:
     turn = dim_floordiv(length, denominator)
     exact = elementwise("EQUAL", as_dim(dim_mul(turn, denominator)), as_dim(length))
     return dim_sub(size, dim_mul(found, cast(exact, torch.int64)))
-
-
-@functools.lru_cache(maxsize=64)
-def _whole_formula(factor: float) -> tuple[int, int, tuple[int, ...], tuple[int, ...]]:
-    """How ``floor(length * factor)`` is computed of whole numbers: ``length * numerator // denominator``, less a one.
-
-    Where the nearest simple fraction is above the factor, the product of a multiple of the denominator lies below a
-    whole number by a part of it that double precision rounds away at the beginning of each binade and keeps at its
-    end: there one is too many.
-
-    Returns:
-        the numerator, the denominator, and the first and last lengths of the ranges, at most 32, of whose multiples of
-        the denominator one is taken off.
-
-    Raises:
-        UnsupportedArgumentError: this does not give what double precision gives, for every length below ``_LONGEST``.
-    """
-    lengths = torch.arange(_LONGEST)
-    wanted = torch.floor(lengths.double() * factor).long()
-    fraction = Fraction(factor).limit_denominator(_LONGEST)
-    above = lengths * fraction.numerator // fraction.denominator - wanted
-    places = above.nonzero().flatten()
-    ends = (places.diff() != fraction.denominator).nonzero().flatten().tolist()
-    first = [int(places[place]) for place in (0, *(end + 1 for end in ends))] if len(places) else []
-    last = [int(places[place]) for place in (*ends, -1)] if len(places) else []
-    taken = above[places].eq(1).all() and not (places % fraction.denominator).any()
-    if not taken or len(first) > _MOST_RANGES:
-        raise UnsupportedArgumentError(
-            f"the scale {factor} of an axis whose size is known at run time only is no simple fraction",
-            hint="pass the output size instead of the scale",
-        )
-    return fraction.numerator, fraction.denominator, tuple(first), tuple(last)
 
 
 def _ratio(axis: Axis, align_corners: bool) -> torch.Tensor:
