@@ -176,6 +176,8 @@ class Keeping(nn.Module):
         self.register_buffer("state", torch.ones(4))
         self.register_buffer("late", None)
         self.history, self.by_name, self.count = [], {"all": []}, 0
+        self.endless = [self.by_name]
+        self.endless.append(self.endless)
         self.table = None
         self.runs = runs
 

@@ -11,6 +11,9 @@ from torch.nn.modules.lazy import LazyModuleMixin
 _REGISTRIES = frozenset({"_parameters", "_buffers", "_modules"})
 """The attributes in which an nn.Module has what else it holds."""
 
+_LEVELS = 4
+"""How deep lists, tuples and dicts in each other are looked into."""
+
 _PLAIN = (torch.Tensor, bool, int, float, complex, str, list, tuple, dict, type(None))
 
 
@@ -56,11 +59,12 @@ class _Held:
     elements: list[_Held] | dict[Any, _Held] | None = None
 
     @classmethod
-    def of(cls, value: Any) -> _Held:
-        if isinstance(value, (list, tuple)):
-            return cls(value, [cls.of(element) for element in value])
-        if isinstance(value, dict):
-            return cls(value, {key: cls.of(element) for key, element in value.items()})
+    def of(cls, value: Any, depth: int = 0) -> _Held:
+        """``value`` as it is now; what lies deeper than some levels, as where a list holds itself, does not count."""
+        if isinstance(value, (list, tuple)) and depth < _LEVELS:
+            return cls(value, [cls.of(element, depth + 1) for element in value])
+        if isinstance(value, dict) and depth < _LEVELS:
+            return cls(value, {key: cls.of(element, depth + 1) for key, element in value.items()})
         return cls(value)
 
     def restore(self) -> None:
