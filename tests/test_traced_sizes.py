@@ -56,6 +56,25 @@ def test_sizes_that_python_rounds_are_followed(function):
     assert not hasattr(torch.Tensor, "__ceil__") and math.ceil(torch.tensor(2.5)) == 3
 
 
+@pytest.mark.filterwarnings("ignore:ints are taken to follow sizes", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: functional.interpolate(x[None], size=int(x.shape[1] * 0.7)),
+        lambda x: x[:, : math.floor(0.7 * x.shape[1])],
+        lambda x: x.sum() * torch.ones(int(x.shape[1] * 2.3)),
+        lambda x: x.sum() + torch.arange(int(x.shape[1] * 0.7) * 2),
+    ],
+)
+def test_sizes_by_a_factor_are_those_of_python(function):
+    """``90 * 0.7`` is below 63 in float64, and 63 in float32, which a trace computes in."""
+    converted = torch2trt.convert(function, harness.rand(2, 60), dynamic_shapes={"x": {1: (7, 60, 200)}})
+    for size in (7, 50, 89, 90, 100, 180, 200):
+        x = harness.rand(2, size)
+        harness.assert_same(converted.evaluate(x), function(x), what=str(size))
+        harness.assert_same(torch2trt.convert(function, x).evaluate(x), function(x), what=str(size))
+
+
 def _by_methods(x: torch.Tensor) -> torch.Tensor:
     columns = x.shape[-1]
     return x * 2 if (columns / 4).is_integer() and columns.bit_length() == 4 else x

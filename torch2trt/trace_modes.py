@@ -334,6 +334,38 @@ def _scaled(length: Any, factor: float) -> Any:
     return size - within.sum() * (length % denominator == 0)
 
 
+_MULTIPLIES = frozenset({torch.Tensor.mul, torch.Tensor.__mul__, torch.Tensor.__rmul__, torch.mul})
+_FACTOR = "_torch2trt_factor"
+"""The attribute of a number of the trace that is a product: a whole number, and what it was multiplied by."""
+
+
+def _multiplied(function: Any, args: Sequence[Any], kwargs: Any) -> Any:
+    """A product, which remembers its factors if they are a size and a number: Python computes it in float64."""
+    result = function(*args, **kwargs)
+    sizes = [one for one in args if _is_traced_number(one) and not one.dtype.is_floating_point]
+    factors = [one for one in args if type(one) is float]
+    if len(args) == 2 and sizes and factors:
+        setattr(result, _FACTOR, (sizes[0], factors[0]))
+    return result
+
+
+def _cut_off(number: torch.Tensor) -> torch.Tensor:
+    """A number of the trace without what is behind the point, int64."""
+    factor = getattr(number, _FACTOR, None)
+    if factor is not None and factor[1] >= 0:
+        with contextlib.suppress(UnsupportedArgumentError):
+            return _scaled(*factor)
+    return number.to(torch.int64)
+
+
+_CUTS_OFF: dict[Any, Callable[[torch.Tensor], Any]] = {
+    torch.Tensor.__int__: lambda whole: int(_read(whole)),
+    **dict.fromkeys((torch.Tensor.long, torch.Tensor.int), lambda whole: whole),
+    **dict.fromkeys((torch.floor, torch.Tensor.floor, torch.trunc, torch.Tensor.trunc), lambda whole: whole.float()),
+}
+"""What rounds a number that is not negative down, and what it gives of the whole number."""
+
+
 _FOLLOWED: dict[Any, Callable[..., Any]] = {
     torch.nn.functional.interpolate: _interpolate,
     torch.autograd.grad: _grad,
@@ -387,6 +419,10 @@ class FollowedValues(TorchFunctionMode):
             return _resized(function, args, kwargs)
         if function in _TENSOR_MAKERS:
             return _made_of_numbers(function, args, kwargs)
+        if function in _MULTIPLIES:
+            return _multiplied(function, args, kwargs)
+        if function in _CUTS_OFF and hasattr(args[0], _FACTOR):
+            return _CUTS_OFF[function](_cut_off(args[0]))
         if not isinstance(function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
             return function(*args, **kwargs)
         given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
@@ -426,7 +462,7 @@ class NumbersRead(TorchFunctionMode):
         """Run one function."""
         result = function(*args, **(kwargs or {}))
         if function in _READS and type(result) is int and torch.jit.is_tracing():
-            self.tensors.append(args[0].reshape(()).to(torch.int64))
+            self.tensors.append(_cut_off(args[0]).reshape(()))
             self.numbers.append(result)
         return result
 
