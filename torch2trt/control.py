@@ -13,7 +13,7 @@ from .eager import UNINITIALIZED, ModuleRaised
 from .emit.control import Conditional, assertion, scalar
 from .errors import Torch2TRTError, UnsupportedArgumentError
 from .graph import Node
-from .loops import holds_number
+from .loops import holds_number, in_words
 from .trt_compat import is_tensor
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Merge:
         if isinstance(chosen, bool) and isinstance(other, bool):
             return self._condition if chosen else emit.logical_not(self._condition)
         if not (holds_number(chosen) and holds_number(other)):
-            raise _different(_kind(chosen), _kind(other))
+            raise _different(in_words(chosen), in_words(other))
         return self._output(*_of_one_type(chosen, other))
 
     def _output(self, chosen: Any, other: Any) -> Any:
@@ -139,12 +139,6 @@ def _of_one_type(chosen: Any, other: Any) -> tuple[Any, Any]:
         dtype = torch.promote_types(emit.dtype_of(chosen), emit.dtype_of(other))
         return emit.cast(chosen, dtype), emit.cast(other, dtype)
     return chosen, other
-
-
-def _kind(value: Any) -> str:
-    if is_tensor(value) or isinstance(value, torch.Tensor):
-        return "a tensor"
-    return repr(value)
 
 
 def _different(chosen: str, other: str) -> UnsupportedArgumentError:

@@ -136,6 +136,15 @@ def _slot(loop: Loop, block: Block, place: int, initial: Any, grown: dict[int, i
     return _Slot(initial, _map_leaves(initial, carry), carried=True)
 
 
+def in_words(value: Any) -> str:
+    """A value, for a message."""
+    if is_tensor(value) or isinstance(value, (torch.Tensor, _Carried)):
+        return "a tensor"
+    if isinstance(value, (list, tuple, dict)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return repr(value)
+
+
 def _output(value: Any) -> Any:
     return value.recurrence.get_output(0) if isinstance(value, _Carried) else value
 
@@ -153,7 +162,7 @@ def _result(loop: Loop, slot: _Slot, value: Any, length: Any) -> Any:
         if entry is following or (type(entry) is type(following) and not is_tensor(entry) and entry == following):
             return entry
         raise UnsupportedArgumentError(
-            f"a loop of an unknown number of iterations carries {entry!r} that becomes {following!r}",
+            f"a loop of an unknown number of iterations carries {in_words(entry)} that becomes {in_words(following)}",
             hint="carry tensors of a fixed shape",
         )
 
