@@ -342,11 +342,18 @@ _FACTOR = "_torch2trt_factor"
 def _multiplied(function: Any, args: Sequence[Any], kwargs: Any) -> Any:
     """A product, which remembers its factors if they are a size and a number: Python computes it in float64."""
     result = function(*args, **kwargs)
-    sizes = [one for one in args if _is_traced_number(one) and not one.dtype.is_floating_point]
+    sizes = [one for one in args if _is_size_of_axis(one)]
     factors = [one for one in args if type(one) is float]
     if len(args) == 2 and sizes and factors:
         setattr(result, _FACTOR, (sizes[0], factors[0]))
     return result
+
+
+def _is_size_of_axis(number: Any) -> bool:
+    """Whether the trace has a value for the size of a tensor's axis, which is never negative."""
+    if not (isinstance(number, torch.Tensor) and torch.jit.is_tracing() and _is_size(number)):
+        return False
+    return bool(_traced(number).node().kind() == "prim::NumToTensor")
 
 
 def _cut_off(number: torch.Tensor) -> torch.Tensor:

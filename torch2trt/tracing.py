@@ -446,10 +446,8 @@ def _graph_alone(flat: FlatModule, leaves: Sequence[torch.Tensor], names: list[s
 def _read(flat: FlatModule, traced: torch.jit.ScriptModule, names: list[str]) -> tuple[Graph, list[torch.Tensor]]:
     """The graph of a trace, and the tensors that it holds as constants."""
     reader = GraphReader(traced, flat.state_dict(keep_vars=True), flat.strip, flat.compiled())
-    graph, reads = (
-        reader.read(names, flat.__dict__["structure"], flat.__dict__["output_structure"]),
-        flat.__dict__["reads"],
-    )
+    graph = reader.read(names, flat.__dict__["structure"], flat.__dict__["output_structure"])
+    reads = flat.__dict__["reads"]
     if reads is not None:
         count = len(graph.outputs) - len(reads.numbers)
         graph.reads = list(zip(graph.outputs[count:], reads.numbers, strict=True))

@@ -31,9 +31,9 @@ Axis = tuple[int, int]
 def mark_dynamic(graph: Graph, other: Graph, names: Mapping[Axis, str] | None = None) -> dict[Axis, Location]:
     """Replace every size in ``graph`` that differs in ``other`` by None.
 
-    An int that is another one there follows a dynamic axis if it has the axis's size in both, or comes of it by adding
-    or multiplying a number: it is computed from the input then. Whether it does so at other sizes has to be seen from
-    traces at these.
+    An int that is another one there follows a dynamic axis if it has the axis's size in both, comes of it by adding or
+    multiplying a number, or is the product of two: it is computed from the input then. So it is of a number that Python
+    read from a tensor, if the traces have these. Whether it does so at other sizes has to be seen from traces at these.
 
     Args:
         graph: the trace to convert; changed in place, and marked by other traces already or not.
