@@ -65,10 +65,10 @@ def _give_ones_back(nodes: Sequence[Node], loose: Container[Value]) -> None:
     """Undo what ``x[mask] = values`` does to values of which the trace had one: it takes leading axes of size 1 off."""
     for node in walk_nodes(list(nodes)):
         view = node.args[2].node if node.kind in _WRITES_TO_INDICES and isinstance(node.args[2], Value) else None
-        if view is None or view.kind != "aten::view" or view.args[0] not in loose:
+        if view is None or view.kind != "aten::view" or view.args[0] not in loose or isinstance(view.args[1], Value):
             continue
         values, sizes = view.args[0], tuple(view.args[1])
-        if values.shape == (1,) * (len(values.shape) - len(sizes)) + sizes:
+        if values.shape is not None and values.shape == (1,) * (len(values.shape) - len(sizes)) + sizes:
             node.args[2] = values
 
 
