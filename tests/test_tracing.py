@@ -575,3 +575,33 @@ def test_gradients_of_weighted_values():
     for rows in (3, 1, 8):
         x = harness.rand(rows, 4)
         harness.assert_same(converted.evaluate(x, w), _with_gradients(x, w), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: functional.logsigmoid(x), lambda x: torch.einsum("ij,kj->ik", x, x).exp()]
+)
+def test_gradients_of_what_the_trace_lacks_are_refused(function):
+    """A constant of the trace in its place would give the example's gradient for every input."""
+
+    def slope(x):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(function(x).sum(), x)[0]
+
+    with pytest.raises(errors.TraceError, match="a gradient is computed of a result that the trace does not hold"):
+        torch2trt.convert(slope, harness.rand(3, 4))
+
+
+def test_parameters_are_differentiable_after_a_trace():
+    linear = nn.Linear(4, 4)
+    linear.bias.requires_grad_(False)
+
+    def slope(x):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(linear(x).tanh().sum(), x)[0]
+
+    x = harness.rand(3, 4)
+    converted = torch2trt.convert(slope, harness.rand(3, 4))
+    harness.assert_same(converted.evaluate(x), slope(x), rtol=1e-5, atol=1e-6)
+    assert [parameter.requires_grad for parameter in linear.parameters()] == [True, False]

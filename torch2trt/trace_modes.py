@@ -409,17 +409,27 @@ class FollowedValues(TorchFunctionMode):
     That is ``tensor.data``, and numbers that operators are given by ``torch.ops``. While tracing, a size is a 0-d
     tensor. PyTorch's own functions write into the trace where a number that they are given comes from;
     ``torch.ops.aten.roll(x, [x.shape[0]])``, as modules of torch.export do, takes its value alone.
+
+    Args:
+        saved: whether the trace follows what autograd saves.
     """
+
+    def __init__(self, saved: bool = False) -> None:
+        super().__init__()
+        self._saved = saved
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operator.
 
         Raises:
             TraceError: it changes the size of a tensor in place, after which the tracer knows the tensor no more.
+            GradientsTaken: it takes a gradient, and the trace does not follow what autograd saves.
         """
         kwargs = kwargs or {}
         if not torch.jit.is_tracing():
             return function(*args, **kwargs)
+        if function is torch.autograd.grad and not self._saved:
+            raise GradientsTaken
         if function in _FOLLOWED:
             return _FOLLOWED[function](*args, **kwargs)
         if function in _RESIZES:
@@ -608,6 +618,61 @@ def written_tensors(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any
     written = [a.name for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
     values = [value for name in written if name in given for value in _listed(given[name])]
     return [value for value in values if isinstance(value, torch.Tensor)]
+
+
+class GradientsTaken(BaseException):
+    """The module takes a gradient, of results that autograd saved; no Exception, which a module may catch."""
+
+
+class SavedResults(TorchDispatchMode):
+    """Inside a ``with`` block, a trace follows what gradients are computed of.
+
+    Autograd saves results and makes tensors of its own of them, which the tracer knows nothing of and takes for
+    constants: it is given those that it knows in their place. All results are kept until the end.
+
+    Args:
+        inputs: the tensors that the module is traced on.
+    """
+
+    def __init__(self, inputs: Iterable[torch.Tensor]) -> None:
+        super().__init__()
+        self._known: dict[Any, torch.Tensor] = {}
+        self._depending = {tensor.untyped_storage()._cdata for tensor in inputs}
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operator."""
+        is_detach = function is torch.ops.aten.detach.default
+        if is_detach and torch.jit.is_tracing():
+            args = (self._known.get(self._key(args[0]), args[0]),)
+        result = call_in_trace(function, args, kwargs or {})
+        given, made = _strided(args, kwargs), _strided(result)
+        if any(tensor.untyped_storage()._cdata in self._depending for tensor in given):
+            self._depending.update(tensor.untyped_storage()._cdata for tensor in made)
+        if not is_detach:
+            self._known.update({self._key(tensor): tensor for tensor in made})
+        return result
+
+    @staticmethod
+    def _key(tensor: torch.Tensor) -> Any:
+        return tensor.data_ptr(), tensor.stride(), tensor.dtype  # while it is traced, sizes would be tensors
+
+    def check(self, constants: Iterable[torch.Tensor]) -> None:
+        """Raise a TraceError if one of a trace's constants depends on the inputs."""
+        if any(constant.untyped_storage()._cdata in self._depending for constant in constants):
+            raise unknown_to_gradients()
+
+
+def unknown_to_gradients() -> TraceError:
+    """What a trace raises that lacks a result of which a gradient is computed."""
+    return TraceError(
+        "a gradient is computed of a result that the trace does not hold",
+        hint="compute it of plain operators: of those that PyTorch composes of others, a trace sees the outer one",
+    )
+
+
+def _strided(*values: Any) -> list[torch.Tensor]:
+    leaves = pytree.tree_leaves(values)
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.layout == torch.strided and leaf.numel()]
 
 
 class MemoryBefore(TorchDispatchMode):

@@ -63,7 +63,7 @@ class FlatModule(torch.nn.Module):
         super().__init__()
         # Plain attributes: nn.Module would register the target, and torch.jit.trace would try to script the structure.
         self.__dict__.update(target=target, structure=structure, mode=contextlib.nullcontext())
-        self.__dict__.update(keeps_attributes=False, replaced=[], reads=None)
+        self.__dict__.update(keeps_attributes=False, replaced=[], reads=None, saved=None)
         if isinstance(target, torch.nn.Module):
             self.module = target
         else:
@@ -452,6 +452,8 @@ def _read(flat: FlatModule, traced: torch.jit.ScriptModule, names: list[str]) ->
         count = len(graph.outputs) - len(reads.numbers)
         graph.reads = list(zip(graph.outputs[count:], reads.numbers, strict=True))
         graph.outputs = graph.outputs[:count]
+    if flat.__dict__["saved"] is not None:
+        flat.__dict__["saved"].check(reader.constants)
     return graph, reader.constants
 
 
@@ -499,15 +501,17 @@ def _run_tracer(
     flat: FlatModule, leaves: Sequence[torch.Tensor], before: trace_modes.MemoryBefore | None = None
 ) -> torch.jit.ScriptModule:
     remedies: list[trace_modes.Remedy] = []
-    computed = flat.__dict__["keeps_attributes"]
+    computed, saves = flat.__dict__["keeps_attributes"], False
     while True:
-        modes: list[contextlib.AbstractContextManager[Any]] = [trace_modes.FollowedValues()]
+        modes: list[contextlib.AbstractContextManager[Any]] = [trace_modes.FollowedValues(saves)]
         if before is not None:
             modes.append(before)
         try:
-            return _run_tracer_in(flat, leaves, [*modes, *(remedy() for remedy in remedies)], computed)
+            return _run_tracer_in(flat, leaves, [*modes, *(remedy() for remedy in remedies)], computed, saves)
         except NumbersNeeded:
             computed = True
+        except trace_modes.GradientsTaken:
+            saves = True
         except TraceError as error:
             raise error.at(Location(source=_line_of(error)))  # noqa: B904
         except Exception as error:
@@ -516,6 +520,8 @@ def _run_tracer(
                 remedies.append(found)
             elif not computed:  # zeros may be what the module does not take
                 computed = True
+            elif saves and _UNHELD in str(error):
+                raise trace_modes.unknown_to_gradients() from error
             else:
                 raise _trace_error(error) from error
 
@@ -532,6 +538,7 @@ def _run_tracer_in(
     leaves: Sequence[torch.Tensor],
     modes: Sequence[contextlib.AbstractContextManager[Any]],
     computed: bool,
+    saves: bool,
 ) -> torch.jit.ScriptModule:
     examples = tuple(leaf.detach().clone() for leaf in leaves)  # forward may write to its inputs
     with (
@@ -544,15 +551,35 @@ def _run_tracer_in(
             stack.enter_context(mode)
         if not computed:
             stack.enter_context(uncomputed_products(examples))
+        flat.__dict__["saved"] = None
+        if saves:
+            stack.enter_context(_frozen(flat))
+            flat.__dict__["saved"] = stack.enter_context(trace_modes.SavedResults(examples))
         traced = torch_compat.trace(flat, examples)
     _pass_on(caught)
     return traced
 
 
+_UNHELD = "Cannot insert a Tensor that requires grad as a constant"
+
+
+@contextlib.contextmanager
+def _frozen(module: torch.nn.Module) -> Iterator[None]:
+    """Within the block, no parameter has a gradient: PyTorch then composes what it does of fewer operators."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
 def _trace_error(error: Exception) -> TraceError:
     text = str(error).strip()
     hint = "run the module on these inputs in plain PyTorch first"
-    if "requires grad as a constant" in text:
+    if _UNHELD in text:
         text = "a parameter that belongs to no module of the model is used:\n" + text
         hint = "pass the nn.Module that owns it instead of a function"
     if "Tracer cannot set value trace for type" in text:
