@@ -166,8 +166,8 @@ def _slice_by_slice(
     """A convolution of each channel on its own along three axes: slices of the kernel along two, summed in float32.
 
     TensorRT for RTX 1.4 on an H200, in microseconds in float32 and float16, as a layer and so, kernels of 3: 96
-    channels of 14x14x14: 329 and 13, 39 and 13; 108 of 13x40x40: 2598 and 46, 263 and 46; 432 of 13x10x10: 715 and 19,
-    65 and 19; of 5, 108 of 13x40x40: 10,523 and 132, 698 and 116.
+    channels of 14x14x14: 329 and 16, 39 and 13; 108 of 13x40x40: 2598 and 63, 263 and 47; 432 of 13x10x10: 715 and 28,
+    65 and 20; of 5, 108 of 13x40x40: 10,523 and 158, 698 and 136.
 
     Args:
         value: of shape ``(N, C, depth, height, width)``, or without ``N``.

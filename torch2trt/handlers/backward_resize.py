@@ -11,6 +11,7 @@ import torch
 from .. import emit
 from ..emit import Shape, Tensor
 from ..registry import op
+from .backward import in_float32
 
 
 def _turned_round(gradient: Tensor, matrices: Sequence[torch.Tensor]) -> Any:
@@ -154,6 +155,7 @@ for _spatial in (1, 2, 3):
 
 
 @op("aten::unfold_backward")
+@in_float32  # a product in float32 that is cast to float16 and moved then TensorRT for RTX 1.4 cannot compile (H200)
 def aten_unfold_backward(grad_in: Tensor, input_sizes: Shape, dim: int, size: int, step: int) -> Any:
     """``unfold_backward(Tensor grad_in, SymInt[] input_sizes, int dim, int size, int step) -> Tensor``.
 
