@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .trace_modes import call_in_trace
+from .torch_compat import call_in_trace
 
 
 class CheckedIndices(TorchDispatchMode):

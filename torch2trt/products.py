@@ -20,7 +20,8 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .guard import reads_indices
-from .trace_modes import call_in_trace, written_tensors
+from .torch_compat import call_in_trace
+from .trace_modes import written_tensors
 
 
 class NumbersNeeded(BaseException):

@@ -8,7 +8,7 @@ import functools
 import re
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -437,6 +437,32 @@ def take_from_tensors(methods: Mapping[str, Callable[..., Any]]) -> None:
     """Take the methods away that :func:`give_tensors` gave."""
     for name in methods:
         delattr(torch.Tensor, name)
+
+
+def call_in_trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """An operator, called in a dispatch mode so that a trace around the mode is as it would be without it.
+
+    The tracer records a convolution where the operator that was called calls another one, and PyTorch keeps it from
+    seeing anything inside a mode. What ``torch.tensor`` calls last it does not record.
+    """
+    if torch._C._get_tracing_state() is None or function is torch.ops.aten.lift_fresh.default:
+        return function(*args, **kwargs)
+    excluded = torch._C._dispatch_tls_local_exclude_set().remove("Tracer")
+    with torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded):
+        return function(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def without_tracer_warnings() -> Iterator[None]:
+    """Within the block, the tracer does not warn of values that Python reads: it is known, or mended right after."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        yield
+
+
+def traced_value(tensor: torch.Tensor) -> Any:
+    """What the trace has for a tensor; one that no recorded operator gave becomes a constant of it."""
+    return torch._C._get_value_trace(tensor)  # type: ignore[attr-defined]
 
 
 def has_kernel(name: str, key: str) -> bool:

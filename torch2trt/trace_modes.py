@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import math
 import re
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,17 +16,21 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import python_ops
-from .errors import TraceError, UnsupportedArgumentError
-from .scales import whole_formula
+from .errors import TraceError
 from .torch_compat import (
     call_function,
     call_functions_by,
+    call_in_trace,
     give_tensors,
     parse_schema,
     read_checks_by,
     schemas_of,
     take_from_tensors,
+    traced_value,
+    without_tracer_warnings,
 )
+from .trace_gradients import GradientsTaken, grad
+from .trace_numbers import CUTS_OFF, FACTOR, MULTIPLIES, NUMBER_METHODS, cut_off, interpolate, is_size, multiplied
 
 
 def composed_attention() -> contextlib.AbstractContextManager[Any]:
@@ -54,7 +56,7 @@ def followed_calls() -> Iterator[None]:
         if not _following:
             call_functions_by(_call_inline)
             read_checks_by(_truth)
-            give_tensors(_NUMBER_METHODS)
+            give_tensors(NUMBER_METHODS)
         _following.append(None)
     try:
         yield
@@ -64,67 +66,15 @@ def followed_calls() -> Iterator[None]:
             if not _following:
                 call_functions_by(None)
                 read_checks_by(None)
-                take_from_tensors(_NUMBER_METHODS)
-
-
-@contextlib.contextmanager
-def _without_tracer_warnings() -> Iterator[None]:
-    """Within the block, the tracer does not warn of values that Python reads: it is known, or mended right after."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        yield
+                take_from_tensors(NUMBER_METHODS)
 
 
 def _truth(condition: Any) -> Any:
     """A condition of the trace as a bool, which the trace then does not hold."""
     if not (isinstance(condition, torch.Tensor) and torch.jit.is_tracing()):
         return condition
-    with _without_tracer_warnings():
+    with without_tracer_warnings():
         return bool(condition)
-
-
-def _number_method(name: str, of_numbers: Callable[..., Any], in_trace: Callable[..., Any]) -> Callable[..., Any]:
-    """A method of Python's numbers for 0-d tensors.
-
-    Args:
-        name: of the method.
-        of_numbers: what Python does with a number, and further arguments.
-        in_trace: the same for a tensor while it is traced.
-    """
-
-    def method(self: torch.Tensor, *args: Any) -> Any:
-        if torch.jit.is_tracing() and self.dim() == 0:
-            return in_trace(self, *args)
-        if name.startswith("__") and name != "__round__":  # for which Python itself reads the number
-            return of_numbers(self.item(), *args)
-        raise AttributeError(f"'Tensor' object has no attribute '{name}'")
-
-    method.__name__ = name
-    return method
-
-
-def _read(number: torch.Tensor) -> Any:
-    """The number that a tensor holds, which the trace then does not follow."""
-    with _without_tracer_warnings():
-        return number.item()
-
-
-def _round(number: torch.Tensor, digits: int | None = None) -> torch.Tensor:
-    return torch.round(number).long() if digits is None else torch.round(number, decimals=digits)
-
-
-_NUMBER_METHODS = {
-    name: _number_method(name, of_numbers, in_trace)
-    for name, of_numbers, in_trace in (
-        ("__round__", round, _round),
-        ("__ceil__", math.ceil, lambda number: torch.ceil(number).long()),
-        ("__floor__", math.floor, lambda number: torch.floor(number).long()),
-        ("__trunc__", math.trunc, lambda number: torch.trunc(number).long()),
-        ("is_integer", float.is_integer, lambda number: float(_read(number)).is_integer()),
-        ("bit_length", int.bit_length, lambda number: int(_read(number)).bit_length()),
-    )
-}
-"""What torch.Tensor lacks of the methods of Python's numbers."""
 
 
 def _call_inline(function: Any, *args: Any) -> Any:
@@ -148,7 +98,7 @@ def _call_inline(function: Any, *args: Any) -> Any:
 
 def _is_unset(tensor: torch.Tensor) -> bool:
     """Whether a tensor is memory that no operator has written to, by what the trace holds."""
-    value = _traced(tensor)
+    value = traced_value(tensor)
     made = "" if value is None else value.node().kind()
     return re.match(r"aten::(new_)?empty", made) is not None and tensor._version == 0 and tensor.numel() > 0
 
@@ -232,7 +182,7 @@ class SizesOnDevice(TorchFunctionMode):
             for argument, index in _tensor_arguments(_operator_name(function)):
                 holder, key = (kwargs, argument) if argument in kwargs else (args, index)
                 value = holder[key] if holder is kwargs or index < len(args) else None
-                if isinstance(value, torch.Tensor) and _is_size(value):
+                if isinstance(value, torch.Tensor) and is_size(value):
                     holder[key] = value.to(device)
         return function(*args, **kwargs)
 
@@ -247,10 +197,6 @@ def _tensor_arguments(name: str) -> frozenset[tuple[str, int]]:
         for index, argument in enumerate(schema.arguments)
         if argument.type in ("Tensor", "Optional[Tensor]") and not argument.written
     )
-
-
-def _is_size(value: torch.Tensor) -> bool:
-    return value.dim() == 0 and value.dtype == torch.int64 and value.device.type == "cpu"
 
 
 def _fill(input: torch.Tensor, value: Any) -> torch.Tensor:
@@ -271,111 +217,15 @@ def _operator_name(function: Any) -> str:
     return name if schemas_of(f"aten::{name}") else name.strip("_")
 
 
-def call_in_trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """An operator, called in a dispatch mode so that a trace around the mode is as it would be without it.
-
-    The tracer records a convolution where the operator that was called calls another one, and PyTorch keeps it from
-    seeing anything inside a mode. What ``torch.tensor`` calls last it does not record.
-    """
-    if torch._C._get_tracing_state() is None or function is torch.ops.aten.lift_fresh.default:
-        return function(*args, **kwargs)
-    excluded = torch._C._dispatch_tls_local_exclude_set().remove("Tracer")
-    with torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded):
-        return function(*args, **kwargs)
-
-
 def _assert_scalar(condition: Any, message: str) -> None:
     """What torch.export makes of checks of sizes and numbers."""
     if not _truth(condition):
         raise RuntimeError(message)
 
 
-def _grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *args: Any, **kwargs: Any) -> Any:
-    """``torch.autograd.grad``, which compares sizes with ``grad_outputs`` and takes no tensors for these.
-
-    The gradients of sums of products need none, and come of the same numbers.
-    """
-    if grad_outputs is not None and not kwargs.get("is_grads_batched"):
-        pairs = zip(_listed(outputs), _listed(grad_outputs), strict=True)
-        outputs = [output if factor is None else (output * factor).sum() for output, factor in pairs]
-        grad_outputs = None
-    with _without_tracer_warnings():
-        return torch.autograd.grad(outputs, inputs, grad_outputs, *args, **kwargs)
-
-
-def _interpolate(
-    input: torch.Tensor,
-    size: Any = None,
-    scale_factor: Any = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,
-    antialias: bool = False,
-) -> torch.Tensor:
-    """``torch.nn.functional.interpolate``, which scales sizes in float32 while it is traced, and in float64 else."""
-    factors = scale_factor if isinstance(scale_factor, (list, tuple)) else [scale_factor] * (input.dim() - 2)
-    scaled = size is None and (recompute_scale_factor or mode == "area") and all(type(one) is float for one in factors)
-    if scaled:
-        with contextlib.suppress(UnsupportedArgumentError):
-            size = [_scaled(input.size(2 + axis), factor) for axis, factor in enumerate(factors)]
-            scale_factor = recompute_scale_factor = None
-    return torch.nn.functional.interpolate(
-        input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
-    )
-
-
-def _scaled(length: Any, factor: float) -> Any:
-    """``floor(length * factor)`` as Python computes it, of a 0-d tensor of the trace."""
-    numerator, denominator, first, last = whole_formula(factor)
-    size = torch.div(length * numerator, denominator, rounding_mode="floor")
-    if not first:
-        return size
-    within = (length >= torch.tensor(first)) & (length <= torch.tensor(last))
-    return size - within.sum() * (length % denominator == 0)
-
-
-_MULTIPLIES = frozenset({torch.Tensor.mul, torch.Tensor.__mul__, torch.Tensor.__rmul__, torch.mul})
-_FACTOR = "_torch2trt_factor"
-"""The attribute of a number of the trace that is a product: a whole number, and what it was multiplied by."""
-
-
-def _multiplied(function: Any, args: Sequence[Any], kwargs: Any) -> Any:
-    """A product, which remembers its factors if they are a size and a number: Python computes it in float64."""
-    result = function(*args, **kwargs)
-    sizes = [one for one in args if _is_size_of_axis(one)]
-    factors = [one for one in args if type(one) is float]
-    if len(args) == 2 and sizes and factors:
-        setattr(result, _FACTOR, (sizes[0], factors[0]))
-    return result
-
-
-def _is_size_of_axis(number: Any) -> bool:
-    """Whether the trace has a value for the size of a tensor's axis, which is never negative."""
-    if not (isinstance(number, torch.Tensor) and torch.jit.is_tracing() and _is_size(number)):
-        return False
-    return bool(_traced(number).node().kind() == "prim::NumToTensor")
-
-
-def _cut_off(number: torch.Tensor) -> torch.Tensor:
-    """A number of the trace without what is behind the point, int64."""
-    factor = getattr(number, _FACTOR, None)
-    if factor is not None and factor[1] >= 0:
-        with contextlib.suppress(UnsupportedArgumentError):
-            return _scaled(*factor)
-    return number.to(torch.int64)
-
-
-_CUTS_OFF: dict[Any, Callable[[torch.Tensor], Any]] = {
-    torch.Tensor.__int__: lambda whole: int(_read(whole)),
-    **dict.fromkeys((torch.Tensor.long, torch.Tensor.int), lambda whole: whole),
-    **dict.fromkeys((torch.floor, torch.Tensor.floor, torch.trunc, torch.Tensor.trunc), lambda whole: whole.float()),
-}
-"""What rounds a number that is not negative down, and what it gives of the whole number."""
-
-
 _FOLLOWED: dict[Any, Callable[..., Any]] = {
-    torch.nn.functional.interpolate: _interpolate,
-    torch.autograd.grad: _grad,
+    torch.nn.functional.interpolate: interpolate,
+    torch.autograd.grad: grad,
     torch.Tensor.data.__get__: torch.Tensor.detach,  # type: ignore[attr-defined]
     torch.ops.aten.sym_size.int: torch.Tensor.size,
     torch.ops.aten.sym_size: torch.Tensor.size,
@@ -436,51 +286,22 @@ class FollowedValues(TorchFunctionMode):
             return _resized(function, args, kwargs)
         if function in _TENSOR_MAKERS:
             return _made_of_numbers(function, args, kwargs)
-        if function in _MULTIPLIES:
-            return _multiplied(function, args, kwargs)
-        if function in _CUTS_OFF and hasattr(args[0], _FACTOR):
-            return _CUTS_OFF[function](_cut_off(args[0]))
+        if function in MULTIPLIES:
+            return multiplied(function, args, kwargs)
+        if function in CUTS_OFF and hasattr(args[0], FACTOR):
+            return CUTS_OFF[function](cut_off(args[0]))
         if not isinstance(function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
             return function(*args, **kwargs)
         given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
         holders = [key for key, value in given.items() if _holds_numbers(value) and _takes_numbers(function, key)]
         followed = {key: _items(given[key]) for key in holders}
         for number in filter(_is_traced_number, itertools.chain.from_iterable(map(_listed, followed.values()))):
-            _traced(number)  # a constant stands before the node that reads it
+            traced_value(number)  # a constant stands before the node that reads it
         given |= {key: _values(items) for key, items in followed.items()}
         positional = [given[index] for index in range(len(args))]
         result = function(*positional, **{key: given[key] for key in kwargs})
         if followed:
             _name_sources(result, followed)
-        return result
-
-
-_READS = frozenset({torch.Tensor.__int__, torch.Tensor.__index__, torch.Tensor.item})
-
-
-class NumbersRead(TorchFunctionMode):
-    """Inside a ``with`` block, keeps the whole numbers that Python reads from the tensors of a trace.
-
-    Attributes:
-        tensors: where each number came from, rounded as it was, 0-d.
-        numbers: they themselves.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tensors: list[torch.Tensor] = []
-        self.numbers: list[int] = []
-
-    def clear(self) -> None:
-        """Forget what was read."""
-        self.tensors, self.numbers = [], []
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one function."""
-        result = function(*args, **(kwargs or {}))
-        if function in _READS and type(result) is int and torch.jit.is_tracing():
-            self.tensors.append(_cut_off(args[0]).reshape(()))
-            self.numbers.append(result)
         return result
 
 
@@ -505,7 +326,7 @@ def _made_of_numbers(function: Any, args: Sequence[Any], kwargs: Mapping[str, An
     data, like = given.get("data"), given.get("like")
     if not isinstance(data, (list, tuple)) or not any(map(_is_traced_number, pytree.tree_leaves(data))):
         return function(*args, **kwargs)
-    with _without_tracer_warnings():
+    with without_tracer_warnings():
         made = pytree.tree_map(lambda leaf: leaf if isinstance(leaf, torch.Tensor) else torch.tensor(leaf), data)
     dtype = given.get("dtype") or (None if like is None else like.dtype)
     if dtype is None:
@@ -542,7 +363,7 @@ def _items(value: Any) -> Any:
 
 def _values(items: Any) -> Any:
     """Numbers of the trace as Python numbers."""
-    with _without_tracer_warnings():
+    with without_tracer_warnings():
         if isinstance(items, (list, tuple)):
             return [item.item() if _is_traced_number(item) else item for item in items]
         return items.item() if _is_traced_number(items) else items
@@ -572,7 +393,7 @@ def _name_sources(result: Any, followed: dict[int | str, Any]) -> None:
     first = next((value for value in _listed(result) if isinstance(value, torch.Tensor)), None)
     if first is None:
         return
-    node = _traced(first).node()
+    node = traced_value(first).node()
     if node.kind() == "prim::ListUnpack":
         node = node.input().node()
     schema = parse_schema(node.schema())
@@ -588,21 +409,17 @@ def _name_sources(result: Any, followed: dict[int | str, Any]) -> None:
                 holder.replaceInput(slot, _as_number(item, holder))
 
 
-def _traced(tensor: torch.Tensor) -> Any:
-    return torch._C._get_value_trace(tensor)  # type: ignore[attr-defined]
-
-
 def hold_in_trace(value: Any) -> None:
     """Make a tensor that no recorded operator gave a constant of the trace, which then may return it."""
     if isinstance(value, torch.Tensor) and torch.jit.is_tracing():
-        _traced(value)
+        traced_value(value)
 
 
 def _as_number(value: torch.Tensor, reader: Any) -> Any:
     """A 0-d tensor of the trace as a number, made in front of ``reader``."""
     graph = torch._C._get_tracing_state().graph()
     whole = not value.dtype.is_floating_point
-    cast = graph.create("aten::Int" if whole else "aten::Float", [_traced(value)], 1)
+    cast = graph.create("aten::Int" if whole else "aten::Float", [traced_value(value)], 1)
     cast.copyMetadata(reader)
     cast.insertBefore(reader)
     cast.output().setType(torch._C.IntType.get() if whole else torch._C.FloatType.get())
@@ -618,61 +435,6 @@ def written_tensors(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any
     written = [a.name for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
     values = [value for name in written if name in given for value in _listed(given[name])]
     return [value for value in values if isinstance(value, torch.Tensor)]
-
-
-class GradientsTaken(BaseException):
-    """The module takes a gradient, of results that autograd saved; no Exception, which a module may catch."""
-
-
-class SavedResults(TorchDispatchMode):
-    """Inside a ``with`` block, a trace follows what gradients are computed of.
-
-    Autograd saves results and makes tensors of its own of them, which the tracer knows nothing of and takes for
-    constants: it is given those that it knows in their place. All results are kept until the end.
-
-    Args:
-        inputs: the tensors that the module is traced on.
-    """
-
-    def __init__(self, inputs: Iterable[torch.Tensor]) -> None:
-        super().__init__()
-        self._known: dict[Any, torch.Tensor] = {}
-        self._depending = {tensor.untyped_storage()._cdata for tensor in inputs}
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one operator."""
-        is_detach = function is torch.ops.aten.detach.default
-        if is_detach and torch.jit.is_tracing():
-            args = (self._known.get(self._key(args[0]), args[0]),)
-        result = call_in_trace(function, args, kwargs or {})
-        given, made = _strided(args, kwargs), _strided(result)
-        if any(tensor.untyped_storage()._cdata in self._depending for tensor in given):
-            self._depending.update(tensor.untyped_storage()._cdata for tensor in made)
-        if not is_detach:
-            self._known.update({self._key(tensor): tensor for tensor in made})
-        return result
-
-    @staticmethod
-    def _key(tensor: torch.Tensor) -> Any:
-        return tensor.data_ptr(), tensor.stride(), tensor.dtype  # while it is traced, sizes would be tensors
-
-    def check(self, constants: Iterable[torch.Tensor]) -> None:
-        """Raise a TraceError if one of a trace's constants depends on the inputs."""
-        if any(constant.untyped_storage()._cdata in self._depending for constant in constants):
-            raise unknown_to_gradients()
-
-
-def unknown_to_gradients() -> TraceError:
-    """What a trace raises that lacks a result of which a gradient is computed."""
-    return TraceError(
-        "a gradient is computed of a result that the trace does not hold",
-        hint="compute it of plain operators: of those that PyTorch composes of others, a trace sees the outer one",
-    )
-
-
-def _strided(*values: Any) -> list[torch.Tensor]:
-    leaves = pytree.tree_leaves(values)
-    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.layout == torch.strided and leaf.numel()]
 
 
 class MemoryBefore(TorchDispatchMode):

@@ -26,6 +26,8 @@ from .passes.numbers import return_numbers
 from .products import NumbersNeeded, uncomputed_products
 from .reading import GraphReader
 from .structure import Structure, flatten, leaf_names, unflatten
+from .trace_gradients import GradientsTaken, SavedResults, unknown_to_gradients
+from .trace_numbers import NumbersRead
 
 Inputs = Any
 """A tensor, a tuple or list of positional arguments, a dict of keyword arguments, or a :class:`Call`; each may nest."""
@@ -109,7 +111,7 @@ class FlatModule(torch.nn.Module):
     @contextlib.contextmanager
     def giving_reads(self) -> Iterator[None]:
         """Within the block, traces give the whole numbers that Python reads, too, behind what the module gives."""
-        self.__dict__["reads"] = trace_modes.NumbersRead()
+        self.__dict__["reads"] = NumbersRead()
         try:
             yield
         finally:
@@ -510,7 +512,7 @@ def _run_tracer(
             return _run_tracer_in(flat, leaves, [*modes, *(remedy() for remedy in remedies)], computed, saves)
         except NumbersNeeded:
             computed = True
-        except trace_modes.GradientsTaken:
+        except GradientsTaken:
             saves = True
         except TraceError as error:
             raise error.at(Location(source=_line_of(error)))  # noqa: B904
@@ -521,7 +523,7 @@ def _run_tracer(
             elif not computed:  # zeros may be what the module does not take
                 computed = True
             elif saves and _UNHELD in str(error):
-                raise trace_modes.unknown_to_gradients() from error
+                raise unknown_to_gradients() from error
             else:
                 raise _trace_error(error) from error
 
@@ -554,7 +556,7 @@ def _run_tracer_in(
         flat.__dict__["saved"] = None
         if saves:
             stack.enter_context(_frozen(flat))
-            flat.__dict__["saved"] = stack.enter_context(trace_modes.SavedResults(examples))
+            flat.__dict__["saved"] = stack.enter_context(SavedResults(examples))
         traced = torch_compat.trace(flat, examples)
     _pass_on(caught)
     return traced

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -123,28 +124,45 @@ def convolution(
         framed = convolution_of_frames(value, weight, bias, step, first, last, gap, groups)
         if framed is not None:
             return framed
+    amounts = list(zip(expand_list(padding, spatial), expand_list(after, spatial), strict=True))
+    strides, steps = (tuple(expand_list(each, spatial)) for each in (stride, dilation))
     attributes = _attributes(spatial, stride, padding, after, dilation)
-
-    def layer(value: Tensor, bias: Tensor | None) -> Any:
-        return _layer("convolution_nd", value, weight, bias, shape[0], groups, attributes)
-
+    layer = partial(_layer, "convolution_nd", weight=weight, maps=shape[0], groups=groups, attributes=attributes)
     if dtype_of(value) == torch.float32 or not is_rtx():
-        return layer(value, bias)
-    made = building().state.pointwise
-    pointwise = dtype_of(value) == torch.float16 and math.prod(shape[2:]) == 1
+        return layer(value=value, bias=bias)
+    return _in_half(value, weight, bias, amounts, Windows(shape[2:], strides, (0,) * spatial, steps, False), layer)
+
+
+def _in_half(
+    value: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    amounts: Sequence[tuple[int, int]],
+    spec: Windows,
+    layer: partial[Any],
+) -> Any:
+    """A convolution in half precision, in the form that TensorRT for RTX computes right, and fast.
+
+    Args:
+        value: what is convolved.
+        weight: as for :func:`convolution`.
+        bias: as for :func:`convolution`.
+        amounts: zeros before and after each spatial axis.
+        spec: how the kernel slides over what they make it.
+        layer: makes TensorRT's layer of it, of ``value`` and ``bias``.
+    """
+    made, outputs = building().state.pointwise, static_shape(weight)[0]
+    pointwise = dtype_of(value) == torch.float16 and math.prod(spec.size) == 1
     if pointwise and id(value) in made:
         # TensorRT for RTX 1.4 makes one of two convolutions of size 1 in float16, which takes it seconds, and the
         # result is wrong: off by 0.09 of 1.1 for 1152, 320 and 1280 channels (H200), EfficientNet-B0's last ones.
         value = kept_apart(value)
-    amounts = list(zip(expand_list(padding, spatial), expand_list(after, spatial), strict=True))
-    strides, steps = (tuple(expand_list(each, spatial)) for each in (stride, dilation))
-    spec = Windows(shape[2:], strides, (0,) * spatial, steps, False)
-    product = convolution_as_product(value, weight, bias, amounts, spec) if groups == 1 else None
-    if product is None and bias is not None and _is_small(value, shape[0], amounts, spec):
-        offset = shaped(bias, [-1, *[1] * spatial])
-        sums = elementwise("SUM", cast(layer(value, None), torch.float32), cast(offset, torch.float32))
+    product = convolution_as_product(value, weight, bias, amounts, spec) if layer.keywords["groups"] == 1 else None
+    if product is None and bias is not None and _is_small(value, outputs, amounts, spec):
+        offset = shaped(bias, [-1, *[1] * spec.spatial])
+        sums = elementwise("SUM", cast(layer(value=value, bias=None), torch.float32), cast(offset, torch.float32))
         return cast(sums, dtype_of(value))
-    result = layer(value, bias) if product is None else product
+    result = layer(value=value, bias=bias) if product is None else product
     if pointwise:
         made[id(result)] = result
     return result
