@@ -64,6 +64,7 @@ def test_sizes_that_python_rounds_are_followed(function):
         lambda x: x[:, : math.floor(0.7 * x.shape[1])],
         lambda x: x.sum() * torch.ones(int(x.shape[1] * 2.3)),
         lambda x: x.sum() + torch.arange(int(x.shape[1] * 0.7) * 2),
+        lambda x: x[:, : x.shape[1] + math.floor(x.shape[1] * -0.5)],
     ],
 )
 def test_sizes_by_a_factor_are_those_of_python(function):

@@ -100,7 +100,7 @@ def multiplied(function: Any, args: Sequence[Any], kwargs: Any) -> Any:
     """A product, which remembers its factors if they are a size and a number: Python computes it in float64."""
     result = function(*args, **kwargs)
     sizes = [one for one in args if _is_size_of_axis(one)]
-    factors = [one for one in args if type(one) is float]
+    factors = [one for one in args if type(one) is float and 0 <= one < math.inf]
     if len(args) == 2 and sizes and factors:
         setattr(result, FACTOR, (sizes[0], factors[0]))
     return result
@@ -121,7 +121,7 @@ def _is_size_of_axis(number: Any) -> bool:
 def cut_off(number: torch.Tensor) -> torch.Tensor:
     """A number of the trace without what is behind the point, int64."""
     factor = getattr(number, FACTOR, None)
-    if factor is not None and factor[1] >= 0:
+    if factor is not None:
         with contextlib.suppress(UnsupportedArgumentError):
             return _scaled(*factor)
     return number.to(torch.int64)
