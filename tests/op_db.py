@@ -42,6 +42,17 @@ RESTS = {"fmod", "remainder", "__rmod__"}
 BOUND = {"bucketize", "searchsorted", "nn.functional.embedding_bag", "_segment_reduce"}
 """Ops that want inputs whose elements rise, or sum up to a size, which those of another size do not."""
 
+FACTORISED = {"cholesky", "cholesky_inverse", "cholesky_solve", "geqrf", "logdet", "lu", "lu_solve", "lu_unpack"} | {
+    "matrix_exp",
+    "norm",
+    "ormqr",
+    "pinverse",
+    "qr",
+    "svd",
+    "triangular_solve",
+}
+"""Ops of matrices that must be regular for a result that is defined, besides those of ``torch.linalg``."""
+
 ATTENTION = "nn.functional.scaled_dot_product_attention"
 
 
@@ -144,7 +155,9 @@ def run_dynamic(op: Any, sample: Any) -> Iterator[tuple[str, str]]:
     function = _function_of(op, nesting)
     for size in sorted({size for leaf in leaves for size in leaf.shape if size > 1}):
         try:
-            calls = [tuple(_resized(leaf, size, other) for leaf in leaves) for other in (size, size + 1, size + 3)]
+            factorised = op.name.startswith("linalg.") or op.name in FACTORISED
+            others = (size, size + 1, size + 3)
+            calls = [tuple(_resized(leaf, size, other, factorised) for leaf in leaves) for other in others]
             expected = [harness.call(function, inputs) for inputs in calls]
         except Exception as error:
             yield UNUSABLE, f"eager: {_line(error)}"
@@ -175,10 +188,17 @@ def _axes(value: torch.Tensor, size: int) -> list[int]:
     return [axis for axis, length in enumerate(value.shape) if length == size]
 
 
-def _resized(value: torch.Tensor, size: int, other: int) -> torch.Tensor:
-    """``value`` with its axes of ``size`` elements ``other`` long: the first elements follow the last ones."""
-    for axis in _axes(value, size):
+def _resized(value: torch.Tensor, size: int, other: int, factorised: bool) -> torch.Tensor:
+    """``value`` with its axes of ``size`` elements ``other`` long: the first elements follow the last ones.
+
+    Of matrices that are factorised the diagonal is larger there, so that those that were regular still are.
+    """
+    axes = _axes(value, size)
+    for axis in axes:
         value = value.index_select(axis, torch.arange(other, device=value.device) % size)
+    if factorised and value.dtype.to_real().is_floating_point and {value.dim() - 2, value.dim() - 1} & set(axes):
+        rows, columns = value.shape[-2:]
+        value = value + torch.eye(rows, columns, dtype=value.dtype) * (torch.arange(columns) >= size)
     return value.detach().clone()
 
 

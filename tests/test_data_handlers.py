@@ -38,11 +38,24 @@ def test_bincount_of_run_time_values_is_refused() -> None:
     assert "depends on the data" in error.message and "histc" in error.hint
 
 
-def test_factorisations_of_matrices_of_unknown_size_are_refused() -> None:
-    for function in (torch.cholesky_inverse, torch.linalg.slogdet, torch.linalg.det):
-        dynamic = {"x": {0: ("rows", 2, 3, 9), 1: "rows"}}
-        call = lambda x, f=function: f(x + 9 * torch.eye(x.size(0)))  # noqa: E731
-        assert "factorisation" in _refused(call, torch.rand(3, 3), dynamic=dynamic).message
+def test_singular_vectors_of_matrices_of_unknown_size_are_refused() -> None:
+    dynamic = {"input_0": {0: ("rows", 2, 3, 9), 1: "rows"}}
+    with pytest.raises(UnsupportedArgumentError, match="singular vectors"):
+        torch2trt.convert(torch.linalg.svd, torch.rand(3, 3), dynamic_shapes=dynamic, allow_other_signs=True)
+
+
+def test_residuals_of_a_batch_of_matrices_of_unknown_size_are_refused() -> None:
+    dynamic = {"x": {1: ("rows", 4, 5, 9)}}
+    call = lambda x: torch.linalg.lstsq(x, x + 1, driver="gelsd").residuals  # noqa: E731
+    assert "residuals" in _refused(call, torch.rand(2, 5, 3), dynamic=dynamic).message
+
+
+def test_a_module_that_inverts_a_matrix_is_traced_at_larger_sizes_than_the_example() -> None:
+    """The example's rows, once more at larger sizes, would make a matrix that has no inverse."""
+    example = torch.rand(3, 3) + 3 * torch.eye(3)
+    converted = torch2trt.convert(torch.linalg.inv, example, dynamic_shapes={"input_0": {0: ("n", 2, 3, 9), 1: "n"}})
+    other = torch.rand(7, 7) + 3 * torch.eye(7)
+    torch.testing.assert_close(converted.evaluate(other), torch.linalg.inv(other), rtol=1e-4, atol=1e-5)
 
 
 def test_matrix_exp_of_half_precision_is_refused() -> None:

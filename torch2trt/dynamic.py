@@ -286,6 +286,29 @@ def _resized(example: torch.Tensor, sizes: Mapping[int, int]) -> torch.Tensor:
     return example
 
 
+def made_regular(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """The tensors, with 1 added to the diagonal of matrices in each row or column that repeats the one before.
+
+    At larger sizes than the example's they do: what has an inverse, or a Cholesky factor, then has none.
+    """
+    return [_without_repeats(tensor) for tensor in tensors]
+
+
+def _without_repeats(value: torch.Tensor) -> torch.Tensor:
+    if value.dim() < 2 or not value.numel() or not value.dtype.to_real().is_floating_point:
+        return value
+    rows, columns = (_repeats(value.movedim(axis, 0).flatten(1)) for axis in (-2, -1))
+    places = torch.eye(len(rows), len(columns), dtype=torch.bool, device=value.device)
+    places &= rows.unsqueeze(1) | columns
+    return value + places if places.any() else value
+
+
+def _repeats(rows: torch.Tensor) -> torch.Tensor:
+    """Which row is the one before once more."""
+    same = (rows[1:] == rows[:-1]).all(1)
+    return torch.cat([same.new_zeros(1), same])
+
+
 def _other_size(size: int, limits: Range) -> int:
     """A size in the range that differs from ``size``; 1 only if there is no other, since it would broadcast."""
     candidates = [limits.opt, limits.max, limits.min]

@@ -17,7 +17,7 @@ import torch
 
 from . import torch_compat, trace_modes
 from .attributes import Attributes
-from .dynamic import Alternatives
+from .dynamic import Alternatives, made_regular
 from .errors import InputError, Location, ShapeError, TraceError
 from .graph import Graph, operand_values, walk_nodes
 from .guard import CheckedIndices
@@ -359,14 +359,30 @@ def _check_names(names: list[str], count: int) -> None:
 
 def _trace_elsewhere(flat: FlatModule, leaves: Sequence[torch.Tensor], names: list[str]) -> Graph:
     try:
-        with flat.inside(_guard(leaves)):
-            return _graph_alone(flat, leaves, names)
+        return _graph_at(flat, leaves, names)
     except TraceError as error:
         shapes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves, strict=True))
         raise ShapeError(
             f"the module does not run at other sizes of its dynamic axes ({shapes}): {error.message}",
             hint="give ranges in which it runs, or compute sizes from tensors inside forward (x.shape, x.size())",
         ) from error
+
+
+def _graph_at(flat: FlatModule, leaves: Sequence[torch.Tensor], names: list[str]) -> Graph:
+    """The graph of a trace at sizes that are not the examples'.
+
+    Raises:
+        TraceError: the module does not run there.
+    """
+    try:
+        with flat.inside(_guard(leaves)):
+            return _graph_alone(flat, leaves, names)
+    except TraceError:
+        regular = made_regular(leaves)
+        if all(new is old for new, old in zip(regular, leaves, strict=True)):
+            raise
+    with flat.inside(_guard(regular)):
+        return _graph_alone(flat, regular, names)
 
 
 def _mark(
@@ -403,8 +419,7 @@ def _mark_more_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tens
     if leaves is None:
         return
     try:
-        with flat.inside(_guard(leaves)):
-            other = _graph_alone(flat, leaves, names)
+        other = _graph_at(flat, leaves, names)
     except TraceError:  # a model may need multiples, which ranges cannot say
         return
     mark_dynamic(graph, other)

@@ -8,7 +8,7 @@ import torch
 
 from ..pairs import Complex
 from .complex import add_complex, choose, conjugate, divide_complex, each, multiply_complex, parts
-from .dims import Dim, rank_of, shape_of, size_of
+from .dims import Dim, dim_min, rank_of, shape_of, size_of
 from .dtypes import cast, tensor
 from .math import compare, elementwise, gather_elements, reduce, unary, where
 from .matrix import (
@@ -22,13 +22,11 @@ from .matrix import (
     beyond,
     column,
     equals,
-    numbered,
     pivot_rows,
     reordered,
-    require_static,
     row,
 )
-from .moving import take
+from .moving import iota, take
 from .scan import State, repeat
 from .shape import expand
 
@@ -59,23 +57,23 @@ def lu(value: Any) -> tuple[Complex, Any, Any]:
         both factors in one matrix; the pivots, counted from 1; the order of the rows.
     """
     held = each(tensor, value)
-    require_static(held.real)
     *lead, rows, columns = shape_of(held.real)
-    count = min(rows, columns)
-    pivots = expand(torch.zeros(count, dtype=torch.int64), [*lead, count])
-    order = expand(numbered(rows), [*lead, rows])
+    count = dim_min(rows, columns)
+    down, across, places = iota(rows), iota(columns), iota(count)
+    pivots = expand(torch.zeros(1, dtype=torch.int64), [*lead, count])
+    order = expand(down, [*lead, rows])
 
     def step(index: Dim, states: State, _: Any) -> State:
         real, imag, pivots, order = states
         exchange = pivot_rows(elementwise("SUM", unary("ABS", real), unary("ABS", imag)), index)
         current = each(reordered, Complex(real, imag), exchange)
         quotient = divide_complex(each(column, current, index), _safe(_element(current, index)))
-        factors = _masked(beyond(rows, index), quotient)
-        right = _masked(beyond(columns, index), each(row, current, index))
+        factors = _masked(beyond(down, index), quotient)
+        right = _masked(beyond(across, index), each(row, current, index))
         updated = add_complex(current, _outer(factors, right), -1)
-        updated = choose(below_diagonal(rows, columns, index), each(as_rows, factors), updated)
+        updated = choose(below_diagonal(down, across, index), each(as_rows, factors), updated)
         chosen = elementwise("SUM", as_rows(take(exchange, index, rank_of(exchange) - 1)), ONE_LONG)
-        pivots = where(equals(count, index), chosen, pivots)
+        pivots = where(equals(places, index), chosen, pivots)
         return [*updated, pivots, gather_elements(order, exchange, rank_of(order) - 1)]
 
     real, imag, pivots, order = repeat(count, step, [*held, pivots, order])
@@ -84,8 +82,7 @@ def lu(value: Any) -> tuple[Complex, Any, Any]:
 
 def sign_of_pivots(pivots: Any) -> Any:
     """1 where the row exchanges are even, else -1; float32."""
-    size = size_of(pivots, -1)
-    still = elementwise("EQUAL", cast(pivots, torch.int64), torch.arange(1, size + 1))
+    still = elementwise("EQUAL", cast(pivots, torch.int64), elementwise("SUM", iota(size_of(pivots, -1)), ONE_LONG))
     return reduce("PROD", where(still, ONE, torch.tensor(-1.0)), [rank_of(pivots) - 1], keepdim=False)
 
 
@@ -107,14 +104,14 @@ def _square(value: Complex) -> Any:
 def householder(value: Any) -> tuple[Complex, Complex]:
     """LAPACK's geqrf: R, whose diagonal is real, on and above the diagonal, the reflectors below it; their factors."""
     held = each(tensor, value)
-    require_static(held.real)
     *lead, rows, columns = shape_of(held.real)
-    count = min(rows, columns)
-    nothing = expand(torch.zeros(count), [*lead, count])
+    count = dim_min(rows, columns)
+    down, across, places = iota(rows), iota(columns), iota(count)
+    nothing = expand(torch.zeros(1), [*lead, count])
 
     def step(index: Dim, states: State, _: Any) -> State:
         current, factors = Complex(*states[:2]), Complex(*states[2:])
-        after = beyond(rows, index)
+        after = beyond(down, index)
         tail, alpha = _masked(after, each(column, current, index)), _element(current, index)
         square = reduce("SUM", _square(tail), [rank_of(tail.real) - 1], keepdim=True)
         norm = unary("SQRT", elementwise("SUM", _square(alpha), square))
@@ -125,13 +122,13 @@ def householder(value: Any) -> tuple[Complex, Complex]:
         divisor = where(compare("EQUAL", beta, 0), ONE, beta)
         factor = each(lambda part: unary("NEG", elementwise("DIV", part, divisor)), gap)
         vector = divide_complex(tail, _safe(gap))
-        reflector = Complex(where(equals(rows, index), ONE, vector.real), vector.imag)
-        rest = _masked(beyond(columns, index), current)
-        done = choose(after, vector, _masked(before(rows, index), each(column, current, index)))
-        done = Complex(where(equals(rows, index), beta, done.real), done.imag)
+        reflector = Complex(where(equals(down, index), ONE, vector.real), vector.imag)
+        rest = _masked(beyond(across, index), current)
+        done = choose(after, vector, _masked(before(down, index), each(column, current, index)))
+        done = Complex(where(equals(down, index), beta, done.real), done.imag)
         current = add_complex(current, _update(rest, reflector, conjugate(factor)), -1)
-        current = choose(equals(columns, index), each(as_rows, done), current)
-        return [*current, *choose(equals(count, index), factor, factors)]
+        current = choose(equals(across, index), each(as_rows, done), current)
+        return [*current, *choose(equals(places, index), factor, factors)]
 
     real, imag, *factors = repeat(count, step, [*held, nothing, nothing])
     return Complex(real, imag), Complex(*factors)
@@ -148,13 +145,12 @@ def reflect(reflectors: Any, factors: Any, value: Any, forwards: bool, adjoint: 
         adjoint: each reflection's adjoint.
     """
     held, scales = parts(reflectors), parts(factors)
-    require_static(held.real, parts(value).real)
-    rows, count = size_of(held.real, -2), size_of(scales.real, -1)
+    down, count = iota(size_of(held.real, -2)), size_of(scales.real, -1)
 
     def step(index: Dim, states: State, _: Any) -> State:
         current = Complex(*states)
-        vector = _masked(beyond(rows, index), each(column, held, index))
-        vector = Complex(where(equals(rows, index), ONE, vector.real), vector.imag)
+        vector = _masked(beyond(down, index), each(column, held, index))
+        vector = Complex(where(equals(down, index), ONE, vector.real), vector.imag)
         factor = each(lambda part: as_rows(take(part, index, rank_of(part) - 1)), scales)
         return list(add_complex(current, _update(current, vector, conjugate(factor) if adjoint else factor), -1))
 

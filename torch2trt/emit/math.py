@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .dims import axes_mask, rank_of, static_shape
+from .dims import Dim, axes_mask, rank_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, is_bool, is_float, promote, promoted, result_type, tensor
 from .network import add_layer, add_layer_object, enum
 from .shape import align_ranks, reshape, unsqueeze
@@ -143,9 +143,12 @@ def summed_products(left: Tensor, right: Tensor) -> Any:
     return reduce("SUM", products, [rank - 1], keepdim=False)
 
 
-def topk(operation: str, value: Tensor, k: int, axis: int) -> tuple[Any, Any]:
+def topk(operation: str, value: Tensor, k: Dim, axis: int) -> tuple[Any, Any]:
     """The ``k`` largest (``MAX``) or smallest (``MIN``) along ``axis``, sorted, and their int32 indices."""
-    layer = add_layer_object("topk", tensor(value), enum("TopKOperation", operation), k, 1 << axis)
+    known = isinstance(k, int)
+    inputs = None if known else {1: cast(k, torch.int32)}
+    kind = enum("TopKOperation", operation)
+    layer = add_layer_object("topk", tensor(value), kind, k if known else 1, 1 << axis, inputs=inputs)
     return layer.get_output(0), layer.get_output(1)
 
 

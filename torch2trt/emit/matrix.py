@@ -1,6 +1,6 @@
 """Factorisations of matrices, step by step over their columns; leading axes are a batch.
 
-The number of steps is static; every step works on whole matrices under masks, so that unrolled steps and loops are
+Every step works on whole matrices under masks, so that unrolled steps and loops, of a number that is known or not, are
 written once.
 """
 
@@ -10,12 +10,11 @@ from typing import Any
 
 import torch
 
-from ..errors import UnsupportedArgumentError
-from .dims import Dim, as_dim, rank_of, shape_of, size_of, static_shape
+from .dims import Dim, as_dim, dim_min, is_static, rank_of, shape_of, size_of, static_shape
 from .dtypes import Tensor, cast, tensor
 from .fill import filled
 from .math import compare, elementwise, gather_elements, reduce, topk, unary, where
-from .moving import band_mask, diagonal_mask, is_empty, take
+from .moving import band_mask, diagonal_mask, iota, is_empty, take, traced_rank, unsqueezed
 from .scan import State, repeat
 from .shape import broadcast_shape, concatenate, expand, slice_axis, squeeze, swap_axes, unsqueeze
 
@@ -37,21 +36,25 @@ def row(value: Tensor, index: Dim) -> Any:
     return take(value, index, rank_of(value) - 2)
 
 
-def numbered(size: int) -> torch.Tensor:
-    """0, 1, ... ``size - 1``."""
-    return torch.arange(size)
+def equals(places: Tensor, index: Dim) -> Tensor:
+    """Which of ``places`` is ``index``; known if both are."""
+    if isinstance(index, int) and isinstance(places, torch.Tensor):
+        return places == index
+    return elementwise("EQUAL", places, as_dim(index))
 
 
-def equals(size: int, index: Dim) -> Tensor:
-    """Which of ``size`` places is ``index``; known if it is."""
-    places = numbered(size)
-    return places == index if isinstance(index, int) else elementwise("EQUAL", places, as_dim(index))
+def beyond(places: Tensor, index: Dim) -> Tensor:
+    """Which of ``places`` lie after ``index``; known if both are."""
+    if isinstance(index, int) and isinstance(places, torch.Tensor):
+        return places > index
+    return elementwise("GREATER", places, as_dim(index))
 
 
-def beyond(size: int, index: Dim) -> Tensor:
-    """Which of ``size`` places lie after ``index``; known if it is."""
-    places = numbered(size)
-    return places > index if isinstance(index, int) else elementwise("GREATER", places, as_dim(index))
+def before(places: Tensor, index: Dim) -> Tensor:
+    """Which of ``places`` lie before ``index``; known if both are."""
+    if isinstance(index, int) and isinstance(places, torch.Tensor):
+        return places < index
+    return elementwise("LESS", places, as_dim(index))
 
 
 def as_rows(value: Tensor) -> Any:
@@ -79,25 +82,29 @@ def safe(value: Tensor) -> Any:
     return where(compare("EQUAL", value, 0), ONE, value)
 
 
+def eye(rows: Dim, columns: Dim | None = None) -> Tensor:
+    """``torch.eye``, in float32; known if the sizes are."""
+    return cast(diagonal_mask(rows, rows if columns is None else columns, 0), torch.float32)
+
+
 def identity_like(value: Tensor, columns: Dim | None = None) -> Any:
     """Identity matrices with the batch axes of ``value`` and as many rows."""
     *lead, rows, _ = shape_of(value)
-    sizes = [rows, rows if columns is None else columns]
-    return expand(cast(diagonal_mask(sizes[0], sizes[1], 0), torch.float32), [*lead, *sizes])
+    columns = rows if columns is None else columns
+    return expand(eye(rows, columns), [*lead, rows, columns])
 
 
 def pivot_rows(matrix: Any, index: Dim) -> Any:
     """The order of rows, of shape ``(..., rows)``, that brings the largest element of a column to the diagonal."""
-    rows = size_of(matrix, -2)
-    candidates = where(_at_or_beyond(rows, index), unary("ABS", column(matrix, index)), torch.full((), -1.0))
+    places = iota(size_of(matrix, -2))
+    candidates = where(_at_or_beyond(places, index), unary("ABS", column(matrix, index)), torch.full((), -1.0))
     _, place = largest("MAX", candidates, 1)
     place = cast(place, torch.int64)
-    places = numbered(rows)
     swapped_back = where(elementwise("EQUAL", places, place), as_dim(index), places)
-    return where(equals(rows, index), place, swapped_back)
+    return where(equals(places, index), place, swapped_back)
 
 
-def largest(operation: str, value: Tensor, count: int) -> tuple[Any, Any]:
+def largest(operation: str, value: Tensor, count: Dim) -> tuple[Any, Any]:
     """The ``count`` largest (``MAX``) or smallest (``MIN``) along the last axis, in order, and where they are."""
     axis = rank_of(value) - 1
     if axis:
@@ -106,13 +113,10 @@ def largest(operation: str, value: Tensor, count: int) -> tuple[Any, Any]:
     return squeeze(values, [0]), squeeze(places, [0])
 
 
-def _at_or_beyond(size: int, index: Dim) -> Tensor:
-    places = numbered(size)
-    return (
-        places >= index
-        if isinstance(index, int)
-        else elementwise("GREATER", elementwise("SUM", places, ONE_LONG), as_dim(index))
-    )
+def _at_or_beyond(places: Tensor, index: Dim) -> Tensor:
+    if isinstance(index, int) and isinstance(places, torch.Tensor):
+        return places >= index
+    return elementwise("GREATER", elementwise("SUM", places, ONE_LONG), as_dim(index))
 
 
 def reordered(matrix: Tensor, order: Tensor) -> Any:
@@ -120,29 +124,41 @@ def reordered(matrix: Tensor, order: Tensor) -> Any:
     return gather_elements(matrix, expand(as_rows(order), shape_of(matrix)), rank_of(matrix) - 2)
 
 
-def eliminate(matrix: Tensor, count: int) -> tuple[Any, Any]:
+def holds_vectors(left: Tensor, right: Tensor) -> bool:
+    """Whether ``torch.linalg.solve`` and ``lstsq`` read the right side of the node converted as vectors.
+
+    They do if it has rank 1 or the left side's shape less the last axis; with sizes known at run time only, the trace's
+    result tells.
+    """
+    if rank_of(right) == 1 or rank_of(right) != rank_of(left) - 1:
+        return rank_of(right) == 1
+    if is_static(left) and is_static(right):
+        return static_shape(left)[:-1] == static_shape(right)
+    return traced_rank() == rank_of(right)
+
+
+def eliminate(matrix: Tensor, count: Dim) -> tuple[Any, Any]:
     """Gaussian elimination of ``count`` columns with row pivoting.
 
     Returns:
         the matrix with zeros below the diagonal in these columns, and the sign of the row exchanges.
     """
     matrix = tensor(matrix)
-    rows, columns = size_of(matrix, -2), size_of(matrix, -1)
+    rows, across = size_of(matrix, -2), iota(size_of(matrix, -1))
+    down = iota(rows)
     sign = expand(ONE, shape_of(matrix)[:-2])
 
     def step(index: Dim, states: State, _: Any) -> State:
         current, sign = states
         order = pivot_rows(current, index)
         current = reordered(current, order)
-        kept = reduce(
-            "SUM", cast(elementwise("EQUAL", order, numbered(rows)), torch.int64), [rank_of(order) - 1], False
-        )
-        sign = where(compare("EQUAL", kept, rows), sign, unary("NEG", sign))
+        kept = reduce("SUM", cast(elementwise("EQUAL", order, down), torch.int64), [rank_of(order) - 1], False)
+        sign = where(elementwise("EQUAL", kept, as_dim(rows)), sign, unary("NEG", sign))
         top = row(current, index)
         factors = _factors(current, index)
-        right = where(beyond(columns, index), top, ZERO)
+        right = where(beyond(across, index), top, ZERO)
         current = elementwise("SUB", current, outer(factors, right))
-        return [where(below_diagonal(rows, columns, index), ZERO, current), sign]
+        return [where(below_diagonal(down, across, index), ZERO, current), sign]
 
     current, sign = repeat(count, step, [matrix, sign])
     return current, sign
@@ -152,15 +168,15 @@ def _factors(current: Any, index: Dim) -> Any:
     """What of row ``index`` is subtracted from each row: zero for those at and above it."""
     pivot = as_rows(take(column(current, index), index, rank_of(current) - 2))
     quotient = elementwise("DIV", column(current, index), safe(pivot))
-    return where(beyond(size_of(current, -2), index), quotient, ZERO)
+    return where(beyond(iota(size_of(current, -2)), index), quotient, ZERO)
 
 
-def below_diagonal(rows: int, columns: int, index: Dim) -> Tensor:
-    """The places in column ``index`` below the diagonal."""
-    down, across = beyond(rows, index), equals(columns, index)
-    if isinstance(down, torch.Tensor) and isinstance(across, torch.Tensor):
-        return down.unsqueeze(1) & across
-    return elementwise("AND", unsqueeze(down, 1), unsqueeze(across, 0))
+def below_diagonal(down: Tensor, across: Tensor, index: Dim) -> Tensor:
+    """The places in column ``index`` below the diagonal, of rows ``down`` and columns ``across``."""
+    rows, columns = beyond(down, index), equals(across, index)
+    if isinstance(rows, torch.Tensor) and isinstance(columns, torch.Tensor):
+        return rows.unsqueeze(1) & columns
+    return elementwise("AND", unsqueeze(rows, 1), unsqueeze(columns, 0))
 
 
 def lu(matrix: Tensor) -> tuple[Any, Any, Any]:
@@ -171,38 +187,39 @@ def lu(matrix: Tensor) -> tuple[Any, Any, Any]:
     """
     matrix = tensor(matrix)
     *lead, rows, columns = shape_of(matrix)
-    count = min(rows, columns)
-    pivots = expand(torch.zeros(count, dtype=torch.int64), [*lead, count])
-    order = expand(numbered(rows), [*lead, rows])
+    count = dim_min(rows, columns)
+    down, across, places = iota(rows), iota(columns), iota(count)
+    pivots = expand(torch.zeros(1, dtype=torch.int64), [*lead, count])
+    order = expand(down, [*lead, rows])
 
     def step(index: Dim, states: State, _: Any) -> State:
         current, pivots, order = states
         exchange = pivot_rows(current, index)
         current = reordered(current, exchange)
         factors = _factors(current, index)
-        right = where(beyond(columns, index), row(current, index), ZERO)
+        right = where(beyond(across, index), row(current, index), ZERO)
         updated = elementwise("SUB", current, outer(factors, right))
-        updated = where(below_diagonal(rows, columns, index), as_rows(factors), updated)
+        updated = where(below_diagonal(down, across, index), as_rows(factors), updated)
         chosen = elementwise("SUM", as_rows(take(exchange, index, rank_of(exchange) - 1)), ONE_LONG)
-        pivots = where(equals(count, index), chosen, pivots)
+        pivots = where(equals(places, index), chosen, pivots)
         return [updated, pivots, gather_elements(order, exchange, rank_of(order) - 1)]
 
     current, pivots, order = repeat(count, step, [matrix, pivots, order])
     return current, pivots, order
 
 
-def order_of_pivots(pivots: Tensor, rows: int) -> Any:
-    """The order of the rows that LAPACK's pivots lead to."""
-    *lead, count = shape_of(pivots)
-    order = expand(numbered(rows), [*lead, rows])
+def order_of_pivots(pivots: Tensor, rows: Dim, columns: Dim) -> Any:
+    """The order of the rows that LAPACK's pivots of matrices of ``rows`` and ``columns`` lead to."""
+    lead, count = shape_of(pivots)[:-1], dim_min(rows, columns)
+    places = iota(rows)
+    order = expand(places, [*lead, rows])
     pivots = cast(pivots, torch.int64)
 
     def step(index: Dim, states: State, _: Any) -> State:
         (order,) = states
         other = elementwise("SUB", as_rows(take(pivots, index, rank_of(pivots) - 1)), ONE_LONG)
-        places = numbered(rows)
         exchange = where(elementwise("EQUAL", places, other), as_dim(index), places)
-        exchange = where(equals(rows, index), other, exchange)
+        exchange = where(equals(places, index), other, exchange)
         return [gather_elements(order, exchange, rank_of(order) - 1)]
 
     return repeat(count, step, [order])[0]
@@ -210,9 +227,9 @@ def order_of_pivots(pivots: Tensor, rows: int) -> Any:
 
 def inverse_order(order: Tensor) -> Any:
     """The order that undoes ``order``."""
-    rows = size_of(order, -1)
-    hits = elementwise("EQUAL", as_columns(order), numbered(rows).unsqueeze(1))
-    numbers = elementwise("PROD", cast(hits, torch.int64), numbered(rows))
+    places = iota(size_of(order, -1))
+    hits = elementwise("EQUAL", as_columns(order), unsqueezed(places, 1))
+    numbers = elementwise("PROD", cast(hits, torch.int64), places)
     return reduce("SUM", numbers, [rank_of(order)], keepdim=False)
 
 
@@ -220,13 +237,13 @@ def solve_triangular(matrix: Tensor, right: Tensor, upper: bool, unit: bool = Fa
     """``matrix^-1 @ right`` for a triangular matrix, whose other triangle is not read; or ``right @ matrix^-1``."""
     if not left:
         return transposed(solve_triangular(transposed(matrix), transposed(right), not upper, unit))
-    require_static(matrix, right=right)
     size = size_of(matrix, -1)
     lead = _batch(matrix, right)
     if is_empty(matrix) or is_empty(right):
         return filled([*lead, *shape_of(right)[-2:]], 0.0, torch.float32)
     matrix = expand(matrix, [*lead, size, size])
     right = expand(right, [*lead, *shape_of(right)[-2:]])
+    places = iota(size)
 
     def step(index: Dim, states: State, _: Any) -> State:
         current, matrix = states
@@ -234,19 +251,13 @@ def solve_triangular(matrix: Tensor, right: Tensor, upper: bool, unit: bool = Fa
         if not unit:
             diagonal = as_rows(take(column(matrix, index), index, rank_of(matrix) - 2))
             solved = elementwise("DIV", solved, diagonal)
-        others = where(before(size, index) if upper else beyond(size, index), column(matrix, index), ZERO)
+        others = where(before(places, index) if upper else beyond(places, index), column(matrix, index), ZERO)
         current = elementwise("SUB", current, outer(others, solved))
         # In a loop the matrix is a state that each step adds zero to: kernels are compiled, and run, in half the time.
         kept = matrix if isinstance(index, int) else elementwise("SUM", matrix, ZERO)
-        return [where(as_rows(equals(size, index)), as_columns(solved), current), kept]
+        return [where(as_rows(equals(places, index)), as_columns(solved), current), kept]
 
     return repeat(size, step, [right, matrix], backwards=upper, most_unrolled=_MOST_SUBSTITUTED)[0]
-
-
-def before(size: int, index: Dim) -> Tensor:
-    """Which of ``size`` places lie before ``index``; known if it is."""
-    places = numbered(size)
-    return places < index if isinstance(index, int) else elementwise("LESS", places, as_dim(index))
 
 
 def _batch(left: Tensor, right: Tensor) -> list[Dim]:
@@ -255,7 +266,6 @@ def _batch(left: Tensor, right: Tensor) -> list[Dim]:
 
 def solve(matrix: Tensor, right: Tensor) -> Any:
     """``matrix^-1 @ right`` by elimination with row pivoting."""
-    require_static(matrix, right=right)
     size = size_of(matrix, -1)
     lead = _batch(matrix, right)
     if is_empty(matrix) or is_empty(right):
@@ -280,13 +290,13 @@ def solve_by_lu(factors: Tensor, order: Tensor, right: Tensor) -> Any:
 def diagonal_of(matrix: Tensor) -> Any:
     """The main diagonal of square matrices, as the last axis."""
     size = size_of(matrix, -1)
-    return reduce("SUM", where(torch.eye(size, dtype=torch.bool), matrix, ZERO), [rank_of(matrix) - 1], keepdim=False)
+    return reduce("SUM", where(diagonal_mask(size, size, 0), matrix, ZERO), [rank_of(matrix) - 1], keepdim=False)
 
 
 def cholesky(matrix: Tensor) -> tuple[Any, Any]:
     """The lower triangular factor, and where it fails: the order of the first minor that is not positive, else 0."""
     matrix = tensor(matrix)
-    size = size_of(matrix, -1)
+    places = iota(size_of(matrix, -1))
     factor = expand(ZERO, shape_of(matrix))
     info = expand(torch.zeros((), dtype=torch.int64), shape_of(matrix)[:-2])
 
@@ -297,11 +307,11 @@ def cholesky(matrix: Tensor) -> tuple[Any, Any]:
         info = where(failed, elementwise("SUM", as_dim(index), ONE_LONG), info)
         root = as_rows(unary("SQRT", pivot))
         scaled = elementwise("DIV", column(current, index), root)
-        found = where(_at_or_beyond(size, index), scaled, ZERO)
-        factor = where(equals(size, index), as_rows(found), factor)
+        found = where(_at_or_beyond(places, index), scaled, ZERO)
+        factor = where(equals(places, index), as_rows(found), factor)
         return [elementwise("SUB", current, outer(found, found)), factor, info]
 
-    _, factor, info = repeat(size, step, [matrix, factor, info])
+    _, factor, info = repeat(size_of(matrix, -1), step, [matrix, factor, info])
     return factor, cast(info, torch.int32)
 
 
@@ -314,12 +324,13 @@ def householder(matrix: Tensor) -> tuple[Any, Any]:
     """LAPACK's geqrf: R on and above the diagonal, the reflectors below it; and their factors."""
     matrix = tensor(matrix)
     *lead, rows, columns = shape_of(matrix)
-    count = min(rows, columns)
-    factors = expand(torch.zeros(count), [*lead, count])
+    count = dim_min(rows, columns)
+    down, across, places = iota(rows), iota(columns), iota(count)
+    factors = expand(torch.zeros(1), [*lead, count])
 
     def step(index: Dim, states: State, _: Any) -> State:
         current, factors = states
-        below = beyond(rows, index)
+        below = beyond(down, index)
         tail = where(below, column(current, index), ZERO)
         alpha = take(column(current, index), index, rank_of(current) - 2)
         square = reduce("SUM", elementwise("PROD", tail, tail), [rank_of(tail) - 1], keepdim=False)
@@ -330,13 +341,13 @@ def householder(matrix: Tensor) -> tuple[Any, Any]:
         factor = where(still, ZERO, elementwise("DIV", elementwise("SUB", beta, alpha), safe(beta)))
         scale = as_rows(safe(elementwise("SUB", alpha, beta)))
         vector = where(below, elementwise("DIV", tail, scale), ZERO)
-        reflector = where(equals(rows, index), ONE, vector)
-        inner = _times_columns(reflector, where(beyond(columns, index), current, ZERO))
+        reflector = where(equals(down, index), ONE, vector)
+        inner = _times_columns(reflector, where(beyond(across, index), current, ZERO))
         update = outer(elementwise("PROD", reflector, as_rows(factor)), inner)
         current = elementwise("SUB", current, update)
-        kept = where(below, vector, where(equals(rows, index), as_rows(beta), column(current, index)))
-        current = where(equals(columns, index), as_rows(kept), current)
-        return [current, where(equals(count, index), as_rows(factor), factors)]
+        kept = where(below, vector, where(equals(down, index), as_rows(beta), column(current, index)))
+        current = where(equals(across, index), as_rows(kept), current)
+        return [current, where(equals(places, index), as_rows(factor), factors)]
 
     current, factors = repeat(count, step, [matrix, factors])
     return current, factors
@@ -349,34 +360,17 @@ def _times_columns(vector: Any, matrix: Any) -> Any:
 
 def reflect(reflectors: Tensor, factors: Tensor, value: Tensor, forwards: bool) -> Any:
     """``value`` with the reflections of :func:`householder` applied from the left, the first or the last one first."""
-    rows, count = size_of(reflectors, -2), size_of(factors, -1)
+    down, count = iota(size_of(reflectors, -2)), size_of(factors, -1)
 
     def step(index: Dim, states: State, _: Any) -> State:
         (current,) = states
-        vector = where(beyond(rows, index), column(reflectors, index), ZERO)
-        vector = where(equals(rows, index), ONE, vector)
+        vector = where(beyond(down, index), column(reflectors, index), ZERO)
+        vector = where(equals(down, index), ONE, vector)
         factor = as_rows(take(factors, index, rank_of(factors) - 1))
         inner = _times_columns(vector, current)
         return [elementwise("SUB", current, outer(elementwise("PROD", vector, factor), inner))]
 
     return repeat(count, step, [value], backwards=not forwards)[0]
-
-
-def require_static(*values: Tensor, right: Tensor | None = None) -> None:
-    """Refuse matrices whose last two sizes are known at run time only.
-
-    Args:
-        values: of shape ``(..., rows, columns)``.
-        right: the right side of a system of equations: it may have any number of columns.
-
-    Raises:
-        UnsupportedArgumentError: one is.
-    """
-    sizes = [size for value in values for size in static_shape(value)[-2:]]
-    if min(sizes) < 0 or (right is not None and static_shape(right)[-2] < 0):
-        raise UnsupportedArgumentError(
-            "a factorisation of matrices whose size is known at run time only", hint="make the last two axes static"
-        )
 
 
 def lower_triangle(value: Tensor, offset: int = 0) -> Any:
@@ -403,10 +397,9 @@ def no_errors(value: Tensor) -> Any:
 
 def zero_pivot(factors: Tensor) -> Any:
     """LAPACK's info of an LU factorisation: the first zero on the diagonal, counted from 1, else 0."""
-    count = min(static_shape(factors)[-2:])
+    count = dim_min(*shape_of(factors)[-2:])
     square = slice_axis(slice_axis(factors, -2, 0, count), -1, 0, count)
-    places = torch.arange(1, count + 1, dtype=torch.int32)
-    large = torch.full((), count + 1, dtype=torch.int32)
-    found = where(compare("EQUAL", diagonal_of(square), 0), places, large)
+    found = where(compare("EQUAL", diagonal_of(square), 0), iota(count), as_dim(count))
     first = reduce("MIN", found, [rank_of(found) - 1], keepdim=False)
-    return where(compare("GREATER", first, count), torch.zeros((), dtype=torch.int32), first)
+    none = elementwise("EQUAL", first, as_dim(count))
+    return cast(where(none, torch.zeros_like(ONE_LONG), elementwise("SUM", first, ONE_LONG)), torch.int32)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-
 from ..context import building
 from ..errors import LayerError
 from ..trt_compat import trt
 from .dims import Dim, as_dim, size_of
 from .dtypes import Tensor, tensor
+from .moving import iota
 from .network import enum, named
 from .shape import concatenate, slice_axis, squeeze, unsqueeze
 
@@ -91,34 +90,34 @@ def _last_value(loop: Any, recurrence: Any) -> Any:
 
 
 def repeat(
-    count: int,
+    count: Dim,
     step: Callable[[Dim, State, Sequence[Tensor]], State],
     states: Sequence[Tensor],
-    tables: Sequence[torch.Tensor] = (),
+    tables: Sequence[Tensor] = (),
     backwards: bool = False,
     most_unrolled: int = MOST_REPEATED,
 ) -> State:
-    """``states = step(k, states, rows)`` for k from 0 to ``count - 1``: unrolled for few steps, else a loop.
+    """``states = step(k, states, rows)`` for k from 0 to ``count - 1``: unrolled for a few steps, else a loop.
 
     Args:
         count: how often.
         step: gets k, which is an int or a 0-d int64 ITensor, the states, and row k of every table; states keep their
             shapes and dtypes.
         states: what the first step starts from.
-        tables: known tensors with ``count`` rows.
+        tables: tensors with ``count`` rows.
         backwards: k counts down.
         most_unrolled: more steps become a loop.
     """
     current = [tensor(state) for state in states]
-    order = torch.arange(count).flip(0) if backwards else torch.arange(count)
-    if count <= most_unrolled:
-        for place in order.tolist():
+    if isinstance(count, int) and count <= most_unrolled:
+        for place in reversed(range(count)) if backwards else range(count):
             current = step(place, current, [table[place] for table in tables])
         return current
     loop = _new_loop(count)
     rows = [_iterate(loop, tensor(table), backwards) for table in tables]
     recurrences = [named(loop.add_recurrence(state), "recurrence") for state in current]
-    following = step(_iterate(loop, tensor(order)), [layer.get_output(0) for layer in recurrences], rows)
+    place = _iterate(loop, tensor(iota(count)), backwards)
+    following = step(place, [layer.get_output(0) for layer in recurrences], rows)
     for recurrence, state in zip(recurrences, following, strict=True):
         recurrence.set_input(1, tensor(state))
     return [_last_value(loop, recurrence) for recurrence in recurrences]

@@ -15,9 +15,8 @@ import torch
 from ..errors import UnsupportedArgumentError
 from .dims import Dim, axis_of, dim_product, dim_sub, rank_of, shape_of, size_of
 from .dtypes import Tensor, cast, dtype_of, is_float, tensor
-from .math import compare, elementwise, gather, gather_elements, logical_not, reduce, unary, where
+from .math import compare, elementwise, gather, gather_elements, logical_not, reduce, topk, unary, where
 from .moving import is_empty
-from .network import add_layer_object, enum
 from .pointwise import convert, is_half, number_like
 from .reduction import places
 from .shape import concatenate, expand, permute, reshape, slice_axis, strided_slice, unsqueeze
@@ -84,7 +83,7 @@ def _sort_rows(rows: Any, count: Dim, descending: bool) -> tuple[Any, Any]:
     if isinstance(count, int) and count > MOST:
         indices = _sort_long(keys, count, operation)
         return gather_elements(rows, indices, 1), indices
-    found, indices = _topk(operation, keys, count, 1)
+    found, indices = topk(operation, keys, count, 1)
     if keys is not rows:
         found = gather_elements(rows, indices, 1)
     return found, cast(indices, torch.int64)
@@ -102,15 +101,6 @@ def _keys(rows: Any) -> Any:
         keys = elementwise("MIN", wide, number_like(_NEXT, wide))
         keys = where(compare("EQUAL", wide, infinite), largest, keys)
     return where(unary("ISNAN", wide), infinite, keys)
-
-
-def _topk(operation: str, value: Any, count: Dim, axis: int) -> tuple[Any, Any]:
-    known = isinstance(count, int)
-    inputs = None if known else {1: cast(count, torch.int32)}
-    layer = add_layer_object(
-        "topk", value, enum("TopKOperation", operation), count if known else 1, 1 << axis, inputs=inputs
-    )
-    return layer.get_output(0), layer.get_output(1)
 
 
 def _sort_long(keys: Any, count: int, operation: str) -> Any:
@@ -156,8 +146,8 @@ def _exchange(held: Sequence[Any], pairs: Sequence[tuple[int, int]], operation: 
     blocks = size_of(held[0], 1)
     firsts, seconds = (torch.tensor([pair[side] for pair in pairs]) for side in (0, 1))
     keys, indices = (concatenate([gather(part, firsts, 1), gather(part, seconds, 1)], 2) for part in held)
-    indices, order = _topk("MIN", indices, MOST, 2)
-    keys, order = _topk(operation, gather_elements(keys, order, 2), MOST, 2)
+    indices, order = topk("MIN", indices, MOST, 2)
+    keys, order = topk(operation, gather_elements(keys, order, 2), MOST, 2)
     indices = gather_elements(indices, order, 2)
     source = torch.arange(blocks)
     source[firsts] = blocks + torch.arange(len(pairs))

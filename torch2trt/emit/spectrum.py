@@ -12,21 +12,24 @@ from typing import Any
 
 import torch
 
-from .dims import rank_of, shape_of, size_of
+from .dims import Dim, dim_add, dim_floordiv, dim_min, dim_mul, dim_sub, known_ints, rank_of, shape_of, size_of
 from .dtypes import Tensor, cast, tensor
 from .math import compare, elementwise, gather, gather_elements, reduce, summed_products, unary, where
 from .matrix import (
     ONE,
     ZERO,
     as_columns,
+    as_rows,
+    before,
     diagonal_of,
+    eye,
     householder,
     identity_like,
     largest,
     reflect,
-    require_static,
     transposed,
 )
+from .moving import dim_remainder, iota, unsqueezed
 from .scan import State, repeat
 from .shape import concatenate, expand, slice_axis, unsqueeze
 
@@ -34,8 +37,10 @@ SWEEPS = 10
 """Rounds over all pairs; float32 is exact after six to eight of them for matrices of up to 64 columns."""
 
 
-def _partners(size: int) -> torch.Tensor:
+def _partners(size: Dim) -> Tensor:
     """For every step of a tournament, the partner of each column; itself where it has none."""
+    if not isinstance(size, int):
+        return _partners_of_any(size)
     players = list(range(size)) + ([-1] if size % 2 else [])
     rounds = []
     for _ in range(len(players) - 1):
@@ -48,6 +53,28 @@ def _partners(size: int) -> torch.Tensor:
     return torch.tensor(rounds * SWEEPS)
 
 
+def _partners_of_any(size: Dim) -> Any:
+    """As :func:`_partners`, of a size that is known at run time only.
+
+    Of an even number of players the last one stands still, and those meet in round r whose numbers make r, modulo the
+    count of the others; who would meet himself meets the last one, who is none where the size is odd.
+    """
+    last = dim_sub(dim_add(size, dim_remainder(size, 2)), 1)
+    rounds = as_rows(_remainder(iota(dim_mul(last, SWEEPS)), last))
+    places = iota(size)
+    partner = _remainder(elementwise("SUB", rounds, places), last)
+    partner = where(elementwise("EQUAL", partner, places), last, partner)
+    opposite = _remainder(elementwise("PROD", rounds, dim_floordiv(dim_add(last, 1), 2)), last)
+    partner = where(elementwise("EQUAL", places, last), opposite, partner)
+    return where(elementwise("LESS", partner, size), partner, places)
+
+
+def _remainder(value: Tensor, divisor: Dim) -> Any:
+    """``value % divisor`` of integers, for a positive divisor."""
+    whole = elementwise("FLOOR_DIV", value, divisor)
+    return elementwise("SUB", value, elementwise("PROD", whole, divisor))
+
+
 def _rotation(gram: Any, partner: Tensor) -> Any:
     """The rotation, one matrix, that makes each column orthogonal to its partner.
 
@@ -56,7 +83,7 @@ def _rotation(gram: Any, partner: Tensor) -> Any:
         partner: of shape ``(n,)``.
     """
     size = size_of(gram, -1)
-    places = torch.arange(size)
+    places = iota(size)
     own = diagonal_of(gram)
     other = gather(own, partner, rank_of(own) - 1)
     index = expand(unsqueeze(tensor(partner), 1), [*shape_of(gram)[:-1], 1])
@@ -76,17 +103,18 @@ def _rotation(gram: Any, partner: Tensor) -> Any:
     tangent = where(idle, ZERO, tangent)
     cosine = unary("RECIP", unary("SQRT", elementwise("SUM", elementwise("PROD", tangent, tangent), ONE)))
     sine = elementwise("PROD", tangent, cosine)
-    exchange = cast(elementwise("EQUAL", unsqueeze(tensor(partner), 0), places.unsqueeze(1)), torch.float32)
-    kept = elementwise("PROD", torch.eye(size), as_columns(cosine))
+    exchange = cast(elementwise("EQUAL", unsqueeze(tensor(partner), 0), unsqueezed(places, 1)), torch.float32)
+    kept = elementwise("PROD", eye(size), as_columns(cosine))
     return elementwise("SUB", kept, elementwise("PROD", exchange, as_columns(sine)))
 
 
 def symmetric_eigenvalues(matrix: Tensor) -> Any:
     """Eigenvalues of symmetric matrices, ascending."""
     size = size_of(matrix, -1)
-    if size > 1:
-        matrix = repeat(len(table := _partners(size)), _rotate_both_sides, [matrix], [table])[0]
-    return _sorted(diagonal_of(matrix), "MIN")
+    if size != 1:
+        table = _partners(size)
+        matrix = repeat(size_of(table, 0), _rotate_both_sides, [matrix], [table])[0]
+    return largest("MIN", diagonal_of(matrix), size)[0]
 
 
 def _rotate_both_sides(_: Any, states: State, rows: Any) -> State:
@@ -101,14 +129,17 @@ def orthogonal_columns(matrix: Tensor, with_rotation: bool = False) -> Any:
     axis = rank_of(matrix) - 2
     # Both are one matrix: TensorRT for RTX 1.4 fails to build two products by one rotation in a loop.
     both = concatenate([matrix, identity_like(transposed(matrix))], axis) if with_rotation else tensor(matrix)
-    upper = torch.cat([torch.ones(rows, 1), torch.zeros(size if with_rotation else 0, 1)])
+    upper = cast(unsqueezed(before(iota(size_of(both, axis)), rows), 1), torch.float32)
 
     def step(_: Any, states: State, table: Any) -> State:
         counted = elementwise("PROD", states[0], upper) if with_rotation else states[0]
         rotation = _rotation(summed_products(transposed(counted), states[0]), table[0])
         return [summed_products(states[0], rotation)]
 
-    return repeat(len(table := _partners(size)), step, [both], [table])[0] if size > 1 else both
+    if size == 1:
+        return both
+    table = _partners(size)
+    return repeat(size_of(table, 0), step, [both], [table])[0]
 
 
 def column_norms(matrix: Tensor) -> Any:
@@ -119,10 +150,14 @@ def column_norms(matrix: Tensor) -> Any:
 
 def singular_values(matrix: Tensor) -> Any:
     """Singular values, descending."""
-    require_static(matrix)
+    norms = column_norms(orthogonal_columns(transposed(matrix) if _is_wide(matrix) else matrix))
+    return largest("MAX", norms, dim_min(*shape_of(matrix)[-2:]))[0]
+
+
+def _is_wide(matrix: Tensor) -> bool:
+    """Whether matrices are known to have fewer rows than columns: turned, they have fewer columns to rotate."""
     rows, columns = shape_of(matrix)[-2:]
-    tall = transposed(matrix) if rows < columns else matrix
-    return _sorted(column_norms(orthogonal_columns(tall)), "MAX")
+    return isinstance(rows, int) and isinstance(columns, int) and rows < columns
 
 
 def symmetric_decomposition(matrix: Tensor) -> tuple[Any, Any]:
@@ -145,12 +180,12 @@ def symmetric_decomposition(matrix: Tensor) -> tuple[Any, Any]:
 
 
 def singular_decomposition(matrix: Tensor, full: bool) -> tuple[Any, Any, Any]:
-    """Left singular vectors as columns, singular values, descending, and right singular vectors as rows.
+    """Left singular vectors as columns, singular values, descending, and right ones as rows; of matrices of known size.
 
     Left vectors are those of a QR factorisation of the orthogonal columns, which completes them where singular values
     are zero, or ``full`` asks for a whole basis.
     """
-    rows, columns = shape_of(matrix)[-2:]
+    rows, columns = known_ints(shape_of(matrix)[-2:], "the size of matrices that singular vectors are taken of")
     if rows < columns:
         right, values, left = singular_decomposition(transposed(matrix), full)
         return transposed(left), values, transposed(right)
@@ -181,12 +216,9 @@ def _sign_of(value: Any) -> Any:
 
 def _signs(vectors: Any) -> Any:
     """For every column the sign by which its inner product with a vector of no pattern becomes positive."""
-    weights = torch.sin(torch.arange(1.0, float(size_of(vectors, -2)) + 1) ** 2).unsqueeze(1)
+    numbers = elementwise("SUM", cast(iota(size_of(vectors, -2)), torch.float32), ONE)
+    weights = as_rows(unary("SIN", elementwise("PROD", numbers, numbers)))
     return _sign_of(reduce("SUM", elementwise("PROD", vectors, weights), [rank_of(vectors) - 2], keepdim=False))
-
-
-def _sorted(values: Any, operation: str) -> Any:
-    return largest(operation, values, size_of(values, -1))[0]
 
 
 def pseudo_inverse(matrix: Tensor, least: Any) -> Any:
@@ -196,16 +228,15 @@ def pseudo_inverse(matrix: Tensor, least: Any) -> Any:
         matrix: of shape ``(..., rows, columns)``.
         least: gives, from the singular values, the largest one that counts as zero, with one axis of size 1 more.
     """
-    rows, columns = shape_of(matrix)[-2:]
-    wide = rows < columns
+    wide = _is_wide(matrix)
     source = transposed(matrix) if wide else matrix
     both = orthogonal_columns(source, with_rotation=True)
     axis = rank_of(both) - 2
-    count = max(rows, columns)
+    count, columns = shape_of(source)[-2:]
     norms = column_norms(slice_axis(both, axis, 0, count))
     counts = elementwise("GREATER", norms, least(norms))
     square = elementwise("PROD", norms, norms)
     weights = where(counts, unary("RECIP", where(counts, square, ONE)), ZERO)
     products = summed_products(elementwise("PROD", both, as_columns(weights)), transposed(both))
-    inverse = slice_axis(slice_axis(products, axis, count, min(rows, columns)), axis + 1, 0, count)
+    inverse = slice_axis(slice_axis(products, axis, count, columns), axis + 1, 0, count)
     return transposed(inverse) if wide else inverse

@@ -13,7 +13,8 @@ import torch
 from .dims import Dim, as_dim, rank_of, shape_of, size_of
 from .dtypes import Tensor, cast, tensor
 from .math import compare, elementwise, logical_not, reduce, unary, where
-from .matrix import ONE, ZERO, as_columns, as_rows, largest, lower_triangle, numbered, outer, reordered, transposed
+from .matrix import ONE, ZERO, as_columns, as_rows, largest, lower_triangle, outer, reordered, transposed
+from .moving import band_mask, diagonal_mask, iota
 from .scan import State, repeat
 from .shape import broadcast_shape, expand
 
@@ -21,10 +22,11 @@ _ALPHA = (1 + math.sqrt(17)) / 8
 """The bound on an element's growth that LAPACK chooses pivots by."""
 
 
-def _tables(size: int) -> list[torch.Tensor]:
+def _tables(size: Dim) -> list[Tensor]:
     """For every step k, as zeros and ones: which place is k, which lie after it, which is the next and the last one."""
-    eye = torch.eye(size)
-    return [eye, torch.ones(size, size).triu(1), eye.roll(-1, 0).triu(1), eye.roll(1, 0).tril(-1)]
+    after = band_mask(size, size, 1, lower=False)
+    here, following, last = (diagonal_mask(size, size, offset) for offset in (0, 1, -1))
+    return [cast(mask, torch.float32) for mask in (here, after, following, last)]
 
 
 def _product(left: Tensor, right: Tensor) -> Any:
@@ -59,9 +61,9 @@ def _either(condition: Any, chosen: Any, other: Any) -> Any:
     return where(_is(condition), chosen, other)
 
 
-def _exchange(size: int, first: Any, second: Any) -> Any:
+def _exchange(size: Dim, first: Any, second: Any) -> Any:
     """The order of rows, of shape ``(..., size)``, in which two of them, given as ``(..., 1)``, change places."""
-    places = numbered(size)
+    places = iota(size)
     order = where(elementwise("EQUAL", places, first), second, places)
     return where(elementwise("EQUAL", places, second), first, order)
 
@@ -96,7 +98,7 @@ def factor(matrix: Tensor) -> tuple[Any, Any, Any]:
         current = where(_is(outer(trailing, trailing)), moved, current)
         return [_eliminated(current, two, active, rows), pivots, two, info]
 
-    pivots = expand(torch.zeros(size), [*lead, size])
+    pivots = expand(torch.zeros(1), [*lead, size])
     current, pivots, _, info = repeat(size, step, [start, pivots, zeros, zeros], _tables(size))
     return lower_triangle(current), cast(pivots, torch.int32), cast(_total(info, -1), torch.int32)
 
@@ -115,7 +117,7 @@ def _choose(current: Any, index: Dim, here: Tensor, after: Tensor) -> tuple[Any,
     below = where(_is(after), unary("ABS", _column(current, here)), torch.full((), -1.0))
     best, place = largest("MAX", below, 1)
     best = elementwise("MAX", best, ZERO)
-    chosen = cast(elementwise("EQUAL", numbered(size_of(current, -1)), _whole(place)), torch.float32)
+    chosen = cast(elementwise("EQUAL", iota(size_of(current, -1)), _whole(place)), torch.float32)
     across = unary("ABS", _row(current, chosen))
     others = elementwise("SUB", elementwise("SUM", here, after), _product(chosen, after))
     widest = reduce("MAX", where(_is(others), across, ZERO), [rank_of(across) - 1], keepdim=True)

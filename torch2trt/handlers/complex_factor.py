@@ -23,8 +23,8 @@ def _cholesky(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """The factor of the real matrix in which each element is a matrix of 2 by 2: it holds the complex factor's."""
     value, upper = args[0], args[1]
     held = hermitian(value, "U" if upper else "L")
-    size = emit.static_shape(held.real)[-1]
-    order = torch.arange(2 * size).reshape(2, size).T.flatten()
+    size = emit.size_of(held.real, -1)
+    order = emit.flatten(emit.swap_axes(emit.reshape(emit.iota(emit.dim_mul(size, 2)), [2, size]), 0, 1))
     mixed = embedded(held)
     for axis in (-2, -1):
         mixed = emit.gather(mixed, order, emit.rank_of(mixed) + axis)
@@ -78,10 +78,10 @@ def _lu_factor_ex(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
 
 def _unpacked(value: Complex) -> tuple[Complex, Complex]:
     """L with ones on its diagonal, and U, from both in one matrix."""
-    rows, columns = emit.static_shape(value.real)[-2:]
-    count = min(rows, columns)
+    rows, columns = emit.shape_of(value.real)[-2:]
+    count = emit.dim_min(rows, columns)
     left = pairs.each(lambda part: matrix.lower_triangle(emit.slice_axis(part, -1, 0, count), -1), value)
-    lower = Complex(emit.elementwise("SUM", left.real, torch.eye(rows, count)), left.imag)
+    lower = Complex(emit.elementwise("SUM", left.real, matrix.eye(rows, count)), left.imag)
     return lower, pairs.each(lambda part: matrix.upper_triangle(emit.slice_axis(part, -2, 0, count)), value)
 
 
@@ -97,19 +97,18 @@ def _lu_unpack(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """P, L and U from factors and pivots; what is not asked for is empty."""
     value, pivots, with_data, with_pivots = args
     held = pairs.parts(value)
-    matrix.require_static(held.real)
     nothing = torch.empty(0, dtype=torch.complex64)
     lower, upper = _unpacked(held) if with_data else (nothing, nothing)
     if not with_pivots:
         return nothing, lower, upper
-    order = matrix.order_of_pivots(pivots, emit.static_shape(held.real)[-2])
+    order = matrix.order_of_pivots(pivots, *emit.shape_of(held.real)[-2:])
     return pairs.parts(permutation(order)), lower, upper
 
 
 def _lu_solved(value: Any, pivots: Any, right: Any, adjoint: bool) -> Complex:
     held, wanted = pairs.parts(value), pairs.parts(right)
     lower, upper = triangle(held, upper=False, unit=True), triangle(held, upper=True, unit=False)
-    order = matrix.order_of_pivots(pivots, emit.static_shape(held.real)[-2])
+    order = matrix.order_of_pivots(pivots, *emit.shape_of(held.real)[-2:])
     lead = emit.broadcast_shape(emit.shape_of(held.real)[:-2], emit.shape_of(wanted.real)[:-2])
     order = emit.expand(order, [*lead, emit.size_of(order, -1)])
     wanted = pairs.each(lambda part: emit.expand(part, [*lead, *emit.shape_of(part)[-2:]]), wanted)
@@ -175,9 +174,9 @@ def _qr(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """Q and R; signs as LAPACK chooses them."""
     value, mode = args
     mode = ("reduced" if mode else "complete") if isinstance(mode, bool) else mode
-    rows, columns = emit.static_shape(pairs.parts(value).real)[-2:]
+    rows, columns = emit.shape_of(pairs.parts(value).real)[-2:]
     reflectors, scales = factors.householder(value)
-    kept = rows if mode == "complete" else min(rows, columns)
+    kept = rows if mode == "complete" else emit.dim_min(rows, columns)
     right = pairs.each(lambda part: matrix.upper_triangle(emit.slice_axis(part, -2, 0, kept)), reflectors)
     if mode == "r":
         return torch.empty(0, dtype=torch.complex64), right

@@ -7,7 +7,6 @@ complex ones, and each singular value comes twice.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -50,12 +49,7 @@ def _known_if_empty(value: Any) -> Any:
 
 
 def embedded(value: Any) -> Any:
-    """The real matrix of static size that stands for a complex one.
-
-    Raises:
-        UnsupportedArgumentError: the size is known at run time only.
-    """
-    matrix.require_static(pairs.parts(value).real)
+    """The real matrix that stands for a complex one."""
     return _embedded_along(value, -2, -1)
 
 
@@ -69,14 +63,14 @@ def _embedded_along(value: Any, rows: int, columns: int) -> Any:
 
 def _extracted(value: Any) -> Complex:
     """The complex matrix that a real one stands for."""
-    rows, columns = (emit.static_shape(value)[axis] // 2 for axis in (-2, -1))
+    rows, columns = (emit.dim_floordiv(size, 2) for size in emit.shape_of(value)[-2:])
     left = emit.slice_axis(value, -1, 0, columns)
     return Complex(emit.slice_axis(left, -2, 0, rows), emit.slice_axis(left, -2, rows, rows))
 
 
 def _once(values: Any) -> Any:
     """Of values in order, each of which comes twice, every other one."""
-    return emit.slice_axis(values, -1, 0, emit.static_shape(values)[-1] // 2, step=2)
+    return emit.slice_axis(values, -1, 0, emit.dim_floordiv(emit.size_of(values, -1), 2), step=2)
 
 
 def _read(node: Node, args: Sequence[Any]) -> Any:
@@ -115,11 +109,10 @@ def _values(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
 def hermitian(value: Any, uplo: str) -> Complex:
     """The Hermitian matrix of one triangle; the diagonal's imaginary part is not read."""
     held, lower = pairs.parts(value), uplo.upper() == "L"
-    matrix.require_static(held.real)
     kept = matrix.lower_triangle if lower else matrix.upper_triangle
     real, imag = (kept(part, -1 if lower else 1) for part in held)
     size = emit.size_of(held.real, -1)
-    diagonal = emit.where(torch.eye(int(size), dtype=torch.bool), held.real, matrix.ZERO)
+    diagonal = emit.where(emit.diagonal_mask(size, size, 0), held.real, matrix.ZERO)
     whole = emit.elementwise("SUM", emit.elementwise("SUM", real, matrix.transposed(real)), diagonal)
     return Complex(whole, emit.elementwise("SUB", imag, matrix.transposed(imag)))
 
@@ -155,8 +148,7 @@ def _norm(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
 
 def _is_vector(left: Any, right: Any) -> bool:
     """Whether ``torch.linalg.solve`` reads the right side as vectors."""
-    shapes = [emit.static_shape(pairs.parts(value).real) for value in (left, right)]
-    return len(shapes[1]) == 1 or (len(shapes[0]) - 1 == len(shapes[1]) and shapes[0][:-1] == shapes[1])
+    return matrix.holds_vectors(pairs.parts(left).real, pairs.parts(right).real)
 
 
 def _as_matrix(value: Any, vector: bool) -> Complex:
@@ -171,7 +163,7 @@ def solve(left: Any, right: Any) -> Complex:
     """``left^-1 @ right``, with the right side as one column of real and imaginary parts."""
     held = pairs.parts(right)
     solved = matrix.solve(embedded(left), emit.concatenate(list(held), emit.rank_of(held.real) - 2))
-    rows = emit.static_shape(held.real)[-2]
+    rows = emit.size_of(held.real, -2)
     return Complex(*(emit.slice_axis(solved, -2, start, rows) for start in (0, rows)))
 
 
@@ -196,11 +188,10 @@ def _linalg_solve(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
 
 def triangle(value: Any, upper: bool, unit: bool) -> Complex:
     """One triangle, with ones on its diagonal if that is not read; zeros elsewhere."""
-    matrix.require_static(pairs.parts(value).real)
     kept = matrix.upper_triangle if upper else matrix.lower_triangle
     real, imag = (kept(part, (1 if upper else -1) if unit else 0) for part in pairs.parts(value))
     if unit:
-        real = emit.elementwise("SUM", real, torch.eye(emit.static_shape(real)[-1]))
+        real = emit.elementwise("SUM", real, matrix.eye(emit.size_of(real, -1)))
     return Complex(real, imag)
 
 
@@ -233,24 +224,20 @@ def _lstsq(node: Node, args: Sequence[Any], real_handler: RealHandler) -> Any:
     held = _as_matrix(right, vector)
     stacked = emit.concatenate(list(held), emit.rank_of(held.real) - 2)
     solved, residuals, rank, values = real_handler(node, [embedded(left), stacked, *rest])
-    columns = emit.static_shape(solved)[-2] // 2
+    columns = emit.dim_floordiv(emit.size_of(solved, -2), 2)
     solution = Complex(*(emit.slice_axis(solved, -2, start, columns) for start in (0, columns)))
     rank = rank if isinstance(rank, torch.Tensor) else emit.elementwise("DIV", rank, torch.full((), 2))
     return _as_given(solution, vector), residuals, rank, values if isinstance(values, torch.Tensor) else _once(values)
-
-
-def _known_sizes(value: Any) -> list[int]:
-    return emit.known_ints(emit.shape_of(pairs.parts(value).real), "the sizes of a tensor that stands for a matrix")
 
 
 @matrix_op("aten::linalg_tensorinv")
 def _tensorinv(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
     """The inverse of the matrix that the first ``ind`` axes and the others make."""
     value, count = args
-    sizes = _known_sizes(value)
-    rows = math.prod(sizes[:count])
+    sizes = emit.shape_of(pairs.parts(value).real)
+    rows = emit.dim_product(sizes[:count])
     flat = pairs.each(emit.reshape, value, [rows, rows])
-    solved = solve(flat, pairs.parts(torch.eye(rows)))
+    solved = solve(flat, pairs.parts(matrix.eye(rows)))
     return pairs.each(emit.reshape, solved, [*sizes[count:], *sizes[:count]])
 
 
@@ -264,8 +251,8 @@ def _tensorsolve(node: Node, args: Sequence[Any], _: RealHandler) -> Any:
         moved = [emit.axis_of(axis, rank) for axis in dims]
         order = [axis for axis in range(rank) if axis not in moved] + moved
         held = pairs.each(emit.permute, held, order)
-    sizes = _known_sizes(held)[emit.rank_of(wanted.real) :]
-    rows = math.prod(sizes)
+    sizes = emit.shape_of(held.real)[emit.rank_of(wanted.real) :]
+    rows = emit.dim_product(sizes)
     flat = pairs.each(emit.reshape, held, [rows, rows])
     solved = solve(flat, pairs.each(emit.reshape, wanted, [rows, 1]))
     return pairs.each(emit.reshape, solved, sizes)

@@ -1,4 +1,4 @@
-"""Factorisations of matrices, and what is computed from singular values; of static size, in float32.
+"""Factorisations of matrices, and what is computed from singular values; in float32.
 
 Singular and eigenvectors are in :mod:`torch2trt.handlers.vectors`.
 """
@@ -17,7 +17,6 @@ from ..registry import op
 
 
 def _cholesky(value: Tensor, upper: bool) -> tuple[Any, Any]:
-    matrix.require_static(value)
     if emit.is_empty(value):
         return emit.tensor(value), matrix.no_errors(value)
     factor, info = matrix.cholesky(matrix.transposed(value) if upper else value)
@@ -55,13 +54,11 @@ def aten_cholesky_solve(self: Tensor, input2: Tensor, upper: bool = False) -> An
 @emit.known_if_empty
 def aten_cholesky_inverse(self: Tensor, upper: bool = False) -> Any:
     """``cholesky_inverse(Tensor self, bool upper=False) -> Tensor``."""
-    matrix.require_static(self)
     return _solve_by_cholesky(self, matrix.identity_like(self), upper)
 
 
 def _lu(value: Tensor) -> tuple[Any, Any, Any]:
     """LU factors, pivots in LAPACK's int32, and its info."""
-    matrix.require_static(value)
     factors, pivots, _ = matrix.lu(value)
     return factors, emit.cast(pivots, torch.int32), matrix.zero_pivot(factors)
 
@@ -89,16 +86,16 @@ def aten_lu_with_info(self: Tensor, check_errors: bool = True) -> Any:
 
 def _unpacked(factors: Tensor) -> tuple[Any, Any]:
     """L with ones on its diagonal, and U, from both in one matrix."""
-    rows, columns = emit.static_shape(factors)[-2:]
-    count = min(rows, columns)
+    rows, columns = emit.shape_of(factors)[-2:]
+    count = emit.dim_min(rows, columns)
     left = emit.slice_axis(factors, -1, 0, count)
-    lower = emit.where(torch.eye(rows, count, dtype=torch.bool), matrix.ONE, matrix.lower_triangle(left))
+    lower = emit.where(emit.diagonal_mask(rows, count, 0), matrix.ONE, matrix.lower_triangle(left))
     return lower, matrix.upper_triangle(emit.slice_axis(factors, -2, 0, count))
 
 
 def permutation(order: Tensor) -> Any:
     """The matrix P of ``A = P L U`` for rows taken in ``order``."""
-    places = torch.arange(emit.size_of(order, -1)).unsqueeze(1)
+    places = emit.unsqueezed(emit.iota(emit.size_of(order, -1)), 1)
     return emit.cast(emit.elementwise("EQUAL", matrix.as_columns(order), places), torch.float32)
 
 
@@ -106,7 +103,6 @@ def permutation(order: Tensor) -> Any:
 @emit.known_if_empty
 def aten_linalg_lu(A: Tensor) -> Any:
     """``linalg_lu(Tensor A, *, bool pivot=True) -> (Tensor P, Tensor L, Tensor U)``."""
-    matrix.require_static(A)
     factors, _, order = matrix.lu(A)
     return (permutation(order), *_unpacked(factors))
 
@@ -115,17 +111,15 @@ def aten_linalg_lu(A: Tensor) -> Any:
 @emit.known_if_empty
 def aten_lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
     """``lu_unpack(Tensor LU_data, Tensor LU_pivots, ...) -> (Tensor P, Tensor L, Tensor U)``."""
-    matrix.require_static(LU_data)
     nothing = torch.empty(0)
     lower, upper = _unpacked(LU_data) if unpack_data else (nothing, nothing)
     if not unpack_pivots:
         return nothing, lower, upper
-    return permutation(matrix.order_of_pivots(LU_pivots, emit.size_of(LU_data, -2))), lower, upper
+    return permutation(matrix.order_of_pivots(LU_pivots, *emit.shape_of(LU_data)[-2:])), lower, upper
 
 
 def _lu_solve(factors: Tensor, pivots: Tensor, right: Tensor, adjoint: bool) -> Any:
-    matrix.require_static(factors, right=right)
-    order = matrix.order_of_pivots(pivots, emit.size_of(factors, -2))
+    order = matrix.order_of_pivots(pivots, *emit.shape_of(factors)[-2:])
     lead = emit.broadcast_shape(emit.shape_of(factors)[:-2], emit.shape_of(right)[:-2])
     order = emit.expand(order, [*lead, emit.size_of(order, -1)])
     right = emit.expand(right, [*lead, *emit.shape_of(right)[-2:]])
@@ -156,7 +150,6 @@ def aten_lu_solve(self: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Any:
 @emit.known_if_empty
 def aten_linalg_ldl_factor_ex(self: Tensor, hermitian: bool = False, check_errors: bool = False) -> Any:
     """``linalg_ldl_factor_ex(Tensor self, *, bool hermitian=False, ...) -> (Tensor LD, Tensor pivots, Tensor)``."""
-    matrix.require_static(self)
     return symmetric.factor(self)
 
 
@@ -164,7 +157,6 @@ def aten_linalg_ldl_factor_ex(self: Tensor, hermitian: bool = False, check_error
 @emit.known_if_empty
 def aten_linalg_ldl_factor(self: Tensor, hermitian: bool = False) -> Any:
     """``linalg_ldl_factor(Tensor self, *, bool hermitian=False) -> (Tensor LD, Tensor pivots)``."""
-    matrix.require_static(self)
     return symmetric.factor(self)[:2]
 
 
@@ -172,7 +164,6 @@ def aten_linalg_ldl_factor(self: Tensor, hermitian: bool = False) -> Any:
 @emit.known_if_empty
 def aten_linalg_ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, hermitian: bool = False) -> Any:
     """``linalg_ldl_solve(Tensor LD, Tensor pivots, Tensor B, *, bool hermitian=False) -> Tensor``."""
-    matrix.require_static(LD, right=B)
     if emit.is_empty(B):
         lead = emit.broadcast_shape(emit.shape_of(LD)[:-2], emit.shape_of(B)[:-2])
         return emit.filled([*lead, *emit.shape_of(B)[-2:]], 0.0, torch.float32)
@@ -180,10 +171,9 @@ def aten_linalg_ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, hermitian: bool
 
 
 def _qr(value: Tensor, mode: str) -> tuple[Any, Any]:
-    matrix.require_static(value)
-    rows, columns = emit.static_shape(value)[-2:]
+    rows, columns = emit.shape_of(value)[-2:]
     reflectors, factors = matrix.householder(value)
-    kept = rows if mode == "complete" else min(rows, columns)
+    kept = rows if mode == "complete" else emit.dim_min(rows, columns)
     right = matrix.upper_triangle(emit.slice_axis(reflectors, -2, 0, kept))
     if mode == "r":
         return torch.empty(0), right
@@ -208,7 +198,6 @@ def aten_qr(self: Tensor, some: bool = True) -> Any:
 @emit.known_if_empty
 def aten_geqrf(self: Tensor) -> Any:
     """``geqrf(Tensor self) -> (Tensor a, Tensor tau)``."""
-    matrix.require_static(self)
     return matrix.householder(self)
 
 
@@ -216,7 +205,6 @@ def aten_geqrf(self: Tensor) -> Any:
 @emit.known_if_empty
 def aten_linalg_householder_product(input: Tensor, tau: Tensor) -> Any:
     """``linalg_householder_product(Tensor input, Tensor tau) -> Tensor``."""
-    matrix.require_static(input)
     start = matrix.identity_like(input, emit.size_of(input, -1))
     return start if emit.is_empty(tau) else matrix.reflect(input, tau, start, forwards=False)
 
@@ -228,7 +216,6 @@ def aten_ormqr(self: Tensor, input2: Tensor, input3: Tensor, left: bool = True, 
 
     ``input3`` times the orthogonal matrix that ``self`` and ``input2`` hold as reflectors.
     """
-    matrix.require_static(self, input3)
     if left:
         return matrix.reflect(self, input2, input3, forwards=transpose)
     return matrix.transposed(matrix.reflect(self, input2, matrix.transposed(input3), forwards=not transpose))
@@ -238,7 +225,6 @@ def aten_ormqr(self: Tensor, input2: Tensor, input3: Tensor, left: bool = True, 
 @emit.known_if_empty
 def aten_linalg_eigvalsh(self: Tensor, UPLO: str = "L") -> Any:
     """``linalg_eigvalsh(Tensor self, str UPLO="L") -> Tensor``; ascending."""
-    matrix.require_static(self)
     return spectrum.symmetric_eigenvalues(matrix.symmetric(self, UPLO))
 
 
@@ -246,13 +232,11 @@ def aten_linalg_eigvalsh(self: Tensor, UPLO: str = "L") -> Any:
 @emit.known_if_empty
 def aten_linalg_svdvals(A: Tensor, driver: str | None = None) -> Any:
     """``linalg_svdvals(Tensor A, *, str? driver=None) -> Tensor``; descending."""
-    matrix.require_static(A)
     return spectrum.singular_values(A)
 
 
 def _magnitudes(value: Tensor, hermitian: bool) -> Any:
     """Singular values; of a symmetric matrix the eigenvalues' magnitudes."""
-    matrix.require_static(value)
     if not hermitian:
         return spectrum.singular_values(value)
     return emit.unary("ABS", spectrum.symmetric_eigenvalues(matrix.symmetric(value, "L")))
@@ -263,14 +247,14 @@ def _cut(value: Tensor, atol: Tensor | None, rtol: Tensor | None) -> Callable[[A
 
     ``rtol`` is ``max(rows, columns) * eps`` by default, and 0 by default if ``atol`` is given and positive.
     """
-    sizes = emit.static_shape(value)[-2:]
-    usual = max(sizes) * torch.finfo(torch.float32).eps
+    longest = emit.cast(emit.dim_max(*emit.shape_of(value)[-2:]), torch.float32)
+    usual = emit.elementwise("PROD", longest, torch.tensor(torch.finfo(torch.float32).eps))
     if rtol is not None:
         relative = _tolerance(rtol)
     elif atol is None:
-        relative = torch.tensor(usual)
+        relative = usual
     else:
-        relative = emit.where(emit.compare("GREATER", _tolerance(atol), 0), matrix.ZERO, torch.tensor(usual))
+        relative = emit.where(emit.compare("GREATER", _tolerance(atol), 0), matrix.ZERO, usual)
     absolute = matrix.ZERO if atol is None else _tolerance(atol)
 
     def least(norms: Any) -> Any:
@@ -308,7 +292,6 @@ def aten_linalg_matrix_rank(
 ) -> Any:
     """``linalg_matrix_rank.atol_rtol_tensor(Tensor input, *, Tensor? atol, Tensor? rtol, bool hermitian=False)``."""
     value = self if input is None else input
-    matrix.require_static(value)
     return _rank(value, _cut(value, atol, rtol), hermitian)
 
 
@@ -319,12 +302,10 @@ def aten_linalg_matrix_rank_tol(
 ) -> Any:
     """``linalg_matrix_rank(Tensor self, float tol, bool hermitian=False) -> Tensor``."""
     value = self if input is None else input
-    matrix.require_static(value)
     return _rank(value, _cut(value, tol, 0.0), hermitian)
 
 
 def _pinv(value: Tensor, atol: Tensor | None, rtol: Tensor | None, hermitian: bool) -> Any:
-    matrix.require_static(value)
     if emit.is_empty(value):
         return emit.tensor(matrix.transposed(value))
     source = matrix.symmetric(value, "L") if hermitian else value
@@ -347,6 +328,19 @@ def aten_pinverse(self: Tensor, rcond: Tensor = 1e-15, hermitian: bool = False) 
     return _pinv(self, 0.0, rcond, hermitian)
 
 
+def _residuals(value: Tensor, solution: Any, right: Tensor) -> Any:
+    """What the least squares come to, for every column; no elements unless there are more rows than columns."""
+    rows, columns = emit.shape_of(value)[-2:]
+    if emit.rank_of(value) > 2:  # they have another rank than none
+        rows, columns = emit.known_ints([rows, columns], "whether a batch of matrices leaves residuals")
+    taken = emit.dim_min(emit.dim_max(emit.dim_sub(rows, columns), 0), 1)
+    if isinstance(taken, int) and not taken:
+        return torch.empty(0)
+    error = emit.elementwise("SUB", emit.full_matmul(value, solution), right)
+    sums = emit.reduce("SUM", emit.elementwise("PROD", error, error), [emit.rank_of(error) - 2], keepdim=False)
+    return emit.slice_axis(sums, 0, 0, emit.dim_mul(emit.size_of(sums, 0), taken))
+
+
 @op("aten::linalg_lstsq")
 @emit.known_if_empty
 def aten_linalg_lstsq(self: Tensor, b: Tensor, rcond: float | None = None, driver: str | None = None) -> Any:
@@ -355,18 +349,13 @@ def aten_linalg_lstsq(self: Tensor, b: Tensor, rcond: float | None = None, drive
     The results are the solution, the residuals, the rank and the singular values; those that the driver does not give
     are empty. The default driver is gelsy.
     """
-    matrix.require_static(self)
-    rows, columns = emit.static_shape(self)[-2:]
     least = _cut(self, None, rcond)
     inverse = spectrum.pseudo_inverse(self, least)
-    shapes = emit.static_shape(self), emit.static_shape(b)
-    vector = len(shapes[1]) == 1 or (len(shapes[0]) - 1 == len(shapes[1]) and shapes[0][:-1] == shapes[1])
-    solution = emit.full_matmul(inverse, matrix.as_rows(b) if vector else b)
+    vector = matrix.holds_vectors(self, b)
+    right = matrix.as_rows(b) if vector else b
+    solution = emit.full_matmul(inverse, right)
     driver = driver or "gelsy"
-    residuals: Any = torch.empty(0)
-    if rows > columns and driver in ("gels", "gelss", "gelsd"):
-        error = emit.elementwise("SUB", emit.full_matmul(self, solution), matrix.as_rows(b) if vector else b)
-        residuals = emit.reduce("SUM", emit.elementwise("PROD", error, error), [emit.rank_of(error) - 2], keepdim=False)
+    residuals = _residuals(self, solution, right) if driver in ("gels", "gelss", "gelsd") else torch.empty(0)
     rank: Any = torch.empty(0, dtype=torch.int64) if driver == "gels" else _rank(self, least, False)
     values: Any = spectrum.singular_values(self) if driver in ("gelss", "gelsd") else torch.empty(0)
     if vector:
@@ -384,5 +373,5 @@ def aten_linalg_cond(self: Tensor, p: Any = None) -> Any:
     if values is None:
         return emit.filled(emit.shape_of(self)[:-2], 0.0, torch.float32)
     axis = emit.rank_of(values) - 1
-    first, last = emit.take(values, 0, axis), emit.take(values, emit.size_of(values, axis) - 1, axis)
+    first, last = emit.take(values, 0, axis), emit.take(values, emit.dim_sub(emit.size_of(values, axis), 1), axis)
     return emit.elementwise("DIV", *((last, first) if p == -2 else (first, last)))

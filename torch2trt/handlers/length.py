@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from .. import emit
-from ..emit import Tensor, matrix, spectrum
+from ..emit import Tensor, spectrum
 from ..registry import op
 
 
@@ -86,7 +86,7 @@ def aten_linalg_matrix_norm(
     dtype: torch.dtype | None = None,
 ) -> Any:
     """``linalg_matrix_norm(Tensor self, Scalar ord, int[] dim=[-2, -1], bool keepdim=False, *, ScalarType? dtype=None)
-    -> Tensor``; the spectral and nuclear norms (2, -2, "nuc") are of matrices of static size.
+    -> Tensor``; the spectral and nuclear norms (2, -2, "nuc") by singular values.
     """
     return _matrix_norm(self, ord, dim, keepdim, dtype)
 
@@ -117,7 +117,6 @@ def _of_singular_values(value: Tensor, order: float | str, axes: tuple[int, int]
     rank = emit.rank_of(value)
     lead = [axis for axis in range(rank) if axis not in axes]
     turned = emit.permute(value, [*lead, *axes])
-    matrix.require_static(turned)
     values = spectrum.singular_values(turned)
     if order == "nuc":
         return emit.reduce("SUM", values, [rank - 2], keepdim=False)

@@ -1,4 +1,4 @@
-"""Linear systems, determinants, inverses and factorisations, step by step over the columns of static size.
+"""Linear systems, determinants, inverses and functions of matrices, step by step over the columns.
 
 PyTorch raises an error for singular matrices and the like; an engine gives infinities or NaN there.
 """
@@ -19,7 +19,6 @@ from ..registry import op
 
 def _log_determinant(value: Tensor) -> tuple[Any, Any]:
     """The determinant's sign, and the logarithm of its magnitude."""
-    matrix.require_static(value)
     reduced, sign = matrix.eliminate(value, emit.size_of(value, -1))
     diagonal = matrix.diagonal_of(reduced)
     axis = emit.rank_of(diagonal) - 1
@@ -32,7 +31,6 @@ def _log_determinant(value: Tensor) -> tuple[Any, Any]:
 
 
 def _determinant(value: Tensor) -> Any:
-    matrix.require_static(value)
     if emit.size_of(value, -1) == 0:
         return emit.filled(emit.shape_of(value)[:-2], 1.0, torch.float32)
     reduced, sign = matrix.eliminate(value, emit.size_of(value, -1))
@@ -75,9 +73,8 @@ def aten_trace(self: Tensor) -> Any:
 
 
 def _solve(A: Tensor, B: Tensor, left: bool) -> Any:
-    """As torch.linalg.solve: B is a batch of vectors if it has A's shape less the last axis, or rank 1."""
-    shapes = emit.static_shape(A), emit.static_shape(B)
-    if len(shapes[1]) == 1 or (len(shapes[0]) - 1 == len(shapes[1]) and shapes[0][:-1] == shapes[1]):
+    """As torch.linalg.solve."""
+    if matrix.holds_vectors(A, B):
         solved = matrix.solve(A, matrix.as_rows(B))
         return emit.squeeze(solved, [emit.rank_of(solved) - 1])
     if left:
@@ -96,12 +93,10 @@ def aten_linalg_solve(A: Tensor, B: Tensor, left: bool = True) -> Any:
 @emit.known_if_empty
 def aten_linalg_solve_ex(A: Tensor, B: Tensor, left: bool = True, check_errors: bool = False) -> Any:
     """``linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, ...) -> (Tensor result, Tensor info)``."""
-    matrix.require_static(A)
     return _solve(A, B, left), matrix.zero_pivot(matrix.lu(A)[0]) if not emit.is_empty(A) else matrix.no_errors(A)
 
 
 def _inverse(value: Tensor) -> Any:
-    matrix.require_static(value)
     return value if emit.is_empty(value) else matrix.solve(value, matrix.identity_like(value))
 
 
@@ -194,7 +189,6 @@ def aten_linalg_matrix_exp(self: Tensor) -> Any:
 
     Not of half precision.
     """
-    matrix.require_static(self)
     if emit.is_half(emit.dtype_of(self)):
         raise DtypeError(
             "matrix_exp of half precision, for which PyTorch gives NaN past small norms", hint="cast it to float32"

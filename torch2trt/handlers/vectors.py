@@ -1,4 +1,4 @@
-"""Singular and eigenvectors, of matrices of static size in float32: converted with ``allow_other_signs=True``.
+"""Singular and eigenvectors, in float32: converted with ``allow_other_signs=True``; singular ones of static sizes.
 
 Their signs are open, and so is the basis of those of equal values: PyTorch's own are others on a CPU than on a GPU.
 """
@@ -28,7 +28,6 @@ def _require_allowed(what: str) -> None:
 
 def _svd(value: Tensor, full: bool) -> tuple[Any, Any, Any]:
     _require_allowed("singular vectors")
-    matrix.require_static(value)
     return spectrum.singular_decomposition(value, full)
 
 
@@ -51,7 +50,6 @@ def aten__linalg_svd(A: Tensor, full_matrices: bool = False, compute_uv: bool = 
     """
     if compute_uv:
         return _svd(A, full_matrices)
-    matrix.require_static(A)
     return torch.empty(0), spectrum.singular_values(A), torch.empty(0)
 
 
@@ -65,7 +63,6 @@ def aten_svd(self: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     if compute_uv:
         left, values, right = _svd(self, not some)
         return left, values, matrix.transposed(right)
-    matrix.require_static(self)
     *lead, rows, columns = emit.shape_of(self)
     none = [emit.expand(matrix.ZERO, [*lead, size, size]) for size in (rows, columns)]
     return none[0], spectrum.singular_values(self), none[1]
@@ -73,7 +70,6 @@ def aten_svd(self: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
 
 def _eigh(value: Tensor, uplo: str) -> tuple[Any, Any]:
     _require_allowed("eigenvectors")
-    matrix.require_static(value)
     return spectrum.symmetric_decomposition(matrix.symmetric(value, uplo))
 
 
@@ -96,5 +92,4 @@ def aten__linalg_eigh(A: Tensor, UPLO: str = "L", compute_v: bool = True) -> Any
     """
     if compute_v:
         return _eigh(A, UPLO)
-    matrix.require_static(A)
     return spectrum.symmetric_eigenvalues(matrix.symmetric(A, UPLO)), torch.empty(0)
