@@ -486,3 +486,35 @@ def test_singular_vectors_need_consent():
         assert len(torch2trt.convert(function, x, allow_other_signs=True).output_names) in (2, 3)
     with pytest.raises(errors.UnsupportedArgumentError):
         torch2trt.convert(torch.linalg.svd, x.to(torch.complex64), allow_other_signs=True)
+
+
+def test_names_of_outputs_differ():
+    nested = lambda x: {"a": (x + 1, x + 2), "a_0": x + 3, "x": x + 4}  # noqa: E731
+    converted = torch2trt.convert(nested, {"x": torch.zeros(2)})
+    assert converted.output_names == ["a_0", "a_1", "a_0_2", "output_x"]
+    harness.assert_same(converted.evaluate(x=torch.ones(2)), nested(torch.ones(2)))
+    for names in (["y", "y"], ["x", "y"]):
+        with pytest.raises(errors.InputError, match="output names must differ"):
+            torch2trt.convert(lambda x: (x + 1, x + 2), {"x": torch.zeros(2)}, output_names=names)
+
+
+def test_weights_written_to_after_a_conversion():
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2)).eval()
+    image = torch.rand(2, 3, 4, 4)
+    converted = torch2trt.convert(module, image)
+    module.half().float()  # which makes other tensors
+    converted.evaluate(image)
+    converted = torch2trt.convert(module, image)
+    torch2trt.convert(module, image)
+    converted.evaluate(image)
+    module.load_state_dict({key: value + 1 for key, value in module.state_dict().items()})
+    for call in (lambda: converted.evaluate(image), converted.serialize):
+        with pytest.raises(errors.InputError, match=r"written to since the conversion(.|\n)*0.weight"):
+            call()
+    harness.assert_same(converted.evaluate_with(module.state_dict(), image), module(image), rtol=1e-4)
+
+
+def test_mixed_dtypes_in_a_product_give_pytorchs_error():
+    for function in (nn.Linear(4, 2), lambda x: x @ torch.ones(4, 2), lambda x: torch.einsum("ab,bc", x, torch.eye(4))):
+        with pytest.raises(errors.TraceError, match="dtype|scalar type"):
+            torch2trt.convert(function, torch.ones(3, 4).half())

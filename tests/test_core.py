@@ -215,6 +215,10 @@ def test_registration_mistakes(handlers):
         torch2trt.register_node_handler("exp")(handler)
     with pytest.raises(errors.InputError, match="at least one"):
         torch2trt.register_node_handler()(handler)
+    with pytest.raises(errors.InputError, match="by their names"):
+        torch2trt.register_node_handler(handler)
+    with pytest.raises(errors.InputError, match="is a function"):
+        torch2trt.register_node_handler("torch2trt_test::none")(3)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +231,24 @@ def test_handler_that_returns_nonsense(handlers, returned, text):
         return returned
 
     with pytest.raises(errors.InternalError, match=f"my_exp(.|\n)*{text}(.|\n)*test_core.py"):
+        torch2trt.convert(lambda x: torch.exp(x), torch.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        (lambda net, x: net.add_shuffle(x), "IShuffleLayer where PyTorch gave a tensor"),
+        (lambda net, x: net.add_shape(x).get_output(0), "torch.int64 where PyTorch gave torch.float32"),
+        (lambda net, x: net.add_concatenation([x, x]).get_output(0), r"shape \[4\] where PyTorch gave \(2,\)"),
+        (lambda net, x: torch.ones(3), r"shape \[3\] where PyTorch gave \(2,\)"),
+    ],
+)
+def test_handler_whose_result_is_another_than_pytorchs(handlers, result, text):
+    @torch2trt.register_node_handler("aten::exp", override=True)
+    def my_exp(inputs, attributes):
+        return [result(torch2trt.current_network(), inputs[0])]
+
+    with pytest.raises(errors.HandlerError, match=f"aten::exp gives an? {text}|aten::exp gives {text}"):
         torch2trt.convert(lambda x: torch.exp(x), torch.ones(2))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+
 import pytest
 import torch
 
@@ -50,6 +52,39 @@ def test_objects_with_tensors_are_inputs_and_outputs():
 def test_objects_without_tensors_are_constants():
     assert structure.flatten(Cache())[1].kind == "constant"
     assert structure.flatten(torch.nn.Linear(2, 2))[1].kind == "constant"
+
+
+def test_a_deque_is_an_input_and_an_output():
+    function = lambda x, parts: collections.deque([x + parts[0], parts[1]], maxlen=4)  # noqa: E731
+    inputs = (torch.ones(2), collections.deque([torch.ones(2), torch.zeros(2)]))
+    result = torch2trt.convert(function, inputs).evaluate(torch.zeros(2), collections.deque([torch.ones(2)] * 2))
+    assert type(result) is collections.deque
+    harness.assert_same(list(result), [torch.ones(2)] * 2)
+
+
+class Slots:
+    __slots__ = ("value",)
+
+    def __init__(self, value: torch.Tensor) -> None:
+        self.value = value
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: {x},
+        lambda x: {"a": x}.values(),
+        lambda x: (part for part in x),
+        lambda x: map(abs, x),
+        Slots,
+        lambda x: [Slots(x)],
+    ],
+)
+def test_containers_whose_tensors_would_be_lost_are_refused(function):
+    with pytest.raises(errors.InputError, match="among the inputs or the results"):
+        torch2trt.convert(function, torch.ones(2))
+    with pytest.raises(errors.InputError, match="among the inputs or the results"):
+        torch2trt.convert(lambda x, held: x, (torch.ones(2), function(torch.ones(2))))
 
 
 def test_an_object_that_refers_to_itself_is_refused():

@@ -557,3 +557,78 @@ def test_modules_that_were_traced_at_other_sizes_or_in_another_dtype(inner):
     harness.assert_same(fast(x).detach(), expected.detach(), rtol=1e-4)
     module.half()
     assert torch2trt.convert(module, x.half()).evaluate(x.half()).dtype == torch.float16
+
+
+class Held:
+    """What a module keeps, in an object and a deque."""
+
+    def __init__(self):
+        self.keys = torch.ones(3)
+        self.calls = 0
+        self.last = collections.deque([torch.zeros(3)], maxlen=2)
+
+
+class Keeps(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.held = Held()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x):
+        y = self.linear(x)
+        self.held.keys.copy_(y[0])
+        self.held.calls += 1
+        self.held.last.append(y)
+        return y + self.held.calls
+
+
+@pytest.mark.filterwarnings("ignore:the module writes to")
+def test_objects_that_a_module_keeps_are_left_as_they_were():
+    module = Keeps()
+    torch2trt.convert(module, torch.rand(2, 3))
+    assert torch.equal(module.held.keys, torch.ones(3)) and module.held.calls == 0
+    assert len(module.held.last) == 1 and torch.equal(module.held.last[0], torch.zeros(3))
+
+
+def test_a_conversion_inside_of_a_trace_is_refused():
+    def forward(x):
+        torch2trt.convert(torch.relu, x)
+        return x
+
+    with pytest.raises(errors.TraceError, match=r"inside of a forward(.|\n)*test_tracing.py"):
+        torch2trt.convert(forward, torch.ones(2))
+
+
+def test_deep_copies_are_followed():
+    function = lambda x: copy.deepcopy({"a": [x, x]})["a"]  # noqa: E731
+    converted = torch2trt.convert(function, torch.ones(2))
+    harness.assert_same(converted.evaluate(torch.zeros(2)), [torch.zeros(2)] * 2)
+
+
+class NamedAsTorchScriptNames(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.graph, self.code, self.save = nn.Linear(2, 2), nn.Linear(2, 2), nn.Parameter(torch.ones(2))
+
+    def forward(self, x):
+        return self.code(self.graph(x)) * self.save
+
+
+def test_submodules_and_parameters_of_any_name():
+    module, x = NamedAsTorchScriptNames(), torch.rand(1, 2)
+    harness.assert_same(torch2trt.convert(module, x).evaluate(x), module(x), rtol=1e-5)
+
+
+class Raises(nn.Module):
+    def forward(self, x):
+        return {}["nothing"]
+
+
+def test_errors_inside_of_a_module_say_where():
+    with pytest.raises(errors.TraceError, match=r"KeyError(.|\n)*in module '1'(.|\n)*test_tracing.py:"):
+        torch2trt.convert(nn.Sequential(nn.ReLU(), Raises()), torch.ones(2))
+
+
+def test_operators_of_torchs_own_modules_have_a_line_there():
+    _, graph = tracing.trace_graph(nn.Sequential(nn.Linear(2, 2)), (torch.ones(1, 2),))
+    assert "linear.py" in graph.nodes[0].source

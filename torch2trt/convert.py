@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,6 +68,25 @@ class Converted:
     output_names: list[str]
     builder: Any
     _evaluator: Evaluator | None = field(default=None, repr=False)
+    _versions: dict[str, tuple[torch.Tensor, int]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        held = {key: tensor.detach() for key, tensor in self.graph.parameters.items() if not tensor.is_inference()}
+        self._versions = {key: (tensor, tensor._version) for key, tensor in held.items()}
+
+    def require_unchanged(self) -> None:
+        """Raise if weights were written to since the conversion: the network shares some, and has others computed.
+
+        Raises:
+            InputError: some were.
+        """
+        changed = [key for key, (tensor, version) in self._versions.items() if tensor._version != version]
+        if changed:
+            raise InputError(
+                f"weights were written to since the conversion, and the network would have some of then and some of "
+                f"now: {', '.join(changed[:5])}{', ...' if len(changed) > 5 else ''}",
+                hint="convert the module again; evaluate_with takes other weights, and so does an engine's refit",
+            )
 
     @property
     def input_names(self) -> list[str]:
@@ -106,6 +126,7 @@ class Converted:
             InputError: the arguments do not fit the network.
             EvaluationError: a result contradicts what the network declares.
         """
+        self.require_unchanged()
         if self._evaluator is None:
             self._evaluator = Evaluator(self.network, profile=self.profile())
         return self._run(self._evaluator, args, kwargs)
@@ -280,6 +301,7 @@ class Converted:
         from .engine.cached import find_or_build
         from .engine.refit import StoredWeights
 
+        self.require_unchanged()
         found = [self.profile(chosen) for chosen in (profiles or [{}])]
         try:
             plan, current = find_or_build(
@@ -453,6 +475,8 @@ def mark_outputs(graph: Graph, names: Sequence[str] | None) -> list[str]:
     chosen = list(names) if names is not None else default_output_names(graph.output_structure, graph.input_names)
     if len(chosen) != len(outputs):
         raise InputError(f"{len(chosen)} output names {chosen} for {len(outputs)} output tensors")
+    if len({*chosen, *graph.input_names}) != len(chosen) + len(graph.input_names):
+        raise InputError(f"output names must differ, from those of the inputs {graph.input_names} too: {chosen}")
     marked: dict[Any, str] = {}
     held: dict[str, Any] = {}
     result = []
@@ -516,8 +540,13 @@ def default_output_names(nesting: structure.Structure, input_names: Iterable[str
         names = ["output"]
     else:
         names = structure.leaf_names(nesting, [f"output_{index}" for index in range(len(nesting.children))])
-    taken = set(input_names)
-    return [f"output_{name}" if name in taken else name for name in names]
+    taken, found = set(input_names), []
+    for name in names:
+        usual = f"output_{name}" if name in taken and name not in found else name
+        others = (f"{usual}_{number}" for number in itertools.count(2))
+        found.append(next(other for other in itertools.chain([usual], others) if other not in taken))
+        taken.add(found[-1])
+    return found
 
 
 def _dry_run(prepared: core.Prepared, plan: Plan, refused: list[Torch2TRTError]) -> None:

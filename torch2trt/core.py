@@ -28,7 +28,7 @@ from . import handlers as _handlers  # noqa: F401  (registers torch2trt's own ha
 from .absent import present
 from .context import Context, current, current_network, has_trt_tensor, torch_network, trt_network
 from .dynamic import DynamicShapes, Input, alternative_inputs, parse_dynamic_shapes
-from .emit import cast, identity
+from .emit import cast, dtype_of, identity, static_shape
 from .emit.complex import from_last_axis
 from .emit.sizes import Sizes
 from .errors import (
@@ -490,11 +490,23 @@ class Runner:
 
 def _call_users(handler: registry.Handler, node: Node, args: list[Any]) -> list[Any]:
     try:
-        return handler.function(node, [narrow.plain(arg) for arg in args])
+        results = handler.function(node, [narrow.plain(arg) for arg in args])
     except Torch2TRTError:
         raise
     except Exception as error:
         raise HandlerError(f"the handler of {node.kind} raised {type(error).__name__}: {error}") from error
+    for value, result in zip(node.outputs, results, strict=True):
+        if current_network() is None or value.shape is None:
+            continue
+        if not trt_compat.is_tensor(result) and not isinstance(result, (torch.Tensor, int, float)):
+            raise HandlerError(
+                f"the handler of {node.kind} gives a {type(result).__name__} where PyTorch gave a tensor",
+                hint="return tensors: of a layer its get_output(0)",
+            )
+        found = _difference(value, result, any_float=True)
+        if found:
+            raise HandlerError(f"the handler of {node.kind} gives {found}")
+    return results
 
 
 def _call_builtin(handler: registry.Handler, node: Node, args: list[Any], unread: Collection[Value]) -> list[Any]:
@@ -515,7 +527,9 @@ def _call_builtin(handler: registry.Handler, node: Node, args: list[Any], unread
     for value, result in zip(node.outputs, results, strict=True):
         if value in unread:  # such as what a backward pass would read, which differs from device to device
             continue
-        _check_against_trace(node, value, result, any_float=precision is not None)
+        found = _difference(value, result, any_float=precision is not None) if trt_compat.is_tensor(result) else ""
+        if found:
+            raise InternalError(f"the handler of {node.kind} gives {found}")
     return results
 
 
@@ -530,22 +544,20 @@ def _with_dtypes(node: Node, args: list[Any]) -> list[Any]:
     return [*named, *args[len(named) :]]
 
 
-def _check_against_trace(node: Node, value: Value, result: Any, any_float: bool) -> None:
-    """A network that disagrees with what PyTorch did is never handed on."""
-    if value.dtype is None or not trt_compat.is_tensor(result):
-        return
-    dtype = trt_compat.to_torch_dtype(result.dtype)
+def _difference(value: Value, result: Any, any_float: bool) -> str:
+    """In what a result is another than in PyTorch, if it is: a network that disagrees is never handed on."""
+    if value.dtype is None:
+        return ""
+    dtype = dtype_of(result)
     chosen = any_float and dtype.is_floating_point and value.dtype.is_floating_point
     if not chosen and value.dtype not in (dtype, torch.float64):
-        raise InternalError(f"the handler of {node.kind} gives {dtype} where PyTorch gave {value.dtype}")
-    if value.shape is None:
-        return
-    shape = tuple(result.shape)
-    fits = len(shape) == len(value.shape) and all(
-        size is None or found in (-1, size) for found, size in zip(shape, value.shape, strict=True)
+        return f"{dtype} where PyTorch gave {value.dtype}"
+    shape = static_shape(result)
+    fits = value.shape is None or (
+        len(shape) == len(value.shape)
+        and all(size is None or found in (-1, size) for found, size in zip(shape, value.shape, strict=True))
     )
-    if not fits:
-        raise InternalError(f"the handler of {node.kind} gives shape {list(shape)} where PyTorch gave {value.shape}")
+    return "" if fits else f"shape {list(shape)} where PyTorch gave {value.shape}"
 
 
 def _print_node(node: Node, args: Sequence[Any], results: Sequence[Any]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -252,19 +254,26 @@ def walk_nodes(nodes: list[Node]) -> Iterator[Node]:
 
 _FRAME = re.compile(r"^(?P<file>.+?)[:(](?P<line>\d+)")
 _SCRIPT_FRAME = re.compile(r'^File "(?P<file>[^"]+)", line (?P<line>\d+)')
-_LIBRARY = re.compile(r"[\\/](torch|torch2trt)[\\/]")
+_TORCH = re.compile(r"[\\/]torch[\\/]")
+_OWN = str(Path(__file__).parent) + os.sep
+_OUTERMOST = _OWN + "tracing.py"
 
 
 def source_line(stack: str) -> str:
-    """The innermost frame outside torch and torch2trt, as ``file:line``; the innermost of all when there is none."""
+    """The innermost frame outside torch and torch2trt, as ``file:line``; the innermost of all when there is none.
+
+    Frames around torch2trt's are those of who called it, and say nothing of the module.
+    """
     first = ""
     frame = _SCRIPT_FRAME if stack.lstrip().startswith("File ") else _FRAME
     for row in stack.splitlines():
         match = frame.match(row.strip())
         if match is None:
             continue
-        place = f"{match['file']}:{match['line']}"
-        first = first or place
-        if not _LIBRARY.search(match["file"]):
+        place, own = f"{match['file']}:{match['line']}", match["file"].startswith(_OWN)
+        if match["file"] == _OUTERMOST:
+            break
+        first = first or ("" if own else place)
+        if not own and not _TORCH.search(match["file"]):
             return place
     return first

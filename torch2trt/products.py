@@ -116,6 +116,10 @@ _PRODUCTS = frozenset(
 )
 
 
+_MIXED = {torch.ops.aten._scaled_mm.default}
+"""Products that take operands of different dtypes; others raise PyTorch's error when they are computed."""
+
+
 class _Products(TorchDispatchMode):
     """Gives zeros for products that depend on what ``memory`` knows, and notes what depends on them.
 
@@ -164,6 +168,7 @@ def _is_plain_product(function: Any, given: Sequence[torch.Tensor]) -> bool:
         function in _PRODUCTS
         and torch._C._get_tracing_state() is None
         and all(type(tensor) in (torch.Tensor, torch.nn.Parameter) for tensor in given)
+        and (function in _MIXED or len({tensor.dtype for tensor in given if tensor.is_floating_point()}) <= 1)
     )
 
 

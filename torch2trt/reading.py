@@ -81,9 +81,9 @@ class GraphReader:
         return found.inlined_graph if inlined else graph
 
     def _at(self, path: str) -> Any:
-        found = self._traced
+        found: Any = self._traced
         for part in path.split(".") if path else ():
-            found = getattr(found, part)
+            found = _member(found, part)
         return found
 
     def _unique(self, name: str) -> str:
@@ -402,3 +402,13 @@ def _tensor_value(name: str, tensor: torch.Tensor, key: str | None) -> Value:
 
 def _attribute(raw: Any, name: str) -> Any:
     return getattr(raw, raw.kindOf(name))(name)
+
+
+def _member(owner: Any, name: str) -> Any:
+    """What a compiled module holds, also where ScriptModule has a method of that name, such as ``graph``."""
+    if isinstance(owner, torch.jit.ScriptModule):
+        if name in owner._modules:
+            return owner._modules[name]
+        if owner._c.hasattr(name):
+            return owner._c.getattr(name)
+    return getattr(owner, name)

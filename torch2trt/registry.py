@@ -75,11 +75,18 @@ def register_node_handler(*names: str, override: bool = False) -> Callable[[AnyF
         override: replace a handler that is registered already.
 
     Raises:
-        InputError: a name is malformed, or taken.
+        InputError: a name is missing, malformed or taken, or what is registered is no function.
     """
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(
+            "a handler is registered for ops by their names", hint='write @register_node_handler("aten::relu")'
+        )
     _load_own()
 
     def register(function: AnyFunction) -> AnyFunction:
+        if not callable(function):
+            raise InputError(f"a handler is a function of inputs and attributes, and this is {function!r}")
+
         def make(name: str) -> Handler:
             return Handler(name, functools.partial(_call_raw, function), function, builtin=False)
 

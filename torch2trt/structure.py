@@ -1,15 +1,16 @@
 """Nested inputs and outputs: taken apart into tensors and put together again.
 
-A structure is any nesting of tuples, named tuples, lists, dicts, dataclasses, other objects with tensors among their
-attributes, and constants around tensors. It is plain data, so that it can be written to JSON and read back without
-running code from the file.
+A structure is any nesting of tuples, named tuples, lists, deques, dicts, dataclasses, other objects with tensors among
+their attributes, and constants around tensors. It is plain data, so that it can be written to JSON and read back
+without running code from the file.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Iterator, Mapping, Sequence, Set, ValuesView
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ class Structure:
         children: the parts, in order.
         keys: the dict keys or field names, as many as there are children.
         value: of a constant, the constant.
-        type: of an object (named tuple, dataclass, dict subclass, or one with attributes), its class.
+        type: of an object (named tuple, dataclass, dict subclass, or one with attributes) or a deque, its class.
     """
 
     kind: str
@@ -70,12 +71,33 @@ def _flatten(value: Any, leaves: list[Any], around: tuple[int, ...]) -> Structur
         return LEAF
     parts = _parts(value)
     if parts is None:
+        _check_constant(value)
         return Structure("constant", value=value)
     if id(value) in around:
         raise InputError(f"a {type(value).__name__} that holds tensors refers to itself", hint="pass its tensors")
     kind, keys, children, cls = parts
     around = (*around, id(value))
     return Structure(kind, tuple(_flatten(child, leaves, around) for child in children), keys, type=cls)
+
+
+def _check_constant(value: Any) -> None:
+    """Refuse tensors in a container without an order, or without attributes, and what can be read only once.
+
+    Raises:
+        InputError: it is one.
+    """
+    hint = "use a tuple, a list, a dict or a dataclass"
+    if isinstance(value, (Iterator, Awaitable)):
+        raise InputError(f"a {type(value).__name__} among the inputs or the results", hint=hint)
+    slots = (getattr(value, name, None) for cls in type(value).__mro__ for name in _slots_of(cls))
+    items = value if isinstance(value, (Set, ValuesView)) else slots
+    if any(_holds_tensors(item, set()) for item in items):
+        raise InputError(f"a {type(value).__name__} that holds tensors, among the inputs or the results", hint=hint)
+
+
+def _slots_of(cls: type) -> tuple[str, ...]:
+    slots = vars(cls).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _parts(value: Any) -> tuple[str, tuple[Any, ...], list[Any], type | None] | None:
@@ -86,13 +108,15 @@ def _parts(value: Any) -> tuple[str, tuple[Any, ...], list[Any], type | None] | 
         return "tuple", (), list(value), None
     if isinstance(value, list):
         return "list", (), list(value), None
+    if isinstance(value, deque):
+        return "list", (), list(value), type(value)
     if isinstance(value, Mapping):
         plain = type(value) is dict
         return "dict" if plain else "object", tuple(value), list(value.values()), None if plain else type(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = tuple(field.name for field in dataclasses.fields(value))
         return "object", names, [getattr(value, name) for name in names], type(value)
-    if _holds_tensors(value, set()):
+    if is_plain_object(value) and _holds_tensors(value, set()):
         return "object", tuple(vars(value)), list(vars(value).values()), type(value)
     return None
 
@@ -106,16 +130,16 @@ def _holds_tensors(value: Any, seen: set[int]) -> bool:
     seen.add(id(value))
     if isinstance(value, Mapping):
         items = list(value.values())
-    elif isinstance(value, (tuple, list)):
+    elif isinstance(value, (tuple, list, deque, Set, ValuesView)):
         items = list(value)
-    elif _is_plain_object(value):
+    elif is_plain_object(value):
         items = list(vars(value).values())
     else:
         return False
     return any(_holds_tensors(item, seen) for item in items)
 
 
-def _is_plain_object(value: object) -> bool:
+def is_plain_object(value: object) -> bool:
     """Whether an object is but its attributes: no class, function, nn.Module or Python module."""
     return hasattr(value, "__dict__") and not callable(value) and not isinstance(value, types.ModuleType)
 
@@ -140,7 +164,7 @@ def _unflatten(leaves: Iterator[Any], structure: Structure) -> Any:
     if structure.kind == "tuple":
         return tuple(children)
     if structure.kind == "list":
-        return children
+        return children if structure.type is None else structure.type(children)
     named = dict(zip(structure.keys, children, strict=True))
     if structure.kind == "dict" or structure.type is None:
         return named

@@ -227,6 +227,7 @@ _FOLLOWED: dict[Any, Callable[..., Any]] = {
     torch.nn.functional.interpolate: interpolate,
     torch.autograd.grad: grad,
     torch.Tensor.data.__get__: torch.Tensor.detach,  # type: ignore[attr-defined]
+    torch.Tensor.__deepcopy__: lambda value, memo: memo.setdefault(id(value), value.clone()),
     torch.ops.aten.sym_size.int: torch.Tensor.size,
     torch.ops.aten.sym_size: torch.Tensor.size,
     torch.ops.aten.size.int: torch.Tensor.size,

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from . import torch_compat, trace_modes
-from .attributes import Attributes
+from .attributes import Attributes, within_attributes
 from .dynamic import Alternatives, made_regular
 from .errors import InputError, Location, ShapeError, TraceError
 from .graph import Graph, operand_values, walk_nodes
@@ -87,9 +87,8 @@ class FlatModule(torch.nn.Module):
     def plain_tensors(self) -> list[tuple[str, torch.Tensor]]:
         """The tensors among the modules' attributes that are neither parameters nor buffers, with their paths."""
         return [
-            (self.strip(f"{path}.{name}"), value)
-            for path, module in self.named_modules()
-            for name, value in vars(module).items()
+            (self.strip(path), value)
+            for path, value in within_attributes(self)
             if isinstance(value, torch.Tensor) and value.layout is torch.strided
         ]
 
@@ -152,7 +151,8 @@ class FlatModule(torch.nn.Module):
                 for tensor, saved in held:
                     # Batch norm in training writes its statistics without raising the buffer's version.
                     if not torch.equal(tensor, saved):
-                        tensor.copy_(saved)
+                        with torch.autograd._unsafe_preserve_version_counter(tensor):
+                            tensor.copy_(saved)
 
 
 def run_both(
@@ -296,6 +296,10 @@ def trace_graph(
         ShapeError: the trace at the other sizes differs in more than sizes.
     """
     kwargs = kwargs or {}
+    if torch._C._get_tracing_state() is not None:
+        raise TraceError(
+            "a module is converted inside of a forward that is being traced", hint="convert it before that, or after"
+        )
     _check_target(module, args, kwargs)
     leaves, structure = flatten((args, kwargs))
     if not leaves and (args or kwargs):
@@ -530,7 +534,9 @@ def _run_tracer(
         except GradientsTaken:
             saves = True
         except TraceError as error:
-            raise error.at(Location(source=_line_of(error)))  # noqa: B904
+            raise error.at(_place_of(error, flat))  # noqa: B904
+        except InputError:
+            raise
         except Exception as error:
             found = trace_modes.remedy_for(error)
             if found is not None and found not in remedies:
@@ -540,14 +546,19 @@ def _run_tracer(
             elif saves and _UNHELD in str(error):
                 raise unknown_to_gradients() from error
             else:
-                raise _trace_error(error) from error
+                raise _trace_error(error).at(_place_of(error, flat)) from error
 
 
-def _line_of(error: Exception) -> str:
-    """The last line of code outside of torch and torch2trt that an error went through."""
+def _place_of(error: Exception, flat: FlatModule) -> Location:
+    """The last line of code outside of torch and torch2trt that an error went through, and the module it came from."""
     packages = tuple(str(Path(package.__file__ or "").parent) for package in (torch, torch_compat))
-    frames = traceback.extract_tb(error.__traceback__)
-    return next((f"{f.filename}:{f.lineno}" for f in reversed(frames) if not f.filename.startswith(packages)), "")
+    paths = {id(module): flat.strip(path) for path, module in flat.named_modules() if path}
+    scope = source = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        scope = paths.get(id(frame.f_locals.get("self")), scope)
+        if not frame.f_code.co_filename.startswith(packages):
+            source = f"{frame.f_code.co_filename}:{line}"
+    return Location(scope=scope, source=source)
 
 
 def _run_tracer_in(
@@ -601,6 +612,8 @@ def _trace_error(error: Exception) -> TraceError:
         hint = "pass the nn.Module that owns it instead of a function"
     if "Tracer cannot set value trace for type" in text:
         hint = "a scripted module gives None or a number, which no trace holds: convert what it was scripted from"
+    if "dynamo-optimized function" in text:
+        hint = "give the module as it was before torch.compile: its _orig_mod, or one whose compile() was not called"
     return TraceError(f"torch.jit.trace failed: {type(error).__name__}: {text}", hint=hint)
 
 

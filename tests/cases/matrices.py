@@ -39,6 +39,11 @@ def _with_vector(matrix):
     return matrix.sum(-1) + 1
 
 
+def _from_eigenvectors(matrix):
+    found = _linalg.eigh(matrix)
+    return (found.eigenvectors * found.eigenvalues.unsqueeze(-2)) @ found.eigenvectors.mT
+
+
 CASES = [
     _case("inverse", lambda x: (_linalg.inv(x), tuple(_linalg.inv_ex(x))), _regular),
     _case("determinant", lambda x: (_linalg.det(x), tuple(_linalg.slogdet(x)), torch.logdet(x @ x.mT)), _regular),
@@ -83,14 +88,10 @@ CASES = [
     _case("exponential", lambda x: _linalg.matrix_exp(x / 4), _normal),
     _case("power", lambda x: _linalg.matrix_power(x, -2), _regular),
     _case("complex", lambda x: _linalg.inv(torch.complex(x, x.mT)).imag, _regular),
-    _case(
-        "complex-factors", lambda x: tuple(part.abs() for part in _linalg.qr(torch.complex(x, x * 2 + 1))), _normal
-    ),
+    _case("complex-factors", lambda x: tuple(part.abs() for part in _linalg.qr(torch.complex(x, x * 2 + 1))), _normal),
     _case(
         "eigenvectors",
-        lambda x: (lambda found: (found.eigenvectors * found.eigenvalues.unsqueeze(-2)) @ found.eigenvectors.mT)(
-            _linalg.eigh(x)
-        ),
+        _from_eigenvectors,
         _symmetric,
         options={"allow_other_signs": True},
     ),

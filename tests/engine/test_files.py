@@ -111,3 +111,30 @@ def test_full_disk(tmp_path):
     assert "refused: cannot write" in done.stdout and str(target) in done.stdout
     assert target.read_bytes() == b"old"
     assert names(tmp_path) == ["engine"]
+
+
+def test_a_link_stays_one(tmp_path):
+    target, link = tmp_path / "engine", tmp_path / "link"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    write_file_atomically(link, b"new")
+    assert link.is_symlink() and target.read_bytes() == b"new"
+
+
+def test_what_is_no_regular_file_is_written_to(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    handle = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        write_file_atomically(pipe, b"content")
+        assert os.read(handle, 100) == b"content"
+    finally:
+        os.close(handle)
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and names(tmp_path) == ["pipe"]
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", "."])
+def test_paths_that_name_no_file(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(EngineError, match="cannot write"):
+        write_file_atomically(path, b"content")

@@ -17,7 +17,8 @@ PathLike = str | os.PathLike[str]
 def write_file_atomically(path: PathLike, content: bytes | Iterable[bytes] | Callable[[BinaryIO], None]) -> None:
     """Write a file so that ``path`` holds either all of ``content`` or what it held before, also after a crash.
 
-    The content goes to a temporary file in the same folder, is flushed to the disk and then renamed.
+    The content goes to a temporary file in the same folder, is flushed to the disk and then renamed. A link stays one,
+    and what is no regular file, such as a pipe or a device, is written to as it is.
 
     Args:
         path: the file; its folder must exist.
@@ -26,7 +27,10 @@ def write_file_atomically(path: PathLike, content: bytes | Iterable[bytes] | Cal
     Raises:
         EngineError: the folder is missing, may not be written, or the disk is full; the message names the path.
     """
-    target = Path(path)
+    target = Path(_real_path(path))
+    if target.exists() and not target.is_file():
+        _write_straight(target, content)
+        return
     temporary = target.parent / f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
@@ -45,6 +49,24 @@ def write_file_atomically(path: PathLike, content: bytes | Iterable[bytes] | Cal
         with contextlib.suppress(OSError):  # gone already after a successful rename
             os.unlink(temporary)
     _sync_folder(target.parent)
+
+
+def _real_path(path: PathLike) -> str:
+    try:
+        real = os.path.realpath(path)
+    except ValueError as error:  # a null character
+        raise EngineError(f"cannot write {path!r}: {error}") from error
+    if not os.fspath(path) or os.path.isdir(real):
+        raise EngineError(f"cannot write {os.fspath(path)!r}: it names {'a folder' if os.fspath(path) else 'no file'}")
+    return real
+
+
+def _write_straight(target: Path, content: bytes | Iterable[bytes] | Callable[[BinaryIO], None]) -> None:
+    try:
+        with target.open("wb") as file:
+            _write(file, content)
+    except OSError as error:
+        raise EngineError(f"cannot write {target}: {error.strerror or error}") from error
 
 
 def _write(file: BinaryIO, content: bytes | Iterable[bytes] | Callable[[BinaryIO], None]) -> None:

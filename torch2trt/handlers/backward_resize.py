@@ -10,7 +10,9 @@ import torch
 
 from .. import emit
 from ..emit import Shape, Tensor
+from ..emit.network import kept_apart
 from ..registry import op
+from ..trt_compat import is_rtx
 from .backward import in_float32
 
 
@@ -155,7 +157,7 @@ for _spatial in (1, 2, 3):
 
 
 @op("aten::unfold_backward")
-@in_float32  # a product in float32 that is cast to float16 and moved then TensorRT for RTX 1.4 cannot compile (H200)
+@in_float32
 def aten_unfold_backward(grad_in: Tensor, input_sizes: Shape, dim: int, size: int, step: int) -> Any:
     """``unfold_backward(Tensor grad_in, SymInt[] input_sizes, int dim, int size, int step) -> Tensor``.
 
@@ -169,6 +171,8 @@ def aten_unfold_backward(grad_in: Tensor, input_sizes: Shape, dim: int, size: in
     moved = emit.permute(grad_in, [other for other in range(rank) if other != axis] + [axis, rank])
     merged = emit.reshape(moved, [*emit.shape_of(moved)[:-2], matrix.shape[1]])
     result = _turned_round(emit.unsqueeze(merged, 0), [matrix])
+    if is_rtx():  # TensorRT for RTX 1.4 cannot compile a product that is moved and cast to float16 (H200)
+        result = kept_apart(result)
     rest = iter(range(rank - 1))
     order = [rank - 1 if other == axis else next(rest) for other in range(rank)]
     return emit.permute(emit.squeeze(result, [0]), order)
