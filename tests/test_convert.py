@@ -319,7 +319,7 @@ def test_interrupted_build_leaves_no_file(net, tmp_path, monkeypatch):
 
 def test_wrong_inputs_to_evaluate(net):
     converted = torch2trt.convert(net, torch.randn(2, 4))
-    with pytest.raises(errors.InputError, match="expected 1 tensors"):
+    with pytest.raises(errors.InputError, match="at most 1 are taken"):
         converted.evaluate(torch.randn(2, 4), torch.randn(2, 4))
     with pytest.raises(errors.InputError):
         converted.evaluate(torch.randn(3, 4))
@@ -518,3 +518,40 @@ def test_mixed_dtypes_in_a_product_give_pytorchs_error():
     for function in (nn.Linear(4, 2), lambda x: x @ torch.ones(4, 2), lambda x: torch.einsum("ab,bc", x, torch.eye(4))):
         with pytest.raises(errors.TraceError, match="dtype|scalar type"):
             torch2trt.convert(function, torch.ones(3, 4).half())
+
+
+def test_arguments_in_any_order_and_form():
+    x, y = torch.ones(2), torch.zeros(2)
+    by_position = torch2trt.convert(lambda a, b: a - b, (x, y))
+    by_name = torch2trt.convert(lambda a, b: a - b, {"a": x, "b": y})
+    for converted in (by_position, by_name):
+        for result in (converted.evaluate(x, y), converted.evaluate(b=y, a=x), converted.evaluate(x, b=y)):
+            assert torch.equal(result, x)
+    nested = torch2trt.convert(lambda d: d["x"] - d["y"], ({"x": x, "y": y},))
+    assert torch.equal(nested.evaluate({"y": y, "x": x}), x)
+    with pytest.raises(errors.InputError, match="arguments missing: b"):
+        by_name.evaluate(a=x)
+
+
+def test_exported_programs():
+    module, x = nn.Sequential(nn.Linear(4, 2), nn.ReLU()), torch.rand(3, 4)
+    program = torch.export.export(module, (x,))
+    harness.assert_same(torch2trt.convert(program, x).evaluate(x), module(x), rtol=1e-5)
+    assert torch2trt.check(program, x).ok
+    harness.assert_same(torch2trt.compile(program, x, backend="reference")(x), module(x), rtol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["root", "submodule", "function", "in place"])
+def test_what_torch_compile_made_is_looked_into(how):
+    linear, x = nn.Linear(2, 2), torch.rand(1, 2)
+    compiled = torch.compile(linear, backend="eager")
+    function = torch.compile(lambda x: x.sin() + 1, backend="eager")
+    in_place = nn.Linear(2, 2)
+    in_place.compile(backend="eager")
+    module = {
+        "root": compiled,
+        "submodule": nn.Sequential(linear, compiled),
+        "function": lambda x: function(x) * 2,
+        "in place": in_place,
+    }[how]
+    harness.assert_same(torch2trt.convert(module, x).evaluate(x), module(x), rtol=1e-5)

@@ -68,8 +68,12 @@ def test_masks_by_vmap_follow_sizes():
         lambda x: x.sum() + torch.arange(int(math.ceil(x.shape[1] / 7)) * 7),  # noqa: RUF046
         lambda x: functional.pad(x, (0, 0, 0, int(math.ceil(x.shape[1] / 3)) * 3 - x.shape[1])),  # noqa: RUF046
         lambda x: x.sum() + torch.arange(len(range(0, x.shape[1], 1))),
+        lambda x: torch.cat([x, x[:, :1]], 1).cumsum(1) * _later(int(torch.cat([x, x[:, :1]], 1).shape[1])).sum(0),
     ],
-    ids=["more", "less", "times", "two axes", "product", "square", "half", "scaled", "rounded", "padded", "range"],
+    ids=[
+        *("more", "less", "times", "two axes", "product", "square", "half", "scaled", "rounded", "padded", "range"),
+        "mask of a result's size",
+    ],
 )
 def test_ints_that_come_of_a_size_are_followed(function):
     converted = convert(function, harness.rand(2, 6, 4), dynamic={"x": {0: (1, 2, 5), 1: (1, 6, 20)}})
@@ -145,3 +149,39 @@ def test_axes_that_squeeze_cannot_drop_are_told(function, rows):
         warnings.simplefilter("error")
         convert(function, harness.rand(3, 3, 1), dynamic={"x": {0: (2, 3, 4)}})
         convert(lambda x: x.squeeze(-1), x, dynamic={"x": {0: (1, rows, 4)}})
+
+
+def _later(size):
+    """Which place comes after which, as masks by ``vmap`` are made: its sizes are ints."""
+    places = torch.arange(size)
+    return torch.vmap(lambda a: torch.vmap(lambda b: a > b)(places))(places).sum(0, keepdim=True).mT
+
+
+def test_what_a_batch_of_one_does_otherwise_is_warned_of():
+    function = lambda x: x * 2 if x.shape[0] > 1 else x  # noqa: E731
+    with pytest.warns(UserWarning, match=r"results may be wrong at sizes such as x \[1, 3\]"):
+        harness.convert(harness.Case("", function, {"x": torch.ones(2, 3)}, {"x": {0: (1, 2, 4)}}))
+
+
+class Table(torch.nn.Module):
+    """Keeps a table of the length that it had last."""
+
+    def __init__(self):
+        super().__init__()
+        self.length, self.table = None, None
+
+    def forward(self, x):
+        if x.shape[1] != self.length:
+            self.length, self.table = x.shape[1], torch.arange(x.shape[1]).cos()
+        return x * self.table
+
+
+@pytest.mark.parametrize("length", [None, 5, 10, 13])
+def test_a_table_of_the_last_length(length):
+    module = Table()
+    if length is not None:
+        module(torch.ones(1, length))
+    converted = torch2trt.convert(module, torch.ones(1, 10), dynamic_shapes={"x": {1: (5, 10, 13)}})
+    for size in (5, 10, 13):
+        x = harness.rand(1, size)
+        harness.assert_same(converted.evaluate(x), module(x))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import http
+import threading
 
 import pytest
 import torch
@@ -49,9 +51,39 @@ def test_objects_with_tensors_are_inputs_and_outputs():
         harness.assert_same(actual, expected)
 
 
-def test_objects_without_tensors_are_constants():
-    assert structure.flatten(Cache())[1].kind == "constant"
-    assert structure.flatten(torch.nn.Linear(2, 2))[1].kind == "constant"
+class Equal(Cache):
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Equal)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_objects_without_tensors_are_constants_unless_they_are_their_attributes():
+    assert structure.flatten(Cache())[1].kind == "object"
+    for value in (Equal(), torch.nn.Linear(2, 2), Cache(threading.Lock()), http.HTTPStatus.OK):
+        assert structure.flatten(value)[1].kind == "constant"
+
+
+class GrowsACache(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor, cache: Cache) -> torch.Tensor:
+        y = self.linear(x)
+        if y.sum() > 1e9:  # which makes it run twice
+            y = y * 2
+        cache.layers.append(Layer(y))
+        return torch.cat([layer.keys for layer in cache.layers])
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_an_empty_object_is_a_new_one_in_every_trace():
+    module, x = GrowsACache(), torch.rand(2, 3)
+    converted = torch2trt.convert(module, (x, Cache()), dynamic_shapes={"x": {0: (1, 2, 5)}})
+    for size in (2, 5):
+        x = torch.rand(size, 3)
+        harness.assert_same(converted.evaluate(x, Cache()), module(x, Cache()), rtol=1e-5)
 
 
 def test_a_deque_is_an_input_and_an_output():
@@ -127,3 +159,11 @@ def test_a_size_that_changes_stays_a_tensor():
         lambda x: (x + 1, x.shape[0]), torch.randn(4, 5), dynamic_shapes={"x": {0: (1, 4, 8)}}
     )
     assert int(converted.evaluate(torch.randn(7, 5))[1]) == 7
+
+
+def test_sizes_that_stay_are_ints_beside_dynamic_axes():
+    converted = torch2trt.convert(
+        lambda x: (x * 2, x.shape[1]), torch.ones(2, 3), input_names=["x"], dynamic_shapes={"x": {0: (1, 2, 5)}}
+    )
+    result = converted.evaluate(torch.ones(4, 3))
+    assert type(result[1]) is int and result[1] == 3

@@ -24,7 +24,7 @@ from .graph import Block, Value, map_operand, operand_values
 from .partition import Segment
 from .pieces import CompileOptions, Pieces, parse_options
 from .reference import Evaluator
-from .tracing import Inputs
+from .tracing import Inputs, module_of
 from .weights import origin
 
 __all__ = ["CompiledModule", "compile_module"]
@@ -137,6 +137,7 @@ class CompiledModule(torch.nn.Module):
         engines: Sequence[bytes] | None = None,
     ) -> None:
         super().__init__()
+        module = module_of(module)
         if not isinstance(module, torch.nn.Module):
             raise InputError(f"compile takes an nn.Module, not {type(module).__name__}")
         self.module = module

@@ -342,13 +342,11 @@ class Converted:
         inputs = [_spec(network.get_input(index), taken) for index in range(network.num_inputs)]
         outputs = [_spec(network.get_output(index)) for index in range(network.num_outputs)]
         position = {spec.name: index for index, spec in enumerate(inputs)}
-        positional, keyword = self.graph.input_structure.children
-        names = [*self.graph.argument_names, *map(str, keyword.keys)]
         return EngineSignature(
             tuple(inputs),
             tuple(outputs),
-            structure.Structure("tuple", (*positional.children, *keyword.children)),
-            tuple(names),
+            self.graph.arguments,
+            tuple(self.graph.names_of_arguments),
             tuple(position.get(name) for name in self.input_names),
             self.graph.output_structure,
             tuple(self._sources()),

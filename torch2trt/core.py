@@ -26,6 +26,7 @@ from . import (
 )
 from . import handlers as _handlers  # noqa: F401  (registers torch2trt's own handlers)
 from .absent import present
+from .binding import bind_arguments
 from .context import Context, current, current_network, has_trt_tensor, torch_network, trt_network
 from .dynamic import DynamicShapes, Input, alternative_inputs, parse_dynamic_shapes
 from .emit import cast, dtype_of, identity, static_shape
@@ -207,6 +208,7 @@ def prepare(
     mutated_inputs: MutatedInputs = "error",
 ) -> Prepared:
     """Trace a module, find its dynamic sizes, and make mutation functional; arguments as for :func:`torch2trt`."""
+    module = tracing.module_of(module)
     args, kwargs = tracing.normalize_inputs(inputs)
     leaves, nesting = structure.flatten((args, kwargs))
     names = list(input_names) if input_names is not None else tracing.default_input_names(module, args, kwargs)
@@ -268,13 +270,8 @@ def bind_inputs(graph: Graph, inputs: Inputs) -> list[Any]:
     Raises:
         InputError: they are not nested as those that were traced.
     """
-    leaves, nesting = structure.flatten(tracing.normalize_inputs(inputs))
-    if nesting != graph.input_structure:
-        raise InputError(
-            f"the inputs are not nested as those that were traced: expected {len(graph.input_structure)} tensors "
-            f"({', '.join(graph.input_names)}), got {len(leaves)}, or other constants among them"
-        )
-    return leaves
+    args, kwargs = tracing.normalize_inputs(inputs)
+    return bind_arguments(graph.names_of_arguments, graph.arguments, args, kwargs)
 
 
 def _example(leaf: Any) -> torch.Tensor:

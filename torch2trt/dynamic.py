@@ -201,6 +201,22 @@ class Alternatives:
         alike = {other for other, name in names.items() if name == names[place, axis]}
         return [self._extremes(alike, largest) for largest in (True, False)]
 
+    def of_one(self) -> list[list[torch.Tensor]]:
+        """Each axis, and those of its name, at size 1 with the others as in the examples, where it may have that."""
+        found, names = [], self.names
+        for name in dict.fromkeys(names.values()):
+            alike = [(place, axis) for (place, axis), other in names.items() if other == name]
+            sizes = {self.examples[place].shape[axis] for place, axis in alike}
+            others = {self.tensors[place].shape[axis] for place, axis in alike}
+            if 1 not in sizes | others and all(self.ranges[place][axis].min <= 1 for place, axis in alike):
+                found.append(
+                    [
+                        _resized(example, {axis: 1 for axis in self.ranges[place] if names[place, axis] == name})
+                        for place, example in enumerate(self.examples)
+                    ]
+                )
+        return found
+
     def _extremes(self, axes: set[tuple[int, int]], largest: bool) -> list[torch.Tensor]:
         """The axes at their largest sizes and all others at their smallest, or the reverse."""
         tensors = []

@@ -179,6 +179,17 @@ class Graph:
     results: dict[str, Any] = field(default_factory=dict, repr=False)
     rewrites: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def arguments(self) -> Structure:
+        """The structure of every argument, of positional ones first."""
+        positional, keyword = self.input_structure.children
+        return Structure("tuple", (*positional.children, *keyword.children))
+
+    @property
+    def names_of_arguments(self) -> list[str]:
+        """The names of all arguments, in the same order."""
+        return [*self.argument_names, *map(str, self.input_structure.children[1].keys)]
+
     def get_resolved_outputs(self) -> list[list[Any]]:
         """One list per output of the module: ``[[first], [second], ...]``; tensors of torch or of TensorRT.
 

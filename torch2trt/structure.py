@@ -8,6 +8,7 @@ without running code from the file.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import types
 from collections import deque
 from collections.abc import Awaitable, Iterator, Mapping, Sequence, Set, ValuesView
@@ -116,7 +117,7 @@ def _parts(value: Any) -> tuple[str, tuple[Any, ...], list[Any], type | None] | 
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = tuple(field.name for field in dataclasses.fields(value))
         return "object", names, [getattr(value, name) for name in names], type(value)
-    if is_plain_object(value) and _holds_tensors(value, set()):
+    if is_plain_object(value) and (_holds_tensors(value, set()) or _is_data(value, ())):
         return "object", tuple(vars(value)), list(vars(value).values()), type(value)
     return None
 
@@ -139,9 +140,33 @@ def _holds_tensors(value: Any, seen: set[int]) -> bool:
     return any(_holds_tensors(item, seen) for item in items)
 
 
+_NUMBERS = (bool, int, float, complex, str, bytes, type(None), type, enum.Enum, torch.dtype, torch.device)
+
+
+def _is_data(value: Any, around: tuple[int, ...]) -> bool:
+    """Whether an object, such as an empty key-value cache, is made of numbers, text, containers and such objects alone.
+
+    Those with an equality of their own do not count.
+    """
+    if isinstance(value, _NUMBERS):
+        return True
+    if id(value) in around:
+        return False
+    items: list[Any] = []
+    if isinstance(value, Mapping):
+        items = list(value.values())
+    elif isinstance(value, (tuple, list, deque)):
+        items = list(value)
+    elif is_plain_object(value) and type(value).__eq__ is object.__eq__:
+        items = list(vars(value).values())
+    else:
+        return False
+    return all(_is_data(item, (*around, id(value))) for item in items)
+
+
 def is_plain_object(value: object) -> bool:
-    """Whether an object is but its attributes: no class, function, nn.Module or Python module."""
-    return hasattr(value, "__dict__") and not callable(value) and not isinstance(value, types.ModuleType)
+    """Whether an object is but its attributes: no class, function, nn.Module, Python module or member of an enum."""
+    return hasattr(value, "__dict__") and not callable(value) and not isinstance(value, (types.ModuleType, enum.Enum))
 
 
 def unflatten(leaves: Sequence[Any], structure: Structure) -> Any:

@@ -439,6 +439,31 @@ def take_from_tensors(methods: Mapping[str, Callable[..., Any]]) -> None:
         delattr(torch.Tensor, name)
 
 
+Place = tuple[Any, str]
+"""A module, and the name of a function in it."""
+
+
+def replace_functions(replacements: Mapping[Place, Callable[..., Any]]) -> dict[Place, Callable[..., Any]]:
+    """Put functions in the place of others, which are returned."""
+    before = {(owner, name): getattr(owner, name) for owner, name in replacements}
+    for (owner, name), function in replacements.items():
+        setattr(owner, name, function)
+    return before
+
+
+@contextlib.contextmanager
+def inlined_compilation() -> Iterator[None]:
+    """Within the block, what ``torch.compile`` made calls the function or module that it was made of."""
+    import torch._dynamo
+
+    with torch._dynamo.config.patch(error_on_nested_fx_trace=False):
+        torch.fx._symbolic_trace._is_fx_tracing_flag = True
+        try:
+            yield
+        finally:
+            torch.fx._symbolic_trace._is_fx_tracing_flag = False
+
+
 def call_in_trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """An operator, called in a dispatch mode so that a trace around the mode is as it would be without it.
 

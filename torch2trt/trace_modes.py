@@ -18,19 +18,32 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from . import python_ops
 from .errors import TraceError
 from .torch_compat import (
+    Place,
     call_function,
     call_functions_by,
     call_in_trace,
     give_tensors,
+    inlined_compilation,
     parse_schema,
     read_checks_by,
+    replace_functions,
     schemas_of,
     take_from_tensors,
     traced_value,
     without_tracer_warnings,
 )
 from .trace_gradients import GradientsTaken, grad
-from .trace_numbers import CUTS_OFF, FACTOR, MULTIPLIES, NUMBER_METHODS, cut_off, interpolate, is_size, multiplied
+from .trace_numbers import (
+    CUTS_OFF,
+    FACTOR,
+    MULTIPLIES,
+    NUMBER_METHODS,
+    OF_NUMBERS,
+    cut_off,
+    interpolate,
+    is_size,
+    multiplied,
+)
 
 
 def composed_attention() -> contextlib.AbstractContextManager[Any]:
@@ -41,6 +54,8 @@ def composed_attention() -> contextlib.AbstractContextManager[Any]:
 _following: list[None] = []
 """One item a block of :func:`followed_calls` that runs now, in any thread."""
 _switching = threading.Lock()
+_replaced: dict[Place, Callable[..., Any]] = {}
+"""What stood in the places of :data:`OF_NUMBERS` before."""
 
 
 @contextlib.contextmanager
@@ -50,13 +65,15 @@ def followed_calls() -> Iterator[None]:
     Custom autograd functions are their forward, operator by operator: the tracer records a call beside what it does,
     and cannot where a tensor stands in a list or in a module among its arguments. Those that stand for one operator are
     called as they are. ``torch._check`` and its kin, which refuse tensors, look at what a comparison of sizes gives.
-    While tracing a size is a tensor, which has no ``round``, ``math.ceil`` or other methods of Python's numbers.
+    While tracing a size is a tensor, which has no ``round``, ``math.ceil`` or other methods of Python's numbers, and
+    which ``min`` and ``max`` compare once and for all.
     """
     with _switching:
         if not _following:
             call_functions_by(_call_inline)
             read_checks_by(_truth)
             give_tensors(NUMBER_METHODS)
+            _replaced.update(replace_functions(OF_NUMBERS))
         _following.append(None)
     try:
         yield
@@ -67,6 +84,7 @@ def followed_calls() -> Iterator[None]:
                 call_functions_by(None)
                 read_checks_by(None)
                 take_from_tensors(NUMBER_METHODS)
+                replace_functions(_replaced)
 
 
 def _truth(condition: Any) -> Any:
@@ -112,13 +130,16 @@ def remedy_for(error: Exception) -> Remedy | None:
     The tracer writes the ``True`` of ``mask == True`` or ``torch.full(size, True)`` as a bool, and then finds no
     operator that takes one: the scalars of TorchScript are numbers. And it makes a 0-d tensor on the CPU of every
     size, which many operators do not take beside tensors on a GPU. Nor can it hold the attention kernels that return
-    sizes, which ``torch.nn.attention.bias`` calls by name on a GPU if they are enabled.
+    sizes, which ``torch.nn.attention.bias`` calls by name on a GPU if they are enabled, nor what ``torch.compile`` made
+    of a module.
     """
     text = str(error)
     if "but it isn't a special case" in text and "bool" in text:
         return BoolsAsNumbers
     if "unsupported argument type c10::SymInt in the JIT tracer" in text:
         return composed_attention
+    if "dynamo-optimized function" in text:
+        return inlined_compilation
     return SizesOnDevice if "Expected all tensors to be on the same device" in text else None
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.overrides import TorchFunctionMode
 
 from .errors import UnsupportedArgumentError
@@ -80,6 +83,37 @@ def interpolate(
     )
 
 
+_attention = torch.nn.functional.scaled_dot_product_attention
+
+
+def _attention_of(*args: Any, **kwargs: Any) -> torch.Tensor:
+    """``scaled_dot_product_attention``, which takes no 0-d tensor for ``is_causal``, as comparisons of sizes give."""
+    given = {name: bool(value) if name == "is_causal" else value for name, value in kwargs.items()}
+    return _attention(*args, **given)  # type: ignore[arg-type]
+
+
+def _extreme(of_python: Callable[..., Any], of_tensors: Callable[..., Any]) -> Callable[..., Any]:
+    """``min`` or ``max``, which gives a number of the trace where there is one among whole numbers."""
+
+    def extreme(*args: Any, **kwargs: Any) -> Any:
+        numbers = args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
+        if not kwargs and len(numbers) > 1 and any(isinstance(number, torch.Tensor) for number in numbers):
+            whole = all(is_size(one) if isinstance(one, torch.Tensor) else type(one) is int for one in numbers)
+            if whole and torch.jit.is_tracing():
+                return functools.reduce(of_tensors, map(torch.as_tensor, numbers))
+        return of_python(*args, **kwargs)
+
+    return extreme
+
+
+OF_NUMBERS = {
+    (builtins, "min"): _extreme(min, torch.minimum),
+    (builtins, "max"): _extreme(max, torch.maximum),
+    (torch.nn.functional, "scaled_dot_product_attention"): _attention_of,
+}
+"""What stands in the place of functions while tracing, to take numbers of the trace."""
+
+
 def _scaled(length: Any, factor: float) -> Any:
     """``floor(length * factor)`` as Python computes it, of a 0-d tensor of the trace."""
     numerator, denominator, first, last = whole_formula(factor)
@@ -107,8 +141,13 @@ def multiplied(function: Any, args: Sequence[Any], kwargs: Any) -> Any:
 
 
 def is_size(value: torch.Tensor) -> bool:
-    """Whether a tensor may stand for a size: 0-d, int64, on the CPU."""
-    return value.dim() == 0 and value.dtype == torch.int64 and value.device.type == "cpu"
+    """Whether a tensor may stand for a size: 0-d, int64, on the CPU, and no vector whose elements ``vmap`` shows."""
+    return (
+        not is_functorch_wrapped_tensor(value)
+        and value.dim() == 0
+        and value.dtype == torch.int64
+        and value.device.type == "cpu"
+    )
 
 
 def _is_size_of_axis(number: Any) -> bool:

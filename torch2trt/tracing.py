@@ -58,6 +58,11 @@ def normalize_inputs(inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (inputs,), {}
 
 
+def module_of(target: Any) -> Any:
+    """What can be called: the module of a ``torch.export.ExportedProgram``, everything else as it is."""
+    return target.module() if isinstance(target, torch.export.ExportedProgram) else target
+
+
 class FlatModule(torch.nn.Module):
     """A module or function with tensors in and tensors out, whatever nesting it has itself."""
 
@@ -314,10 +319,9 @@ def trace_graph(
             stacklevel=3,
         )
     traced, graph = _trace_once(flat, leaves, names)
-    if alternatives is None:
-        return_numbers(graph)
-    else:
+    if alternatives is not None:
         traced, graph = _marked(flat, leaves, alternatives, names, traced, graph)
+    return_numbers(graph)
     _warn_of_replaced(flat, graph)
     graph.argument_names = argument_names(module, args, kwargs)
     state = flat.state_dict().items()  # which may hold more than tensors: a module's extra state
@@ -347,7 +351,13 @@ def _marked(
         graph = _graph_alone(flat, leaves, names)
         _mark(flat, graph, alternatives, names)
         return traced, graph
-    with flat.keeping_attributes():  # what the first run makes may stay, and the traces after it agree then
+    # What the first run makes may stay, and the traces after it agree then; or they agree where it is of another size.
+    with contextlib.suppress(TraceError, ShapeError), flat.keeping_attributes():
+        _graph_at(flat, alternatives.third or alternatives.tensors, names)
+        traced, graph = _trace_once(flat, leaves, names)
+        _mark(flat, graph, alternatives, names)
+        return traced, graph
+    with flat.keeping_attributes():
         _trace_once(flat, leaves, names)
         traced, graph = _trace_once(flat, leaves, names)
         _mark(flat, graph, alternatives, names, lenient=True)
@@ -406,6 +416,8 @@ def _mark(
     for place, axis in followed:
         for leaves in alternatives.apart(place, axis):
             _mark_more_sizes(flat, graph, leaves, names)
+    for leaves in alternatives.of_one():
+        _warn_of_third_sizes(flat, graph, leaves, names)
     if followed:
         told = [
             f"axis {axis} of {names[place]!r}{f' ({location.source})' if location.source else ''}"
@@ -612,8 +624,6 @@ def _trace_error(error: Exception) -> TraceError:
         hint = "pass the nn.Module that owns it instead of a function"
     if "Tracer cannot set value trace for type" in text:
         hint = "a scripted module gives None or a number, which no trace holds: convert what it was scripted from"
-    if "dynamo-optimized function" in text:
-        hint = "give the module as it was before torch.compile: its _orig_mod, or one whose compile() was not called"
     return TraceError(f"torch.jit.trace failed: {type(error).__name__}: {text}", hint=hint)
 
 

@@ -22,7 +22,7 @@ from .pairs import Complex
 from .passes.fold import values_read
 from .passes.spectra import VECTORS
 from .reference import Evaluator
-from .tracing import Inputs, normalize_inputs, run_both
+from .tracing import Inputs, module_of, normalize_inputs, run_both
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -263,6 +263,7 @@ def verify(
     use_engine = torch.cuda.is_available() if engine is None else engine
     if use_engine and not torch.cuda.is_available():
         raise InputError("running an engine needs a GPU", hint="leave out engine=True: the network is checked anyway")
+    module = module_of(module)
     converted = module if isinstance(module, Converted) else convert(module, inputs, **options)
     expected = core.debug_call_graph(converted.graph, inputs, return_all=True)
     tensors = {

@@ -152,8 +152,8 @@ def aten_softplus(self: Tensor, beta: float = 1, threshold: float = 20) -> Any:
 @op("aten::elu")
 def aten_elu(self: Tensor, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> Any:
     """``elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor``."""
-    if scale == 1 and input_scale == 1:
-        return emit.activation("ELU", self, alpha)
+    if input_scale == 1:  # TensorRT for RTX 1.4 builds no two ELU layers behind a loop
+        return emit.activation("SELU", self, alpha, scale)
     value = emit.compute_in_float32(self)
     bent = emit.scaled(emit.sub(emit.unary("EXP", emit.scaled(value, input_scale)), 1), alpha * scale)
     result = emit.where(emit.compare("GREATER", value, 0), emit.scaled(value, scale), bent)
@@ -163,8 +163,6 @@ def aten_elu(self: Tensor, alpha: float = 1, scale: float = 1, input_scale: floa
 @op("aten::celu")
 def aten_celu(self: Tensor, alpha: float = 1.0) -> Any:
     """``celu(Tensor self, Scalar alpha=1.0) -> Tensor``: elu of ``x / alpha``, times alpha."""
-    if alpha == 1:
-        return emit.activation("ELU", self, 1.0)
     return aten_elu(self, alpha, 1, 1 / alpha)
 
 

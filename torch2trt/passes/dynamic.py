@@ -33,7 +33,8 @@ def mark_dynamic(graph: Graph, other: Graph, names: Mapping[Axis, str] | None = 
 
     An int that is another one there follows a dynamic axis if it has the axis's size in both, comes of it by adding or
     multiplying a number, or is the product of two: it is computed from the input then. So it is of a number that Python
-    read from a tensor, if the traces have these. Whether it does so at other sizes has to be seen from traces at these.
+    read from a tensor, if the traces have these, or else of a size of a result before it. Whether it does so at other
+    sizes has to be seen from traces at these.
 
     Args:
         graph: the trace to convert; changed in place, and marked by other traces already or not.
@@ -69,7 +70,7 @@ class _Relation:
     """How an int comes of another one, or of two: ``source * factor + offset``, or ``source * other``.
 
     Args:
-        source: the axis whose size it is, or the value of a number that Python read.
+        source: the axis whose size it is, or the value of a number that Python read, or a value and an axis of it.
         factor: what it is multiplied by.
         offset: what is added then.
         other: another axis.
@@ -87,9 +88,13 @@ class _Comparison:
     def __init__(self, graph: Graph, other: Graph, names: Mapping[Axis, str]) -> None:
         self.graph, self.other, self.names = graph, other, names
         self.builder = Builder([], mark=_MARK)
+        self.top = set(self.own_nodes())
         self.values: dict[_Relation, Value] = {}
         self.places: dict[Axis, Location] = {}
         self.after: list[tuple[Node | None, list[Node]]] = []  # nodes that go behind another one
+        self.before: set[Node] = set()  # of the graph's own, outside of blocks: those that were compared
+        self.twins = dict(zip(graph.inputs, other.inputs, strict=True))
+        self.computed: dict[tuple[Value, int], tuple[int, int]] = {}  # the first size of results of each pair
 
     def own_nodes(self) -> list[Node]:
         """The graph's nodes without the sizes that another comparison put there."""
@@ -125,7 +130,9 @@ class _Comparison:
                     hint=_HINT,
                 )
             for value, other_value in zip(node.outputs, twin.outputs, strict=True):
+                self._note_sizes(value, other_value)
                 _merge(value, other_value)
+            self.before.add(node)
         if len(nodes) != len(others):
             longer = nodes if len(nodes) > len(others) else others
             raise ShapeError(
@@ -133,6 +140,14 @@ class _Comparison:
                 location=longer[min(len(nodes), len(others))].location,
                 hint=_HINT,
             )
+
+    def _note_sizes(self, value: Value, twin: Value) -> None:
+        self.twins[value] = twin
+        if value.node not in self.top:  # what a block computes is not there outside of it
+            return
+        for axis, pair in enumerate(zip(value.shape or (), twin.shape or (), strict=False)):
+            if None not in pair and pair[0] != pair[1] and pair not in self.computed.values():
+                self.computed[value, axis] = pair  # type: ignore[assignment]
 
     def _operand(self, operand: Operand, twin: Operand, location: Location) -> Operand:
         """The operand, with the sizes that it follows in place of ints."""
@@ -155,6 +170,11 @@ class _Comparison:
         products = _products(operand, twin, sizes)
         if not found and products:
             return self._value(products[0], location)
+        computed = [
+            relation for relation in _relations(operand, twin, self.computed) if self.names and not relation.offset
+        ]
+        if not found and computed:
+            return self._value(computed[0], location)
         places = [relation.source for relation in found]
         several = ", ".join(f"axis {axis} of {self.graph.input_names[place]!r}" for place, axis in places)
         raise ShapeError(
@@ -183,7 +203,7 @@ class _Comparison:
         return {
             value: pair
             for value, pair in pairs
-            if isinstance(value, Value) and value.node in self.graph.nodes and pair[0] != pair[1]
+            if isinstance(value, Value) and value.node in self.before and value.node in self.top and pair[0] != pair[1]
         }
 
     def _value(self, relation: _Relation, location: Location) -> Value:
@@ -192,12 +212,14 @@ class _Comparison:
             return self.values[relation]
         builder, source = self.builder, relation.source
         front = builder.nodes
-        if isinstance(source, Value):
-            builder.nodes = []
-            self.after.append((source.node, builder.nodes))
-            value = builder.call("aten::Int.Tensor", source)
-        else:
+        inner = source if isinstance(source, Value) else source[0] if isinstance(source[0], Value) else None
+        if inner is None:
             value = self._size(source)
+        else:
+            builder.nodes = []
+            self.after.append((inner.node, builder.nodes))
+            read = isinstance(source, Value)
+            value = builder.call("aten::Int.Tensor", inner) if read else builder.call("aten::size.int", *source)
         if relation.other is not None:
             value = builder.call("aten::mul.int", value, self._size(relation.other))
         if relation.factor != 1:
@@ -205,7 +227,7 @@ class _Comparison:
         if relation.offset:
             value = builder.call("aten::add.int", value, relation.offset)
         builder.nodes = front
-        axes = list(self.names) if isinstance(source, Value) else [source, relation.other]  # which of all, is not known
+        axes = [source, relation.other] if inner is None else list(self.names)  # which of all, is not known
         for axis in axes:
             if axis is not None:
                 self.places.setdefault(axis, location)
@@ -229,7 +251,8 @@ class _Comparison:
             return next((twin for (read, _), (_, twin) in reads if read is node.args[0]), None)
         source, number = node.args[:2]
         if node.kind == "aten::size":
-            shape = self.other.inputs[self.graph.inputs.index(source)].shape
+            twin = self.twins.get(source)
+            shape = None if twin is None else twin.shape
             return None if shape is None else shape[number]
         size, by = self._at_other_sizes(source), self._at_other_sizes(number) if isinstance(number, Value) else number
         if size is None or by is None:

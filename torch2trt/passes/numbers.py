@@ -20,7 +20,7 @@ def return_numbers(graph: Graph) -> None:
     """Make constants of the results that eager gives as ints: sizes, and what Python computes from sizes.
 
     Args:
-        graph: one whose sizes are all known; changed in place.
+        graph: the sizes that are known in it are the same at every call; changed in place.
     """
     found = [_number(output) for output in graph.outputs]
     if all(number is None for number in found):
