@@ -219,7 +219,7 @@ class Converted:
             BuildError: TensorRT could not build the network.
             InputError: an option does not exist, or ``path`` cannot be written.
         """
-        from .engine.build import write_file_atomically
+        from .engine.files import write_file_atomically
 
         blob = self.bundle(progress=progress, engine_cache=engine_cache, profiles=profiles, **options).plan
         if path is not None:

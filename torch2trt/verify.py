@@ -221,7 +221,7 @@ def _drawable(number: float) -> float:
 
 
 def _write(path: str | os.PathLike[str], content: bytes) -> None:
-    from .engine.build import write_file_atomically
+    from .engine.files import write_file_atomically
 
     write_file_atomically(Path(path), content)
 

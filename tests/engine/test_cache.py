@@ -15,7 +15,6 @@ from torch2trt.engine.cache import (
     KernelFile,
     TimingCacheFile,
     cache_folder,
-    digest_tensors,
     make_key,
 )
 from torch2trt.errors import EngineError, InputError
@@ -231,21 +230,3 @@ def test_several_threads_write_one_entry(tmp_path):
     assert not wrong
     assert cache.size <= cache.limit
     assert not list(tmp_path.glob("*.tmp"))
-
-
-def test_digest_of_tensors():
-    a, b = torch.arange(6.0).reshape(2, 3), torch.tensor(True)
-    base = digest_tensors({"a": a, "b": b})
-    assert base == digest_tensors({"b": b.clone(), "a": a.t().contiguous().t()})
-    changed = a.clone()
-    changed[1, 2] += 1e-6
-    for other in (
-        {"a": changed, "b": b},
-        {"a": a.reshape(3, 2), "b": b},
-        {"a": a.to(torch.bfloat16), "b": b},
-        {"c": a, "b": b},
-        {"a": a},
-    ):
-        assert digest_tensors(other) != base
-    zeros = {dtype: digest_tensors({"a": torch.zeros(2, dtype=dtype)}) for dtype in (torch.int32, torch.float32)}
-    assert zeros[torch.int32] != zeros[torch.float32]

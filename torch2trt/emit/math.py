@@ -91,11 +91,6 @@ def where(condition: Tensor, chosen: Tensor, other: Tensor) -> Any:
     return add_layer("select", condition, chosen, other)
 
 
-def full_like_scalar(value: float, like: Tensor) -> Any:
-    """A constant of one element, in the dtype and rank of ``like``."""
-    return tensor(torch.full((1,) * rank_of(like), value, dtype=dtype_of(like)))
-
-
 def reduce(operation: str, value: Tensor, axes: Sequence[int], keepdim: bool) -> Any:
     """A reduction over ``axes``, counted from the front; ``operation`` is a member of ``trt.ReduceOperation``."""
     value = tensor(value)
@@ -160,13 +155,6 @@ def gather(value: Tensor, indices: Tensor, axis: int) -> Any:
 def gather_elements(value: Tensor, indices: Tensor, axis: int) -> Any:
     """``value[..., indices[..., i, ...], ...]``: as ``torch.gather``; indices in range and non-negative."""
     return add_layer("gather_v2", tensor(value), tensor(indices), enum("GatherMode", "ELEMENT"), axis=axis)
-
-
-def gather_nd(value: Tensor, indices: Tensor, batch_axes: int = 0) -> Any:
-    """``value[indices[..., 0], indices[..., 1], ...]``: each vector along the last axis of ``indices`` is an index."""
-    return add_layer(
-        "gather_v2", tensor(value), tensor(indices), enum("GatherMode", "ND"), num_elementwise_dims=batch_axes
-    )
 
 
 def scatter_elements(value: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Any:

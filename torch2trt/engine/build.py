@@ -12,11 +12,10 @@ import torch
 from .. import trt_compat
 from ..errors import BuildError, InputError
 from ..trt_compat import trt
-from .files import write_file_atomically
 from .options import BuildOptions, Profile, add_profiles, apply_options
 from .progress import display, monitor
 
-__all__ = ["BuildOptions", "Profile", "TimingCache", "serialize_network", "write_file_atomically"]
+__all__ = ["BuildOptions", "Profile", "TimingCache", "serialize_network"]
 
 Result = TypeVar("Result")
 

@@ -294,7 +294,7 @@ class EngineCache:
         Args:
             structure: everything but weights that the engine depends on, as JSON values: the model's structure,
                 shapes, profiles, options.
-            weights: a digest of the weights, as :func:`digest_tensors` gives it.
+            weights: a digest of the weights that a refit can replace, by :mod:`torch2trt.engine.fingerprint`.
             build: makes the content of the engine's file.
             refittable: whether an engine with other weights will do, because it can be refitted.
 
@@ -314,13 +314,3 @@ class EngineCache:
             except EngineError as error:  # a full disk: what took so long to build is not thrown away for it
                 warnings.warn(f"the engine is built, but not kept in the cache: {error.message}", stacklevel=2)
             return CachedEngine(content, fresh=True, same_weights=True)
-
-
-def digest_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
-    """A SHA-256 sum over names, dtypes, shapes and values; the same wherever the tensors are."""
-    total = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        total.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return total.hexdigest()
