@@ -216,6 +216,11 @@ class Graph:
         return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
+def aten_kinds(names: str) -> frozenset[str]:
+    """The kinds of ATen's ops, by their names with spaces between."""
+    return frozenset(f"aten::{name}" for name in names.split())
+
+
 def operand_values(operand: Operand) -> Iterator[Value]:
     """Every value in an operand, however nested."""
     if isinstance(operand, Value):
@@ -241,18 +246,19 @@ def map_operand(operand: Operand, function: Any) -> Any:
     return operand
 
 
+def replace_values(operand: Operand, replaced: Mapping[Value, Operand]) -> Operand:
+    """An operand with others in the place of the values in ``replaced``."""
+    return map_operand(operand, lambda value: replaced.get(value, value)) if replaced else operand
+
+
 def substitute(block: Block, replaced: Mapping[Value, Operand]) -> None:
     """Put other operands in the place of values, in a block and those inside of it."""
-
-    def newest(value: Value) -> Operand:
-        return replaced.get(value, value)
-
     for node in block.nodes:
         if any(value in replaced for value in operand_values(node.args)):
-            node.args = [map_operand(operand, newest) for operand in node.args]
+            node.args = [replace_values(operand, replaced) for operand in node.args]
         for inner in node.blocks:
             substitute(inner, replaced)
-    block.outputs = [map_operand(operand, newest) for operand in block.outputs]
+    block.outputs = [replace_values(operand, replaced) for operand in block.outputs]
 
 
 def walk_nodes(nodes: list[Node]) -> Iterator[Node]:

@@ -28,7 +28,7 @@ from .emit.dims import static_shape
 from .emit.dtypes import Tensor, cast
 from .emit.tf32 import FEW_TERMS
 from .errors import InputError
-from .graph import Node
+from .graph import Node, aten_kinds
 from .narrow import Narrow
 from .pairs import Complex, involves_complex
 from .weights import derive
@@ -36,11 +36,7 @@ from .weights import derive
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
-def _kinds(names: str) -> frozenset[str]:
-    return frozenset(f"aten::{name}" for name in names.split())
-
-
-PRODUCTS = _kinds("""
+PRODUCTS = aten_kinds("""
     _convolution _convolution_mode convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
     linear matmul mm bmm addmm addbmm baddbmm mv einsum bilinear embedding prelu
     tensordot inner scaled_dot_product_attention _native_multi_head_attention _transformer_encoder_layer_fwd
@@ -51,8 +47,8 @@ PRODUCTS = _kinds("""
     _conv_depthwise2d conv_depthwise3d _cudnn_rnn
 """) | {"torch2trt::attention"}
 
-_FIRST_FACTOR = dict.fromkeys(_kinds("linear matmul mm bmm mv inner"), 0) | dict.fromkeys(
-    _kinds("addmm addbmm baddbmm"), 1
+_FIRST_FACTOR = dict.fromkeys(aten_kinds("linear matmul mm bmm mv inner"), 0) | dict.fromkeys(
+    aten_kinds("addmm addbmm baddbmm"), 1
 )
 """Which argument's last axis a matrix product sums over."""
 
@@ -66,7 +62,7 @@ MASKS = {
 }
 """Which argument is added to scores that are float32 anyway; in half, a very low number would be minus infinity."""
 
-FLOAT32 = _kinds("""
+FLOAT32 = aten_kinds("""
     pow float_power square exp exp2 expm1 log log2 log10 log1p rsqrt reciprocal cosh sinh tan acos asin acosh atanh
     sinc i0 erfinv lgamma digamma polygamma igamma igammac mvlgamma logit xlogy logaddexp logaddexp2 logsumexp
     sum nansum mean nanmean var std var_mean std_mean prod norm nuclear_norm frobenius_norm trapz cumulative_trapezoid

@@ -13,7 +13,7 @@ from .. import emit, strides
 from ..context import building
 from ..emit import Dim, Shape, Tensor
 from ..errors import UnsupportedArgumentError
-from ..graph import Node, Value
+from ..graph import Node, Value, aten_kinds
 from ..metadata import describe_traced
 from ..registry import op
 
@@ -272,11 +272,10 @@ def aten_as_strided(self: Tensor, size: Shape, stride: Shape, storage_offset: Di
     return emit.gather(emit.flatten(self), place, 0)
 
 
-_WHOLE = (
+_WHOLE_VIEWS = aten_kinds(
     "view view_as unflatten _unsafe_view squeeze unsqueeze reshape reshape_as flatten ravel detach alias contiguous to "
     "type_as permute movedim transpose t numpy_T mT swapaxes swapdims select"
 )
-_WHOLE_VIEWS = frozenset(f"aten::{name}" for name in _WHOLE.split())
 """Views of all elements of their first argument, ``select`` where there is one index to select."""
 
 

@@ -122,7 +122,7 @@ class Arrangement:
         if self.base == self.axes and not anew:
             return []
         if source == result:
-            return _checked([("reshape", [_dims(shape)])])
+            return _checked([("reshape", [sizes_to_reshape(shape)])])
         order = None if anew else self._order()
         if order is not None:
             return [("permute", [order])]
@@ -131,13 +131,13 @@ class Arrangement:
             first = sorted(
                 range(len(self.base)), key=lambda axis: places[self.base[axis][0]] if self.base[axis] else -1
             )
-            return _checked([("rearrange", [first, _dims(shape), list(range(len(shape)))])])
+            return _checked([("rearrange", [first, sizes_to_reshape(shape), list(range(len(shape)))])])
         places = {atom: place for place, atom in enumerate(source)}
         if all(_is_run(axis, places) for axis in self.axes):
             return _checked([_split(self.axes, shape, places)])
         runs = self._runs(places)
         sizes = [self.size_of(run) for run in runs]
-        return _checked([_split(runs, sizes, places), ("reshape", [_dims(shape)])])
+        return _checked([_split(runs, sizes, places), ("reshape", [sizes_to_reshape(shape)])])
 
     def _order(self) -> list[int] | None:
         """The permutation that this is; None when it is more than one."""
@@ -172,7 +172,8 @@ def _is_run(group: Sequence[int], places: dict[int, int]) -> bool:
     return all(places[group[0]] + index == places[atom] for index, atom in enumerate(group))
 
 
-def _dims(shape: Sequence[Size]) -> list[int]:
+def sizes_to_reshape(shape: Sequence[Size]) -> list[int]:
+    """Sizes as a reshape takes them, where at most one is unknown."""
     return [-1 if size is None else size for size in shape]
 
 
@@ -180,7 +181,7 @@ def _split(axes: Sequence[Sequence[int]], shape: Sequence[Size], places: dict[in
     """Reshape the base to these axes in the base's order, then permute."""
     order = sorted(range(len(axes)), key=lambda axis: places[axes[axis][0]] if axes[axis] else -1)
     second = [order.index(axis) for axis in range(len(axes))]
-    return "split", [_dims([shape[axis] for axis in order]), second]
+    return "split", [sizes_to_reshape([shape[axis] for axis in order]), second]
 
 
 def _checked(steps: Steps) -> Steps | None:

@@ -11,6 +11,7 @@ import torch
 
 from ..graph import Node, Operand, Value
 from ..weights import origin
+from .arrangement import sizes_to_reshape
 from .builder import Builder
 from .fold import Plan
 from .rearranging import shaped
@@ -242,10 +243,12 @@ def _with_one_batch(node: Node, builder: Builder) -> None:
     for index, value in enumerate(args[:4]):
         if isinstance(value, Value) and value.shape is not None and len(value.shape) > 4:
             merged = _merged(value.shape)
-            args[index] = builder.call("aten::reshape", value, _sizes(merged), result=shaped(builder, value, merged))
+            args[index] = builder.call(
+                "aten::reshape", value, sizes_to_reshape(merged), result=shaped(builder, value, merged)
+            )
     shape = node.outputs[0].shape or ()
     result = builder.repeat(node, args, result=shaped(builder, node.outputs[0], _merged(shape)))
-    builder.call("aten::reshape", result, _sizes(shape), result=node.outputs[0])
+    builder.call("aten::reshape", result, sizes_to_reshape(shape), result=node.outputs[0])
 
 
 def _merged(shape: _Sizes) -> _Sizes:
@@ -255,7 +258,3 @@ def _merged(shape: _Sizes) -> _Sizes:
 def _product(sizes: Sequence[int | None]) -> int | None:
     known = [size for size in sizes if size is not None]
     return math.prod(known) if len(known) == len(sizes) else None
-
-
-def _sizes(shape: _Sizes) -> list[int]:
-    return [-1 if size is None else size for size in shape]

@@ -7,25 +7,21 @@ import re
 from dataclasses import dataclass
 
 from .. import torch_compat
+from ..graph import aten_kinds
 from ..torch_compat import Argument, Schema
 from .sharing import writes_tensors
 
-
-def _names(names: str) -> frozenset[str]:
-    return frozenset(f"aten::{name}" for name in names.split())
-
-
-REFUSED = _names("resize_ resize_as_ resize_as_sparse_ set_ set_data swap_")
+REFUSED = aten_kinds("resize_ resize_as_ resize_as_sparse_ set_ set_data swap_")
 """Ops that give a tensor other memory."""
 
-NO_OP = _names("requires_grad_ retain_grad record_stream")
+NO_OP = aten_kinds("requires_grad_ retain_grad record_stream")
 """Ops that change nothing about the elements."""
 
-_BOOLEAN = _names(
+_BOOLEAN = aten_kinds(
     "eq ne lt le gt ge not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not "
     "isin"
 )
-_KEEPING = _names(
+_KEEPING = aten_kinds(
     "index_put index_fill index_copy index_add index_reduce scatter scatter_add scatter_reduce put masked_fill "
     "masked_scatter fill zero"
 )

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from .. import eager, metadata, registry, structure, torch_compat
-from ..graph import Block, Graph, Node, Operand, Value, map_operand, operand_values, walk_nodes
+from ..graph import Block, Graph, Node, Operand, Value, map_operand, operand_values, replace_values, walk_nodes
 from ..weights import Origin, derive, on_cpu, origin, set_origin
 from .copying import copy_block
 from .sharing import changed_containers
@@ -114,7 +114,7 @@ class _Folder:
 
     def substitute(self, operand: Operand) -> Operand:
         """``operand`` in terms of what is left."""
-        return map_operand(operand, lambda value: self.replaced.get(value, value)) if self.replaced else operand
+        return replace_values(operand, self.replaced)
 
     def _resolve(self, operand: Operand) -> Any:
         def look_up(value: Value) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from .. import registry, structure, torch_compat
 from ..errors import InputError, Torch2TRTError, UnsupportedArgumentError
-from ..graph import Block, Graph, Node, Operand, Value, map_operand, operand_values, walk_nodes
+from ..graph import Block, Graph, Node, Operand, Value, map_operand, operand_values, replace_values, walk_nodes
 from ..structure import Structure
 from . import blocks, fold, sharing, views, writes
 from .aliases import Alias, Memory, Reference
@@ -106,7 +106,7 @@ class Functionalizer:
 
     def resolved(self, operand: Operand) -> Operand:
         """``operand`` with the outputs of decided ifs replaced by what they are."""
-        return map_operand(operand, lambda value: self.replaced.get(value, value)) if self.replaced else operand
+        return replace_values(operand, self.replaced)
 
     def operand(self, operand: Operand) -> Operand:
         """``operand`` as it is by now: every value that was written to replaced by a newer one."""
@@ -291,7 +291,7 @@ class Functionalizer:
             self.replaced[value] = self.resolved(operand)
 
     def _known(self, operand: Operand) -> Any:
-        return map_operand(self.resolved(operand), lambda value: self.known.get(value, value))
+        return replace_values(self.resolved(operand), self.known)
 
     def _note(self, node: Node) -> None:
         args = [self._known(operand) for operand in node.args]

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from .. import eager
-from ..graph import Graph, Operand, Value
+from ..graph import Graph, Operand, Value, aten_kinds
 from ..structure import Structure
 
-_ARITHMETIC = frozenset(f"aten::{name}" for name in ("add", "sub", "rsub", "mul", "floor_divide", "remainder", "neg"))
+_ARITHMETIC = aten_kinds("add sub rsub mul floor_divide remainder neg")
 
 
 def return_numbers(graph: Graph) -> None:

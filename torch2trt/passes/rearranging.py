@@ -8,19 +8,14 @@ import itertools
 import torch
 
 from .. import eager
-from ..graph import Node, Operand, Value
-from .arrangement import Arrangement, Mismatch, Steps
+from ..graph import Node, Operand, Value, aten_kinds
+from .arrangement import Arrangement, Mismatch, Steps, sizes_to_reshape
 from .builder import Builder
 from .fold import Plan
 from .rewriting import Rewriter
 
-
-def _kinds(names: str) -> frozenset[str]:
-    return frozenset(f"aten::{name}" for name in names.split())
-
-
-_PERMUTES = _kinds("permute transpose t mT movedim numpy_T")
-_RESHAPES = _kinds("view reshape _unsafe_view flatten unflatten unsqueeze squeeze ravel")
+_PERMUTES = aten_kinds("permute transpose t mT movedim numpy_T")
+_RESHAPES = aten_kinds("view reshape _unsafe_view flatten unflatten unsqueeze squeeze ravel")
 _REARRANGE = "torch2trt::rearrange"
 REARRANGING = _PERMUTES | _RESHAPES | {_REARRANGE}
 """Ops that give all elements of their first argument, in another order or shape."""
@@ -86,7 +81,7 @@ def _moved_first(rewriter: Rewriter, chain: list[Node]) -> Steps | None:
     order = list(range(len(source.shape)))
     for node in chain[:leading]:
         order = [order[axis] for axis in _order(rewriter, node)]
-    return [("rearrange", [order, [-1 if size is None else size for size in shape], list(range(len(shape)))])]
+    return [("rearrange", [order, sizes_to_reshape(shape), list(range(len(shape)))])]
 
 
 def views_after_linear(plan: Plan) -> int:

@@ -7,26 +7,19 @@ from collections.abc import Hashable
 
 import torch
 
-from ..graph import Block, Node, Operand, Value, operand_values, walk_nodes
+from ..graph import Block, Node, Operand, Value, aten_kinds, operand_values, walk_nodes
 from .fold import Plan, live_nodes
 from .rewriting import Rewriter, cannot_change, is_pure, may_change, same_result
+from .views import LAST
 
-
-def _kinds(names: str) -> frozenset[str]:
-    return frozenset(f"aten::{name}" for name in names.split())
-
-
-_DROPOUTS = _kinds("dropout feature_dropout alpha_dropout feature_alpha_dropout")
-_IDENTITIES = _kinds("contiguous detach alias clone positive lift_fresh cpu") | _DROPOUTS
-_SAME_IF_SAME_SIZES = _kinds(
+_DROPOUTS = aten_kinds("dropout feature_dropout alpha_dropout feature_alpha_dropout")
+_IDENTITIES = aten_kinds("contiguous detach alias clone positive lift_fresh cpu") | _DROPOUTS
+_SAME_IF_SAME_SIZES = aten_kinds(
     "view reshape _unsafe_view flatten unflatten ravel view_as reshape_as expand expand_as broadcast_to squeeze narrow "
     "slice"
 )
-LAST = torch.iinfo(torch.int64).max
-"""What the tracer writes for a slice's open end."""
-
-_CONVERSIONS = _kinds("to type_as _to_copy float")
-_STRIDE_READERS = _kinds("as_strided as_strided_copy as_strided_scatter _reshape_alias")
+_CONVERSIONS = aten_kinds("to type_as _to_copy float")
+_STRIDE_READERS = aten_kinds("as_strided as_strided_copy as_strided_scatter _reshape_alias")
 
 
 def no_ops(plan: Plan) -> int:

@@ -10,7 +10,7 @@ import torch
 
 from .. import eager, metadata, strides
 from ..errors import Torch2TRTError, UnsupportedArgumentError
-from ..graph import Node, Operand, Value, map_operand, operand_values
+from ..graph import Node, Operand, Value, aten_kinds, map_operand, operand_values
 from .builder import Builder
 
 LAST = torch.iinfo(torch.int64).max
@@ -20,40 +20,38 @@ CONTIGUOUS = 0
 """What TorchScript writes for ``torch.contiguous_format``."""
 
 
-def _names(names: str) -> frozenset[str]:
-    return frozenset(f"aten::{name}" for name in names.split())
-
-
-SAME = _names("detach alias lift_fresh positive real conj _conj resolve_neg data rename refine_names") | {"prim::data"}
+SAME = aten_kinds("detach alias lift_fresh positive real conj _conj resolve_neg data rename refine_names") | {
+    "prim::data"
+}
 """Views of the same elements in the same order, for real tensors."""
 
 SAME_OBJECT = frozenset({"prim::unchecked_cast", "prim::unchecked_unwrap_optional", "aten::_unwrap_optional"})
 """Ops that give their argument itself."""
 
-SAME_OR_COPY = _names(
+SAME_OR_COPY = aten_kinds(
     "contiguous to type_as cpu cuda pin_memory dropout feature_dropout alpha_dropout feature_alpha_dropout "
     "sum_to_size conj_physical resolve_conj _autocast_to_full_precision _autocast_to_reduced_precision"
 )
 """Ops that give their argument itself, or a copy: it depends on dtypes, sizes and strides."""
 
-RESHAPED = _names(
+RESHAPED = aten_kinds(
     "view view_as unflatten _unsafe_view _reshape_alias squeeze unsqueeze atleast_1d atleast_2d atleast_3d"
 )
 """Views of the same elements in the same order, with other sizes."""
 
-RESHAPED_OR_COPY = _names("reshape reshape_as flatten ravel")
+RESHAPED_OR_COPY = aten_kinds("reshape reshape_as flatten ravel")
 """As :data:`RESHAPED`, or a copy where the strides do not allow a view."""
 
-LISTS = _names(
+LISTS = aten_kinds(
     "split split_with_sizes chunk unbind tensor_split hsplit vsplit dsplit unsafe_split unsafe_chunk "
     "unsafe_split_with_sizes"
 )
 """Ops that give a list of views of their first argument."""
 
-SEVERAL = _names("broadcast_tensors meshgrid cartesian_prod")
+SEVERAL = aten_kinds("broadcast_tensors meshgrid cartesian_prod")
 """Ops whose results are views of several arguments."""
 
-OWN_INVERSE = _names(
+OWN_INVERSE = aten_kinds(
     "transpose t swapaxes swapdims numpy_T mT mH adjoint matrix_H view_as_real view_as_complex conj _conj"
 )
 
