@@ -85,6 +85,7 @@ from .math import (
     gather,
     gather_elements,
     identity,
+    in_float32,
     logical,
     logical_not,
     mul,
@@ -178,6 +179,7 @@ from .reduction import (
     places,
     reduced_shape,
     reduces_nothing,
+    sum_dtype,
     variance,
 )
 from .regions import Regions, channel_mapping, ps_roi_align, ps_roi_pool, roi_align, roi_pool

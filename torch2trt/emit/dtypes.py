@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -75,12 +76,21 @@ def _category(dtype: torch.dtype) -> int:
     return 2 if dtype.is_floating_point else 0 if dtype == torch.bool else 1
 
 
-def result_type(*values: Tensor) -> torch.dtype:
+def result_type(*values: Tensor, to_float: bool = False) -> torch.dtype:
     """The dtype that PyTorch gives an operation on these values.
 
     Tensors with dimensions decide; 0-d tensors count only if their category (bool, integer, float) is higher, Python
     numbers only if theirs is higher than both (torch.result_type's documentation).
+
+    Args:
+        values: at least one.
+        to_float: integers and booleans compute in the default float dtype, as in ``torch.div`` or ``torch.exp``.
     """
+    dtype = _common_dtype(values)
+    return torch.get_default_dtype() if to_float and not dtype.is_floating_point else dtype
+
+
+def _common_dtype(values: Sequence[Tensor]) -> torch.dtype:
     if len(values) == 2 and not all(isinstance(value, (bool, int, float)) for value in values):
         return torch.result_type(*(_for_promotion(value) for value in values))
     ranks: list[torch.dtype | None] = [None, None, None]
@@ -137,15 +147,8 @@ def tensor(value: Tensor, dtype: torch.dtype | None = None) -> Any:
 
 
 def promoted(*values: Tensor, to_float: bool = False) -> list[Tensor]:
-    """The values in the dtype that PyTorch would compute in; those that are known stay known.
-
-    Args:
-        values: at least one.
-        to_float: integers and booleans compute in the default float dtype, as in ``torch.div`` or ``torch.exp``.
-    """
-    dtype = result_type(*values)
-    if to_float and not dtype.is_floating_point:
-        dtype = torch.get_default_dtype()
+    """The values in the dtype that PyTorch would compute in (see :func:`result_type`); those that are known stay so."""
+    dtype = result_type(*values, to_float=to_float)
     return [cast(value, dtype) for value in values]
 
 

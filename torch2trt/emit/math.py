@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -193,3 +193,9 @@ def true_divide(left: Tensor, right: Tensor) -> Any:
 def compute_in_float32(value: Tensor) -> Any:
     """``value`` in float32 if it is half precision, else unchanged."""
     return cast(value, torch.float32) if is_float(value) and dtype_of(value).itemsize < 4 else tensor(value)
+
+
+def in_float32(function: Callable[[Any], Any], value: Tensor) -> Any:
+    """``function`` of a value in float32, in the float dtype that PyTorch gives."""
+    value = to_float(value)
+    return cast(function(compute_in_float32(value)), dtype_of(value))

@@ -29,6 +29,11 @@ def reduces_nothing(value: Tensor, axes: Sequence[int]) -> bool:
     return any(sizes[axis] == 0 for axis in axes)
 
 
+def sum_dtype(value: Tensor, dtype: torch.dtype | None = None) -> torch.dtype:
+    """The dtype of a sum or product, ``dtype`` if given: integers and booleans add up in int64."""
+    return dtype or (dtype_of(value) if is_float(value) else torch.int64)
+
+
 def accumulated(operation: str, value: Tensor, axes: Sequence[int], keepdim: bool, dtype: torch.dtype) -> Any:
     """A ``SUM``, ``PROD`` or ``AVG`` with a result of ``dtype``, in which the elements are added.
 

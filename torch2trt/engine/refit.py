@@ -16,6 +16,7 @@ from ..trt_compat import to_torch_dtype, to_trt_dtype, trt
 from ..weights import WeightMap
 from .files import PathLike
 from .loaded import LoadedEngine, memory_hint, reported
+from .signature import dtype_name, dtype_of_name
 
 StateDict = Mapping[str, torch.Tensor]
 
@@ -98,7 +99,7 @@ class StoredWeights:
         """As JSON values."""
         return {
             "direct": {
-                name: {"key": key, "shape": list(shape), "dtype": str(dtype).removeprefix("torch.")}
+                name: {"key": key, "shape": list(shape), "dtype": dtype_name(dtype)}
                 for name, (key, shape, dtype) in self.direct.items()
             },
             "computed": {name: list(keys) for name, keys in self.computed.items()},
@@ -113,19 +114,16 @@ class StoredWeights:
         """
         try:
             direct = {
-                str(name): (str(entry["key"]), tuple(int(size) for size in entry["shape"]), _dtype(entry["dtype"]))
+                str(name): (
+                    str(entry["key"]),
+                    tuple(int(size) for size in entry["shape"]),
+                    dtype_of_name(entry["dtype"]),
+                )
                 for name, entry in values["direct"].items()
             }
             return cls(direct, {str(name): tuple(map(str, keys)) for name, keys in values["computed"].items()})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EngineError(f"the weight names in the file cannot be read: {error!r}") from error
-
-
-def _dtype(name: str) -> torch.dtype:
-    found = getattr(torch, name)
-    if not isinstance(found, torch.dtype):
-        raise ValueError(f"{name!r} is no dtype")
-    return found
 
 
 def read_state(source: StateDict | torch.nn.Module | PathLike, device: torch.device) -> StateDict:

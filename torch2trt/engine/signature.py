@@ -36,11 +36,11 @@ class TensorSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        given = {} if self.given is None else {"given": _dtype_name(self.given)}
-        return {"name": self.name, "dtype": _dtype_name(self.dtype), "shape": list(self.shape), **given}
+        given = {} if self.given is None else {"given": dtype_name(self.given)}
+        return {"name": self.name, "dtype": dtype_name(self.dtype), "shape": list(self.shape), **given}
 
     def __str__(self) -> str:
-        return f"{self.name}: {_dtype_name(self.dtype)} {list(self.shape)}"
+        return f"{self.name}: {dtype_name(self.dtype)} {list(self.shape)}"
 
 
 def as_held(given: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -246,14 +246,22 @@ class EngineSignature:
 def _spec_from_json(values: Mapping[str, Any]) -> TensorSpec:
     shape = tuple(int(size) for size in values["shape"])
     given = values.get("given")
-    return TensorSpec(str(values["name"]), _dtype(values["dtype"]), shape, None if given is None else _dtype(given))
+    return TensorSpec(
+        str(values["name"]), dtype_of_name(values["dtype"]), shape, None if given is None else dtype_of_name(given)
+    )
 
 
-def _dtype_name(dtype: torch.dtype) -> str:
+def dtype_name(dtype: torch.dtype) -> str:
+    """What a file calls a dtype, such as ``float16``."""
     return str(dtype).removeprefix("torch.")
 
 
-def _dtype(name: Any) -> torch.dtype:
+def dtype_of_name(name: Any) -> torch.dtype:
+    """The inverse of :func:`dtype_name`.
+
+    Raises:
+        ValueError, AttributeError, TypeError: it is the name of no dtype.
+    """
     found = getattr(torch, name)
     if not isinstance(found, torch.dtype):
         raise ValueError(f"{name!r} is no dtype")
@@ -262,13 +270,13 @@ def _dtype(name: Any) -> torch.dtype:
 
 def _source_to_json(source: Source) -> dict[str, Any]:
     if source.value is None:
-        cast = {} if source.dtype is None else {"dtype": _dtype_name(source.dtype)}
+        cast = {} if source.dtype is None else {"dtype": dtype_name(source.dtype)}
         return {"kind": source.kind, "index": source.index, **cast}
     tensor = source.value.detach().cpu().contiguous()
     data = bytes(tensor.reshape(-1).view(torch.uint8).numpy())
     return {
         "kind": source.kind,
-        "dtype": _dtype_name(tensor.dtype),
+        "dtype": dtype_name(tensor.dtype),
         "shape": list(tensor.shape),
         "data": base64.b64encode(data).decode("ascii"),
     }
@@ -276,10 +284,10 @@ def _source_to_json(source: Source) -> dict[str, Any]:
 
 def _source_from_json(values: Mapping[str, Any]) -> Source:
     if values["kind"] != "constant":
-        dtype = _dtype(values["dtype"]) if "dtype" in values else None
+        dtype = dtype_of_name(values["dtype"]) if "dtype" in values else None
         return Source(str(values["kind"]), int(values["index"]), dtype=dtype)
     data = bytearray(base64.b64decode(values["data"], validate=True))
-    shape, dtype = [int(size) for size in values["shape"]], _dtype(values["dtype"])
+    shape, dtype = [int(size) for size in values["shape"]], dtype_of_name(values["dtype"])
     flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
     return Source("constant", value=flat.reshape(shape))
 
@@ -355,7 +363,7 @@ def _constant_to_json(value: Any) -> Any:
     if isinstance(value, complex):
         return {"complex": [repr(value.real), repr(value.imag)]}
     if isinstance(value, torch.dtype):
-        return {"dtype": _dtype_name(value)}
+        return {"dtype": dtype_name(value)}
     if isinstance(value, torch.device):
         return {"device": str(value)}
     if type(value) is tuple:
@@ -374,7 +382,7 @@ def _constant_from_json(value: Any) -> Any:
     if "complex" in value:
         return complex(float(value["complex"][0]), float(value["complex"][1]))
     if "dtype" in value:
-        return _dtype(value["dtype"])
+        return dtype_of_name(value["dtype"])
     if "device" in value:
         return torch.device(value["device"])
     return tuple(_constant_from_json(item) for item in value["tuple"])

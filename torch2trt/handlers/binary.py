@@ -160,8 +160,7 @@ def aten_xlog1py(self: Tensor, other: Tensor) -> Any:
 
 def _in_float32(function: Callable[..., Any], left: Tensor, right: Tensor) -> Any:
     """``function`` of two float32 tensors, in the float dtype that PyTorch promotes to."""
-    dtype = emit.result_type(left, right)
-    dtype = dtype if dtype.is_floating_point else torch.get_default_dtype()
+    dtype = emit.result_type(left, right, to_float=True)
     wide = torch.float32 if emit.is_half(dtype) else dtype
     # known numbers in the rank of the other: of 0-d constants TensorRT computes shapes
     return emit.cast(function(*emit.align_ranks([emit.cast(left, wide), emit.cast(right, wide)])), dtype)

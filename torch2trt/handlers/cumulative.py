@@ -12,20 +12,16 @@ from ..errors import UnsupportedArgumentError
 from ..registry import op
 
 
-def _running_dtype(value: Tensor, dtype: torch.dtype | None) -> torch.dtype:
-    return dtype or (emit.dtype_of(value) if emit.is_float(value) else torch.int64)
-
-
 @op("aten::cumsum")
 def aten_cumsum(self: Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
     """``cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor``."""
-    return _running(self, dim, _running_dtype(self, dtype), emit.cumulative_sum)
+    return _running(self, dim, emit.sum_dtype(self, dtype), emit.cumulative_sum)
 
 
 @op("aten::cumprod")
 def aten_cumprod(self: Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
     """``cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor``."""
-    return _running(self, dim, _running_dtype(self, dtype), emit.running_product)
+    return _running(self, dim, emit.sum_dtype(self, dtype), emit.running_product)
 
 
 def _running(value: Tensor, dim: int, dtype: torch.dtype, function: Any) -> Any:

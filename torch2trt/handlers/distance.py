@@ -16,12 +16,6 @@ def _float32(*values: Tensor) -> list[Any]:
     return emit.align_ranks([emit.cast(value, torch.float32) for value in values])
 
 
-def _float_dtype(*values: Tensor) -> torch.dtype:
-    """The float dtype that PyTorch gives a distance of these values."""
-    dtype = emit.result_type(*values)
-    return dtype if dtype.is_floating_point else torch.get_default_dtype()
-
-
 @op("aten::pairwise_distance")
 def aten_pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
     """``pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=1e-6, bool keepdim=False) -> Tensor``.
@@ -30,7 +24,7 @@ def aten_pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 
     """
     gap = emit.cast(emit.arithmetic("SUM", emit.arithmetic("SUB", x1, x2), eps), torch.float32)
     axes = [emit.rank_of(gap) - 1] if emit.rank_of(gap) else []
-    return emit.cast(emit.vector_norm(gap, p, axes, keepdim), _float_dtype(x1, x2))
+    return emit.cast(emit.vector_norm(gap, p, axes, keepdim), emit.result_type(x1, x2, to_float=True))
 
 
 @op("aten::cosine_similarity")
@@ -42,7 +36,7 @@ def aten_cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e
         left, right = emit.reshape(left, [1]), emit.reshape(right, [1])
     sizes = emit.broadcast_shape(emit.shape_of(left), emit.shape_of(right))
     result = emit.cosine(emit.expand(left, sizes), emit.expand(right, sizes), axis, eps)
-    return emit.cast(result, _float_dtype(x1, x2))
+    return emit.cast(result, emit.result_type(x1, x2, to_float=True))
 
 
 @op("aten::dist")
@@ -64,13 +58,13 @@ def aten_cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: int | None 
     rows = [emit.size_of(value, rank - 2) for value in (left, right)]
     many = any(isinstance(count, int) and count > emit.MATRIX_SIZE for count in rows)
     if p == 2 and (compute_mode == 1 or (not compute_mode and many)):
-        return emit.cast(emit.euclidean_by_product(left, right), _float_dtype(x1, x2))
+        return emit.cast(emit.euclidean_by_product(left, right), emit.result_type(x1, x2, to_float=True))
     if rank == emit.MAX_RANK:
         raise UnsupportedArgumentError(
             "cdist of rank 8 needs tensors of rank 9, which TensorRT does not hold", hint="flatten the batch axes"
         )
     gap = emit.elementwise("SUB", emit.unsqueeze(left, rank - 1), emit.unsqueeze(right, rank - 2))
-    return emit.cast(emit.vector_norm(gap, p, [rank]), _float_dtype(x1, x2))
+    return emit.cast(emit.vector_norm(gap, p, [rank]), emit.result_type(x1, x2, to_float=True))
 
 
 @op("aten::pdist", "aten::_pdist_forward")

@@ -65,7 +65,7 @@ def aten_logdet(self: Tensor) -> Any:
 def aten_trace(self: Tensor) -> Any:
     """``trace(Tensor self) -> Tensor``; of integers int64."""
     diagonal = emit.diagonal(emit.widened(self), 0)
-    dtype = emit.dtype_of(self) if emit.is_float(self) else torch.int64
+    dtype = emit.sum_dtype(self)
     if emit.is_empty(diagonal):
         return torch.zeros((), dtype=dtype)
     wide = emit.compute_in_float32(diagonal) if emit.is_float(self) else emit.cast(diagonal, torch.int64)

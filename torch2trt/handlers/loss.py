@@ -20,12 +20,6 @@ def _relu(value: Any) -> Any:
     return emit.activation("RELU", value)
 
 
-def _float_dtype(*values: Tensor) -> torch.dtype:
-    """The float dtype that PyTorch gives a loss of these values."""
-    dtype = emit.result_type(*values)
-    return dtype if dtype.is_floating_point else torch.get_default_dtype()
-
-
 def _gap(left: Tensor, right: Tensor) -> Any:
     """The difference in float32, or in the integers that both are."""
     dtype = emit.result_type(left, right)
@@ -124,14 +118,14 @@ def aten_poisson_nll_loss(
         stirling = emit.add(stirling, emit.mul(logarithm, 0.5))
         small = emit.either("LESS", wanted, torch.tensor(1.0))
         loss = emit.add(loss, emit.where(small, 0.0, stirling))
-    return emit.reduced_loss(loss, reduction, _float_dtype(input, target))
+    return emit.reduced_loss(loss, reduction, emit.result_type(input, target, to_float=True))
 
 
 @op("aten::soft_margin_loss")
 def aten_soft_margin_loss(self: Tensor, target: Tensor, reduction: int = 1) -> Any:
     """``soft_margin_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor``: ``log(1 + exp(-t x))``."""
     # as in eager the power overflows in the dtype of the input, not the loss
-    dtype = _float_dtype(self, target)
+    dtype = emit.result_type(self, target, to_float=True)
     power = emit.unary("EXP", emit.unary("NEG", emit.mul(emit.cast(self, dtype), emit.cast(target, dtype))))
     return emit.reduced_loss(emit.log1p(emit.compute_in_float32(power)), reduction, dtype)
 
@@ -155,7 +149,7 @@ def aten_margin_ranking_loss(
     """``margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.0, int reduction=Mean)``."""
     gap = emit.mul(emit.unary("NEG", emit.as_float32(target)), _gap(input1, input2))
     loss = _relu(emit.add(gap, margin))
-    return emit.reduced_loss(loss, reduction, _float_dtype(input1, input2, target))
+    return emit.reduced_loss(loss, reduction, emit.result_type(input1, input2, target, to_float=True))
 
 
 @op("aten::cosine_embedding_loss")
@@ -175,7 +169,7 @@ def aten_cosine_embedding_loss(
         emit.where(emit.compare("EQUAL", target, 1), emit.sub(1.0, similarity), 0.0),
         emit.where(emit.compare("EQUAL", target, -1), _relu(emit.sub(similarity, margin)), 0.0),
     )
-    return emit.reduced_loss(loss, reduction, _float_dtype(input1, input2))
+    return emit.reduced_loss(loss, reduction, emit.result_type(input1, input2, to_float=True))
 
 
 @op("aten::triplet_margin_loss")
@@ -190,7 +184,7 @@ def aten_triplet_margin_loss(
     reduction: int = 1,
 ) -> Any:
     """``triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float margin=1.0, ...) -> Tensor``."""
-    dtype = _float_dtype(anchor, positive, negative)
+    dtype = emit.result_type(anchor, positive, negative, to_float=True)
     start, near, far = emit.align_ranks(_float32(anchor, positive, negative))
     to_near, to_far = emit.pairwise_distance(start, near, p, eps), emit.pairwise_distance(start, far, p, eps)
     if swap:

@@ -12,18 +12,13 @@ from ..emit import Shape, Tensor
 from ..registry import op
 
 
-def _sum_dtype(value: Tensor, dtype: torch.dtype | None) -> torch.dtype:
-    """The dtype of a sum or product: integers and booleans add up in int64."""
-    return dtype or (emit.dtype_of(value) if emit.is_float(value) else torch.int64)
-
-
 @op("aten::sum", "aten::sum.dim_IntList")
 def aten_sum(
     self: Tensor, dim: Sequence[int] | None = None, keepdim: bool = False, dtype: torch.dtype | None = None
 ) -> Any:
     """``sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor``."""
     axes = emit.axes_of(dim, emit.rank_of(self))
-    return emit.accumulated("SUM", self, axes, keepdim, _sum_dtype(self, dtype))
+    return emit.accumulated("SUM", self, axes, keepdim, emit.sum_dtype(self, dtype))
 
 
 @op("aten::sum_to_size")
@@ -35,7 +30,7 @@ def aten_sum_to_size(self: Tensor, size: Shape) -> Any:
     axes = [*range(extra), *(axis for axis in range(extra, len(sizes)) if wanted[axis - extra] == 1 != sizes[axis])]
     if not axes and wanted:
         return emit.tensor(self)
-    summed = emit.accumulated("SUM", self, axes, True, _sum_dtype(self, None))
+    summed = emit.accumulated("SUM", self, axes, True, emit.sum_dtype(self))
     return emit.squeeze(summed, range(extra)) if extra else summed
 
 
@@ -45,7 +40,7 @@ def aten_nansum(
 ) -> Any:
     """``nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor``."""
     axes = emit.axes_of(dim, emit.rank_of(self))
-    return emit.accumulated("SUM", _without_nan(self), axes, keepdim, _sum_dtype(self, dtype))
+    return emit.accumulated("SUM", _without_nan(self), axes, keepdim, emit.sum_dtype(self, dtype))
 
 
 def _without_nan(value: Tensor) -> Any:
@@ -82,7 +77,7 @@ def aten_nanmean(
 def aten_prod(self: Tensor, dim: int | None = None, keepdim: bool = False, dtype: torch.dtype | None = None) -> Any:
     """``prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor``."""
     axes = emit.axes_of(dim, emit.rank_of(self))
-    return emit.accumulated("PROD", self, axes, keepdim, _sum_dtype(self, dtype))
+    return emit.accumulated("PROD", self, axes, keepdim, emit.sum_dtype(self, dtype))
 
 
 def _holds(operation: str, value: Tensor, dim: Any, keepdim: bool) -> Any:

@@ -41,16 +41,9 @@ _FUNCTIONS: dict[tuple[str, ...], Callable[[Any], Any]] = {
 }
 
 
-def _of_one(function: Callable[[Any], Any], value: Tensor) -> Any:
-    """``function`` in float32, in the float dtype that PyTorch gives."""
-    value = emit.to_float(value)
-    return emit.cast(function(emit.compute_in_float32(value)), emit.dtype_of(value))
-
-
 def _of_two(function: Callable[[Any, Any], Any], left: Tensor, right: Tensor) -> Any:
     """``function`` of two in float32, in the float dtype that PyTorch promotes to."""
-    dtype = emit.result_type(left, right)
-    dtype = emit.held_dtype(dtype) if dtype.is_floating_point else torch.get_default_dtype()
+    dtype = emit.held_dtype(emit.result_type(left, right, to_float=True))
     # known numbers in the rank of the other: of 0-d constants TensorRT computes shapes
     values = emit.align_ranks([emit.cast(left, torch.float32), emit.cast(right, torch.float32)])
     return emit.cast(function(*values), dtype)
@@ -58,10 +51,10 @@ def _of_two(function: Callable[[Any, Any], Any], left: Tensor, right: Tensor) ->
 
 def _register(names: tuple[str, ...], function: Callable[[Any], Any]) -> None:
     def handler(self: Tensor) -> Any:
-        return _of_one(function, self)
+        return emit.in_float32(function, self)
 
     def handler_of_x(x: Tensor) -> Any:
-        return _of_one(function, x)
+        return emit.in_float32(function, x)
 
     takes_x = names[-1] in ("special_airy_ai", "special_spherical_bessel_j0") or "scaled" in names[-1]
     chosen = handler_of_x if takes_x else handler
@@ -84,7 +77,7 @@ def aten_mvlgamma(self: Tensor, p: int) -> Any:
             total = part if total is None else emit.elementwise("SUM", total, part)
         return special.add(total, p * (p - 1) / 4 * math.log(math.pi))
 
-    return _of_one(function, self)
+    return emit.in_float32(function, self)
 
 
 @op("aten::polygamma")
@@ -92,7 +85,7 @@ def aten_polygamma(self: Tensor, n: int) -> Any:
     """``polygamma(int n, Tensor self) -> Tensor``; orders up to 20."""
     if not 0 <= n <= 20:
         raise UnsupportedArgumentError(f"polygamma of order {n} leaves the range of float32", hint="stay below 21")
-    return _of_one(lambda value: special.polygamma(n, value), self)
+    return emit.in_float32(lambda value: special.polygamma(n, value), self)
 
 
 @op("aten::igamma")
@@ -127,8 +120,7 @@ def _register_polynomial(kind: str, shifted: bool) -> None:
         if isinstance(n, torch.Tensor) and n.dim() == 0:
             n = n.item()
         if isinstance(n, (int, float)):
-            dtype = emit.result_type(x, n)
-            dtype = emit.held_dtype(dtype) if dtype.is_floating_point else torch.get_default_dtype()
+            dtype = emit.held_dtype(emit.result_type(x, n, to_float=True))
             return emit.cast(polynomial(emit.as_float32(x), int(n)), dtype)
         return _of_two(lambda value, _: polynomial(value, orthogonal.whole(n)), x, n)
 

@@ -133,31 +133,25 @@ def aten_exp2(self: Tensor) -> Any:
 @op("aten::expm1")
 def aten_expm1(self: Tensor) -> Any:
     """``expm1(Tensor self) -> Tensor``: ``exp(x) - 1``, accurate near 0."""
-    return _in_float32(emit.expm1, self)
+    return emit.in_float32(emit.expm1, self)
 
 
 @op("aten::log1p")
 def aten_log1p(self: Tensor) -> Any:
     """``log1p(Tensor self) -> Tensor``: ``log(1 + x)``, accurate near 0."""
-    return _in_float32(emit.log1p, self)
+    return emit.in_float32(emit.log1p, self)
 
 
 @op("aten::log2")
 def aten_log2(self: Tensor) -> Any:
     """``log2(Tensor self) -> Tensor``; exact for powers of two."""
-    return _in_float32(emit.log2, self)
+    return emit.in_float32(emit.log2, self)
 
 
 @op("aten::log10")
 def aten_log10(self: Tensor) -> Any:
     """``log10(Tensor self) -> Tensor``."""
-    return _in_float32(lambda value: emit.arithmetic("DIV", emit.unary("LOG", value), math.log(10)), self)
-
-
-def _in_float32(function: Any, value: Tensor) -> Any:
-    """``function`` of a value in float32, in the float dtype that PyTorch gives."""
-    value = emit.to_float(value)
-    return emit.cast(function(emit.compute_in_float32(value)), emit.dtype_of(value))
+    return emit.in_float32(lambda value: emit.arithmetic("DIV", emit.unary("LOG", value), math.log(10)), self)
 
 
 @op("aten::deg2rad")
@@ -181,7 +175,7 @@ def aten_sinc(self: Tensor) -> Any:
         ratio = emit.elementwise("DIV", emit.unary("SIN", angle), angle)
         return emit.choose(emit.compare("EQUAL", value, 0), 1, ratio, torch.float32)
 
-    return _in_float32(sinc, self)
+    return emit.in_float32(sinc, self)
 
 
 @op("aten::angle")
@@ -202,7 +196,7 @@ def aten_logit(self: Tensor, eps: float | None = None) -> Any:
             value = emit.clamp(value, eps, 1 - eps)
         return emit.unary("LOG", emit.elementwise("DIV", value, emit.sub(1, value)))
 
-    return _in_float32(logit, self)
+    return emit.in_float32(logit, self)
 
 
 def _register_test(name: str, on_float: Any, otherwise: bool) -> None:
