@@ -37,6 +37,17 @@ def test_readme_has_the_blocks():
     assert len(BLOCKS) >= 4
 
 
+def test_readme_names_every_module():
+    table = README.split("\n## Where things are\n")[1].split("\n## ")[0]
+    places = re.findall(r"^\| (`.*?) \|", table, flags=re.MULTILINE)
+    named = {name.removeprefix("torch2trt/") for place in places for name in re.findall(r"`(.+?)`", place)}
+    package = ROOT / "torch2trt"
+    modules = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert (modules | folders) - named == set(), "not in the README's table"
+    assert [name for name in named if not (package / name).exists() and not (ROOT / name).exists()] == []
+
+
 def test_inception_sample(tmp_path):
     script = ROOT / "samples" / "inception" / "convert.py"
     copy = tmp_path / "convert.py"
