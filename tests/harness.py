@@ -31,6 +31,8 @@ class Case:
         others: further inputs for a dynamic case, at sizes that were not traced.
         rtol: relative tolerance, of the largest magnitude of the expected tensor.
         atol: absolute tolerance.
+        each: ``rtol`` is of each expected element, and half precision is given no more than the row says; with 0 and 0
+            the result must be exact. For the evaluator: an engine is held to the largest magnitude.
         unbuilt: why TensorRT for RTX builds no engine of it; empty when it must build.
         options: further arguments of ``convert``.
     """
@@ -42,6 +44,7 @@ class Case:
     others: Sequence[Any] = ()
     rtol: float = 1e-5
     atol: float = 1e-6
+    each: bool = False
     unbuilt: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -112,8 +115,13 @@ def convert(case: Case) -> torch2trt.Converted:
         return torch2trt.convert(case.function, clone(case.inputs), dynamic_shapes=case.dynamic, **case.options)
 
 
-def assert_same(actual: Any, expected: Any, *, rtol: float = 1e-5, atol: float = 1e-6, what: str = "") -> None:
-    """Equal structure, shapes and dtypes; equal integers; floats within tolerance, NaN and infinities in place."""
+def assert_same(
+    actual: Any, expected: Any, *, rtol: float = 1e-5, atol: float = 1e-6, each: bool = False, what: str = ""
+) -> None:
+    """Equal structure, shapes and dtypes; equal integers; floats within tolerance, NaN and infinities in place.
+
+    The tolerances are those of :class:`Case`.
+    """
     found, found_nesting = structure.flatten(actual)
     wanted, wanted_nesting = structure.flatten(expected)
     assert found_nesting == wanted_nesting, f"{what}: {found_nesting} != {wanted_nesting}"
@@ -127,14 +135,19 @@ def assert_same(actual: Any, expected: Any, *, rtol: float = 1e-5, atol: float =
         if not right.dtype.is_floating_point:
             assert torch.equal(left, right), f"{place}: {left.flatten()[:8]} != {right.flatten()[:8]}"
             continue
-        finite = right[right.isfinite()]
-        scale = finite.abs().max().item() if finite.numel() else 0.0
-        tolerance = atol + rtol * scale
-        if right.dtype in (torch.float16, torch.bfloat16):
-            tolerance = max(tolerance, (2e-3 if right.dtype == torch.float16 else 1.6e-2) * max(scale, 1.0))
+        tolerance = {"rtol": rtol, "atol": atol} if each else {"rtol": 0, "atol": _of_largest(right, rtol, atol)}
         torch.testing.assert_close(
-            left.double(), right.double(), rtol=0, atol=tolerance, equal_nan=True, msg=lambda m, p=place: f"{p}: {m}"
+            left.double(), right.double(), **tolerance, equal_nan=True, msg=lambda m, p=place: f"{p}: {m}"
         )
+
+
+def _of_largest(expected: torch.Tensor, rtol: float, atol: float) -> float:
+    finite = expected[expected.isfinite()]
+    scale = finite.abs().max().item() if finite.numel() else 0.0
+    tolerance = atol + rtol * scale
+    if expected.dtype in (torch.float16, torch.bfloat16):
+        tolerance = max(tolerance, (2e-3 if expected.dtype == torch.float16 else 1.6e-2) * max(scale, 1.0))
+    return tolerance
 
 
 def engine_tolerance(rtol: float = 0.0, atol: float = 0.0) -> dict[str, float]:

@@ -28,13 +28,14 @@ def test_case(case: Case) -> None:
     converted = harness.convert(case)
     args, kwargs = torch2trt.tracing.normalize_inputs(harness.clone(case.inputs))
     actual = converted.evaluate(*args, **kwargs)
-    harness.assert_same(actual, expected, rtol=case.rtol, atol=case.atol, what="evaluator")
+    tolerance = {"rtol": case.rtol, "atol": case.atol, "each": case.each}
+    harness.assert_same(actual, expected, **tolerance, what="evaluator")
 
     for inputs in case.others:
         args, kwargs = torch2trt.tracing.normalize_inputs(harness.clone(inputs))
         actual = converted.evaluate(*args, **kwargs)
         expected = harness.call(case.function, inputs)
-        harness.assert_same(actual, expected, rtol=case.rtol, atol=case.atol, what="other size")
+        harness.assert_same(actual, expected, **tolerance, what="other size")
 
     if case.unbuilt:
         with pytest.raises(torch2trt.errors.BuildError):

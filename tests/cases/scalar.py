@@ -15,6 +15,7 @@ def function(x):
     f = float(x[2])
     g = float(x[3])
     s = x[2].item()
+    t = x[3].item()
     p = bool(x[4] > 0)
     q = bool(x[5] > 0)
 """
@@ -35,9 +36,9 @@ def script(*expressions: str):
 
 
 def binary(text: str):
-    """``text`` with ``a`` and ``b`` an int, a float, and once of numbers of unknown type."""
+    """``text`` with ``a`` and ``b`` an int, a float, and once two numbers of unknown type."""
     found = [text.format(a=left, b=right) for left, right in itertools.product("if", "jg")]
-    return script(*found, f"float({text.format(a='s', b='s')})")
+    return script(*found, f"float({text.format(a='s', b='t')})")
 
 
 def unary(text: str):
@@ -49,7 +50,7 @@ def unary(text: str):
 _X = torch.tensor([7.0, 3.0, 2.5, 1.25, 1.0, -1.0])
 _OTHERS = [torch.tensor([5.0, 2.0, 1.75, 4.5, -1.0, 1.0]), torch.tensor([4.0, 4.0, 3.0, 3.0, 1.0, 1.0])]
 _SIGNED = [*_OTHERS, torch.tensor([-7.0, 3.0, -2.5, 1.25, 1.0, -1.0]), torch.tensor([7.0, -3.0, 2.5, -1.25, 1.0, 1.0])]
-_INSIDE = [torch.tensor([0.0, 1.0, 0.25, -0.5, 1.0, 1.0])]
+_INSIDE = [torch.tensor([-1.0, 1.0, 0.25, -0.5, 1.0, 1.0]), torch.tensor([0.0, 1.0, 0.75, 0.5, 1.0, 1.0])]
 
 _ARITHMETIC = {
     "add": "{a} + {b}",
@@ -75,9 +76,9 @@ _FLOATS = {
 }
 _FUNCTIONS = {
     name: f"math.{name}({{a}})"
-    for name in ("sqrt", "exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asinh", "erf", "erfc", "expm1")
+    for name in ("sqrt", "exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asinh", "atan", "erf", "expm1")
 }
-_NARROW = {name: f"math.{name}({{a}})" for name in ["asin", "acos", "atan", "atanh"]}
+_NARROW = {name: f"math.{name}({{a}})" for name in ["asin", "acos", "atanh"]}
 _ROUNDED = {
     "neg": "-{a}",
     "abs": "abs({a})",
@@ -99,7 +100,8 @@ CASES = [
     *_all({key: _FLOATS[key] for key in ("pow", "log-base")}, binary, _X, _OTHERS),
     *_all({key: _FLOATS[key] for key in ("div", "fmod", "atan2")}, binary, _X, _SIGNED),
     *_all(_FUNCTIONS, unary, _X, _OTHERS),
-    *_all(_NARROW, unary, torch.tensor([0.0, 1.0, -0.5, 0.25, 1.0, 1.0]), _INSIDE),
+    *_all({"erfc": "math.erfc({a})"}, unary, _X, _SIGNED, rtol=1e-5, atol=0, each=True),
+    *_all(_NARROW, unary, torch.tensor([1.0, 1.0, -0.5, 0.25, 1.0, 1.0]), _INSIDE),
     *_all({"acosh": "math.acosh({a})", "log10": "math.log10({a})", "log1p": "math.log1p({a})"}, unary, _X, _OTHERS),
     *_all(_ROUNDED, unary, _X, [*_SIGNED, torch.tensor([2.0, 3.0, 2.5, -0.5, 1.0, 1.0])]),
     Case("bits", script("i & j", "i | j", "i ^ j", "i << j", "i >> j"), _X, others=_OTHERS),

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from .. import emit, torch_compat
-from ..emit import Dim
+from ..emit import Dim, special
 from ..errors import UnsupportedArgumentError
 from ..registry import op
 from ..torch_compat import Schema
@@ -73,10 +73,6 @@ def _scaled(factor: float) -> Function:
     return lambda a: emit.elementwise("PROD", emit.cast(a, torch.float32), torch.tensor(factor))
 
 
-def _error_function_complement(a: Any) -> Any:
-    return emit.elementwise("SUB", torch.tensor(1.0), emit.float_function("ERF", a))
-
-
 _BINARY: dict[str, Function] = {
     "add": lambda a, b: emit.arithmetic("SUM", a, b),
     "sub": lambda a, b: emit.arithmetic("SUB", a, b),
@@ -111,7 +107,7 @@ _UNARY: dict[str, Function] = {
     "log10": lambda a: _logarithm(a, 10.0),
     "log1p": lambda a: emit.log1p(emit.to_float(a)),
     "expm1": lambda a: emit.expm1(emit.to_float(a)),
-    "erfc": _error_function_complement,
+    "erfc": lambda a: special.erfc(emit.to_float(a)),
     "degrees": _scaled(180 / math.pi),
     "radians": _scaled(math.pi / 180),
 }
