@@ -49,6 +49,9 @@ class Case:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+EXACT: dict[str, Any] = {"rtol": 0, "atol": 0, "each": True}
+"""Of rows whose results are numbers of their inputs."""
+
 _seeds = itertools.count()
 
 

@@ -92,3 +92,22 @@ def test_cases_have_random_data() -> None:
     for case in CASES:
         leaves = torch2trt.structure.flatten(torch2trt.tracing.normalize_inputs(case.inputs))[0]
         assert any(leaf.numel() == 0 or leaf.dim() == 0 or bool(torch.any(leaf != 0)) for leaf in leaves), case.name
+
+
+def _passes(actual: torch.Tensor, expected: torch.Tensor, case: Case) -> bool:
+    try:
+        harness.assert_same(actual, expected, rtol=case.rtol, atol=case.atol, each=case.each)
+    except AssertionError:
+        return False
+    return True
+
+
+def test_no_row_takes_zeros_for_its_results() -> None:
+    weak = set()
+    for case in CASES:
+        for inputs in (case.inputs, *case.others):
+            results = torch2trt.structure.flatten(harness.call(case.function, inputs))[0]
+            for index, expected in enumerate(results):
+                if expected.any() and _passes(torch.zeros_like(expected), expected, case):
+                    weak.add(f"{case.name}, output {index}")
+    assert weak == set(), "results so small that a handler could give zeros"

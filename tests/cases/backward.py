@@ -54,7 +54,7 @@ _POINTWISE: dict[str, Callable[..., Any]] = {
     "prelu": lambda g, x: _aten._prelu_kernel_backward(g, x, torch.tensor(0.25, dtype=x.dtype).expand_as(x)),
     **{
         f"{name}-{reduction}": lambda g, x, loss=loss, reduction=reduction: loss(
-            g.sum() if reduction else g, x, x.flip(0) / 3, reduction
+            g.flatten()[-1] + 9 if reduction else g, x, x.flip(0) / 3, reduction
         )
         for name, loss in {
             "mse": _aten.mse_loss_backward,

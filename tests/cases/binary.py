@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from tests.harness import Case, rand
+from tests.harness import EXACT, Case, rand
 
 _I, _J, _B, _U, _H, _G = torch.int64, torch.int32, torch.bool, torch.uint8, torch.float16, torch.bfloat16
 _aten = torch.ops.aten
@@ -39,8 +39,15 @@ _ON_FLOATS = {
     "heaviside": torch.heaviside,
     "nextafter": torch.nextafter,
 }
+_EXACT = ("maximum", "minimum", "fmax", "fmin", "copysign", "heaviside", "nextafter")
+"""Functions that give their arguments' own numbers, or the next ones to them."""
+
 _ON_INTEGERS = ("add", "sub", "mul", "div", "div-trunc", "div-floor", "floor_divide", "fmod", "remainder", "maximum")
 _ON_INTEGERS += ("minimum", "fmax", "fmin", "atan2", "copysign", "heaviside", "xlogy")
+
+
+def _exactly(name):
+    return EXACT if name in _EXACT else {}
 
 
 def _dynamic(name, function):
@@ -49,12 +56,12 @@ def _dynamic(name, function):
 
 
 CASES = [
-    *(Case(name, function, _FLOATS) for name, function in _ON_FLOATS.items()),
-    *(Case(f"{name}-scalar", function, (rand(), rand())) for name, function in _ON_FLOATS.items()),
-    *(Case(f"{name}-special", function, _PAIRS) for name, function in _ON_FLOATS.items()),
+    *(Case(name, function, _FLOATS, **_exactly(name)) for name, function in _ON_FLOATS.items()),
+    *(Case(f"{name}-scalar", function, (rand(), rand()), **_exactly(name)) for name, function in _ON_FLOATS.items()),
+    *(Case(f"{name}-special", function, _PAIRS, **_exactly(name)) for name, function in _ON_FLOATS.items()),
     *(Case(f"{name}-int", _ON_FLOATS[name], _INTEGERS) for name in _ON_INTEGERS),
     *(
-        Case(f"{name}-half", function, (rand(40, dtype=_H, low=-9.0, high=9.0), rand(40, dtype=_H)))
+        Case(f"{name}-half", function, (rand(40, dtype=_H, low=-9.0, high=9.0), rand(40, dtype=_H)), **_exactly(name))
         for name, function in _ON_FLOATS.items()
     ),
     _dynamic("dynamic", lambda x, y: (x + y, x.fmod(y), torch.maximum(x, y), torch.atan2(x, y), x**2)),
@@ -67,7 +74,9 @@ CASES = [
         "add-bool", lambda x, y: (x + y, x * y, x + 1, torch.maximum(x, y)), (rand(3, 4, dtype=_B), rand(4, dtype=_B))
     ),
     Case("add-half-alpha", lambda x, y: torch.add(x, y, alpha=0.3), (rand(40, dtype=_H), rand(40, dtype=_H))),
-    Case("mul-half-range", lambda x: (x * 1e-9, x / 1e6, x * 1e5), rand(40, dtype=_H, low=-60000.0, high=60000.0)),
+    Case(
+        "mul-half-range", lambda x: (x * 1e-9 * 2**14, x / 1e6, x * 1e5), rand(40, dtype=_H, low=-60000.0, high=60000.0)
+    ),
     Case("mul-bfloat16", lambda x, y: x * y + 1, (rand(3, 4, dtype=_G), rand(4, dtype=_G))),
     Case("uint8", lambda x, y: (x + y, x - y, x * y, x / 3), (rand(9, dtype=_U, low=0, high=255),) * 2),
     Case("uint8-rest", lambda x: (x % 7, x // 7, torch.fmod(x, 7), x**3), rand(9, dtype=_U, low=0, high=255)),

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from tests.harness import Case, rand
+from tests.harness import EXACT, Case, rand
 
 _I, _J, _H, _B, _U = torch.int64, torch.int32, torch.float16, torch.bool, torch.uint8
 _MOST = torch.finfo(torch.float32).max
@@ -84,8 +84,13 @@ CASES = [
     *(Case(f"sort-{name}", _sorts, _TIES.to(dtype)) for name, dtype in _DTYPES.items()),
     Case("sort-bool", _sorts, rand(3, 9, 4, dtype=_B)),
     Case("sort-uint8", _sorts, rand(3, 9, 4, dtype=_U, low=0, high=5)),
-    Case("sort-nan", lambda x: (x.sort(stable=True), x.sort(descending=True, stable=True)), _SPECIAL),
-    Case("sort-nan-half", lambda x: (x.sort(stable=True), x.sort(descending=True, stable=True)), _SPECIAL.to(_H)),
+    Case("sort-nan", lambda x: (x.sort(stable=True), x.sort(descending=True, stable=True)), _SPECIAL, **EXACT),
+    Case(
+        "sort-nan-half",
+        lambda x: (x.sort(stable=True), x.sort(descending=True, stable=True)),
+        _SPECIAL.to(_H),
+        **EXACT,
+    ),
     Case("sort-large", lambda x: (x.sort(stable=True), x.sort(descending=True, stable=True)), _LARGE),
     Case("sort-unstable", lambda x: (x.sort(), x.sort(0, True), x.argsort(), x.argsort(1, True)), _distinct(5, 6)),
     Case("sort-scalar", lambda x: (x.sort(), x.argsort(), x.median(0), x.mode(), x.kthvalue(1), x.topk(1)), rand()),
@@ -108,6 +113,7 @@ CASES = [
         "topk-nan",
         lambda x: (x.topk(3).values, x.topk(8).values, x.topk(7, largest=False).values, x.kthvalue(8).values),
         _SPECIAL,
+        **EXACT,
     ),
     _dynamic("topk-dynamic", _picks, *((6, 7, 5), (4, 7, 5), (9, 7, 5)), axes={0: (4, 4, 16)}),
     _dynamic("topk-size", lambda x: x.topk(x.size(0), 0), *_SIZES),
@@ -115,7 +121,7 @@ CASES = [
     Case("median-even", _medians, _distinct(4, 6)),
     Case("median-nan", _medians, _SPECIAL),
     Case("median-first-nan", lambda x: (x.median(1), x.median(1, keepdim=True)), _SPECIAL),
-    Case("median-half", _medians, _SPECIAL.to(_H)),
+    Case("median-half", _medians, _SPECIAL.to(_H), **EXACT),
     Case("median-int", _medians, rand(4, 6, dtype=_I, low=-5, high=5)),
     Case("median-all-nan", lambda x: (x.nanmedian(), x.nanmedian(1)), torch.full((2, 3), math.nan)),
     Case("median-empty", lambda x: (x.median(), x.nanmedian()), rand(0, 3)),
