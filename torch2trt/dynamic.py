@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from . import trt_compat
+from .arguments import whole_number
 from .errors import InputError
 from .structure import Placeholder
 
@@ -49,6 +50,9 @@ class Input(Placeholder):
         opt: the shape that the engine is tuned for, and that is traced; ``min`` if left out.
         max: the largest shape; ``opt`` if left out.
         dtype: the data type.
+
+    Raises:
+        InputError: an argument is of another type, or a size is negative.
     """
 
     name: str
@@ -56,6 +60,16 @@ class Input(Placeholder):
     opt: tuple[int, ...] | None = None
     max: tuple[int, ...] | None = None
     dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InputError(f"an input's name is text, not {self.name!r}")
+        for which in ("min", "opt", "max"):
+            shape = getattr(self, which)
+            if not _is_shape(shape) and (shape is not None or which == "min"):
+                raise InputError(f"input {self.name!r}: {which}={shape!r} is no shape", hint="write it as (1, 3, 224)")
+        if not isinstance(self.dtype, torch.dtype):
+            raise InputError(f"input {self.name!r}: dtype={self.dtype!r} is none of torch's, such as torch.float32")
 
     def example(self) -> torch.Tensor:
         """A tensor of the optimal shape: uniform in [0, 1), as are both parts of complex values; else zeros."""
@@ -69,15 +83,20 @@ class Input(Placeholder):
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape that is traced."""
-        return self.opt or self.min
+        return self.min if self.opt is None else self.opt
 
     def ranges(self) -> dict[int, tuple[int, int, int]]:
         """The axes whose size may change, with minimum, optimum and maximum."""
-        highest = self.max or self.shape
+        highest = self.shape if self.max is None else self.max
         if not len(self.min) == len(self.shape) == len(highest):
             raise InputError(f"input {self.name!r}: min, opt and max have different ranks")
         limits = enumerate(zip(self.min, self.shape, highest, strict=True))
-        return {axis: sizes for axis, sizes in limits if sizes[0] != sizes[2]}
+        return {axis: sizes for axis, sizes in limits if len(set(sizes)) > 1}
+
+
+def _is_shape(value: Any) -> bool:
+    sizes = [whole_number(size) for size in value] if isinstance(value, (tuple, list)) else [None]
+    return all(size is not None and size >= 0 for size in sizes)
 
 
 def parse_dynamic_shapes(
@@ -86,15 +105,17 @@ def parse_dynamic_shapes(
     """The ranges by input name and axis (counted from the front).
 
     Raises:
-        InputError: an input or axis does not exist, or the sizes are not ordered, or exclude the example.
+        InputError: an input or axis does not exist, or the sizes are no whole numbers, not ordered, or exclude the
+            example.
     """
     described = {leaf.name: leaf.ranges() for leaf in leaves if isinstance(leaf, Input)}
-    dynamic_shapes = {**described, **(dynamic_shapes or {})}
+    dynamic_shapes = {**described, **_axes_by_input("dynamic_shapes", dynamic_shapes)}
     named: dict[str, Range] = {}
-    for axes in dynamic_shapes.values():
+    for name, axes in dynamic_shapes.items():
         for spec in axes.values():
             if isinstance(spec, (tuple, list)) and len(spec) == 4:
-                named[str(spec[0])] = Range(spec[1], spec[2], spec[3], str(spec[0]))
+                limits = _range(name, spec, {})
+                named[limits.name] = limits
     result: dict[str, dict[int, Range]] = {}
     for name, axes in dynamic_shapes.items():
         if name not in names:
@@ -124,7 +145,7 @@ def parse_profile(
     """
     result = {name: dict(axes) for name, axes in ranges.items()}
     shared: dict[str, Range] = {}
-    for name, axes in profile.items():
+    for name, axes in _axes_by_input("a profile", profile).items():
         if not ranges.get(name):
             dynamic = ", ".join(other for other in ranges if ranges[other]) or "none"
             raise InputError(f"a profile names {name!r}; the inputs with dynamic axes are: {dynamic}")
@@ -147,22 +168,47 @@ def parse_profile(
     }
 
 
-def _axis(name: str, axis: int, rank: int) -> int:
-    if not -rank <= axis < rank:
+_FORM = 'write {"image": {0: (1, 4, 16)}}: smallest, optimal and largest size of an axis, by input name'
+
+
+def _axes_by_input(argument: str, given: Any) -> dict[str, Mapping[int, Any]]:
+    """The specifications of axes, by input name, that an argument gives; none for None."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise InputError(f"{argument} is {type(given).__name__}, not a dict of axes by input name", hint=_FORM)
+    for name, axes in given.items():
+        if not isinstance(axes, Mapping):
+            raise InputError(f"{argument} of input {name!r} is {axes!r}, not a dict of sizes by axis", hint=_FORM)
+    return dict(given)
+
+
+def _axis(name: str, axis: Any, rank: int) -> int:
+    number = whole_number(axis)
+    if number is None:
+        raise InputError(f"input {name!r}: axis {axis!r} is no number", hint='names go to sizes: {0: ("batch", 1, 4)}')
+    if not -rank <= number < rank:
         raise InputError(f"input {name!r} has no axis {axis}: its rank is {rank}")
-    return axis % rank
+    return number % rank
 
 
 def _range(name: str, spec: Any, named: Mapping[str, Range]) -> Range:
     if isinstance(spec, Range):
-        return spec
+        spec = (spec.name, spec.min, spec.opt, spec.max) if spec.name else (spec.min, spec.opt, spec.max)
     if isinstance(spec, str):
         if spec not in named:
             raise InputError(f"input {name!r}: no axis gives sizes to {spec!r}", hint='write ("batch", 1, 4, 16) once')
         return named[spec]
     if not isinstance(spec, (tuple, list)) or len(spec) not in (3, 4):
         raise InputError(f"input {name!r}: {spec!r} is not (min, opt, max)")
-    limits = Range(*spec) if len(spec) == 3 else named.get(str(spec[0]), Range(spec[1], spec[2], spec[3], str(spec[0])))
+    *label, low, best, high = spec
+    sizes = [size for size in map(whole_number, (low, best, high)) if size is not None]
+    if len(sizes) < 3 or not all(isinstance(text, str) for text in label):
+        raise InputError(
+            f'input {name!r}: {spec!r} is not (min, opt, max) or ("batch", min, opt, max) in whole numbers'
+        )
+    limits = Range(sizes[0], sizes[1], sizes[2], "".join(label))
+    limits = named.get(limits.name, limits) if label else limits
     if not 0 <= limits.min <= limits.opt <= limits.max:
         raise InputError(f"input {name!r}: {limits} is not ordered min <= opt <= max")
     return limits
