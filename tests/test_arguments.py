@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import pytest
 import torch
 from torch import nn
@@ -11,6 +9,8 @@ from torch import nn
 import torch2trt
 from torch2trt import errors
 from torch2trt.dynamic import Range
+from torch2trt.engine.options import BuildOptions
+from torch2trt.engine.refit import StoredWeights
 
 X = torch.randn(2, 4)
 
@@ -67,3 +67,138 @@ def test_described_input(arguments, text):
 def test_described_input_between_its_limits(linear):
     with pytest.raises(errors.InputError, match="not ordered"):
         torch2trt.convert(linear, torch2trt.Input("input", (2, 4), (3, 4), (2, 4)))
+
+
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"input_names": [3]}, r"input_names=\[3\] is no list of names"),
+        ({"input_names": "x"}, "input_names='x' is no list of names"),
+        ({"output_names": [3]}, r"output_names=\[3\] is no list of names"),
+        ({"output_names": "y"}, "output_names='y' is no list of names"),
+        ({"output_names": 3}, "output_names=3 is no list of names"),
+        ({"optimize": None}, "optimize=None is no list of names"),
+        ({"optimize": 3}, "optimize=3 is no list of names"),
+        ({"optimize": "gelu"}, "optimize='gelu' is no list of names"),
+        ({"optimize": ["gelu", "fast"]}, "no such pass: fast"),
+        ({"keep_float32": ["a"]}, r"keep_float32=\['a'\] is list"),
+        ({"keep_float32": 3, "precision": "float16"}, "keep_float32=3 is int"),
+        ({"param_exclude": ["a"]}, r"param_exclude=\['a'\] is list"),
+        ({"param_exclude": b"a"}, "param_exclude=b'a' is bytes"),
+        ({"mutated_inputs": "nothing"}, "mutated_inputs='nothing'"),
+        ({"precision": "float8"}, "precision='float8'"),
+    ],
+)
+def test_options_of_conversion_are_checked_before_it(options, text):
+    def forward(x):
+        raise AssertionError("the model ran")
+
+    with pytest.raises(errors.InputError, match=text):
+        torch2trt.convert(forward, X, **options)
+    if "output_names" not in options:  # all but these are checked in debug mode too
+        with torch2trt.torch_network(), pytest.raises(errors.InputError, match=text):
+            torch2trt.core.torch2trt(forward, X, **options)
+
+
+def test_optimize_takes_what_can_be_read_once(linear):
+    torch2trt.convert(linear, X, optimize=(name for name in ["gelu", "silu"]))
+
+
+@pytest.mark.parametrize("dtype, most", [(torch.float32, 8), (torch.complex64, 7)])
+def test_inputs_of_too_many_axes(dtype, most):
+    torch2trt.convert(lambda x: x + 1, torch.zeros([1] * most, dtype=dtype))
+    with pytest.raises(errors.InputError, match=f"input 'x' is of rank {most + 1}, .* of rank {most} at most"):
+        torch2trt.convert(lambda x: x + 1, torch.zeros([1] * (most + 1), dtype=dtype))
+
+
+@pytest.mark.parametrize("profiles", [{"input": {0: (1, 2, 4)}}, "input", 3])
+def test_profiles(linear, profiles):
+    converted = torch2trt.convert(linear, X, dynamic_shapes={"input": {0: (1, 2, 4)}})
+    with pytest.raises(errors.InputError, match=f"profiles is {type(profiles).__name__}, not a list"):
+        converted.serialize(profiles=profiles)
+    with pytest.raises(errors.InputError, match="a profile is str"):
+        converted.serialize(profiles=["input"])
+    with pytest.raises(errors.InputError, match="axis 'batch' is no number"):
+        converted.serialize(profiles=[{"input": {"batch": (1, 2, 4)}}])
+
+
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"workspace": "4G"}, "workspace='4G'"),
+        ({"workspace": 1.5}, "workspace=1.5"),
+        ({"optimization_level": "3"}, "optimization_level='3'"),
+        ({"optimization_level": 3.0}, "optimization_level=3.0"),
+        ({"aux_streams": "2"}, "aux_streams='2'"),
+        ({"tf32": "no"}, "tf32='no'"),
+        ({"compute_capability": 8.9}, "compute_capability=8.9"),
+        ({"compute_capability": (8.9,)}, "compute_capability 8.9"),
+    ],
+)
+def test_build_options(options, text):
+    with pytest.raises(errors.InputError, match=text):
+        BuildOptions(**options)
+
+
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        (lambda held: held.numpy(), "'weight' of the state_dict is ndarray|'bias' of the state_dict is ndarray"),
+        (lambda held: held.to("meta"), "on the meta device"),
+        (lambda held: held * 1j, "is torch.complex64, and the module's is torch.float32"),
+    ],
+)
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_entries_of_a_state_dict(linear, precision, change, text):
+    converted = torch2trt.convert(linear, X, precision=precision)
+    state = {key: change(held) for key, held in linear.state_dict().items()}
+    with pytest.raises(errors.InputError, match=text):
+        converted.evaluate_with(state, X)
+    if precision == "float32":  # else they are computed, which a file's are not
+        with pytest.raises(errors.InputError, match=text):
+            StoredWeights.of(converted.weights).compute(state)
+
+
+@pytest.mark.parametrize("state", [None, nn.Linear(4, 4), [1]])
+def test_what_is_no_state_dict(linear, state):
+    converted = torch2trt.convert(linear, X)
+    with pytest.raises(errors.InputError, match=f"the weights are {type(state).__name__}, not a state_dict"):
+        converted.evaluate_with(state, X)
+    with pytest.raises(errors.InputError, match=f"the weights are {type(state).__name__}, not a state_dict"):
+        StoredWeights.of(converted.weights).compute(state)
+
+
+def test_complex_weights_stay_complex():
+    module = nn.Linear(4, 4, dtype=torch.complex64).eval()
+    other = nn.Linear(4, 4, dtype=torch.complex64).eval()
+    x = torch.randn(2, 4, dtype=torch.complex64)
+    result = torch2trt.convert(module, x).evaluate_with(other.state_dict(), x)
+    torch.testing.assert_close(result, other(x))
+
+
+@pytest.mark.parametrize("x", [X.to("meta"), torch2trt.Input("input", (2, 4))])
+def test_inputs_without_data(linear, x):
+    converted = torch2trt.convert(linear, X)
+    with pytest.raises(errors.InputError, match="input 'input' is .* and holds no data"):
+        converted.evaluate(x)
+    if isinstance(x, torch.Tensor):
+        with pytest.raises(errors.InputError, match="input 'input' is .* and holds no data"):
+            torch2trt.reference.evaluate(converted.network, {"input": x})
+
+
+def test_evaluator_of_no_network(linear):
+    converted = torch2trt.convert(linear, X)
+    for network in (None, converted, (converted.builder, converted.network)):
+        with pytest.raises(errors.InputError, match=f"the network is {type(network).__name__}, not an INetworkDef"):
+            torch2trt.reference.evaluate(network, {"input": X})
+    with pytest.raises(errors.InputError, match="the inputs are Tensor, not a dict"):
+        torch2trt.reference.evaluate(converted.network, X)
+
+
+@pytest.mark.parametrize("tolerance", [-1, float("nan"), "1e-4", None])
+def test_tolerances(linear, tolerance):
+    with pytest.raises(errors.InputError, match=f"atol={tolerance!r} is no tolerance"):
+        torch2trt.verify(linear, X, atol=tolerance)
+    if tolerance is not None:
+        with pytest.raises(errors.InputError, match=f"rtol={tolerance!r} is no tolerance"):
+            torch2trt.verify(linear, X, rtol=tolerance)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from . import boundary, core, coverage, narrow, structure, tracing, trt_compat
+from .arguments import listed_names
 from .context import Context, building, network_state, trt_network
 from .dynamic import DynamicShapes, parse_profile
 from .emit import tensor
@@ -135,7 +136,8 @@ class Converted:
         """As :meth:`evaluate`, with other weights: what a refit of an engine would do.
 
         Raises:
-            InputError: ``state_dict`` lacks an entry that the network depends on, or has one of another shape.
+            InputError: ``state_dict`` is none, lacks an entry that the network depends on, or has one of another shape,
+                without values, or complex in place of a real one.
         """
         return self._run(self.evaluator_with(state_dict), args, kwargs)
 
@@ -148,7 +150,15 @@ class Converted:
         return structure.unflatten(outputs, self.graph.output_structure)
 
     def run_flat(self, evaluator: Evaluator, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Run an evaluator of the network on flat tensors; one result an output of the module."""
+        """Run an evaluator of the network on flat tensors; one result an output of the module.
+
+        Raises:
+            InputError: a tensor holds no data.
+        """
+        for name, given in zip(self.input_names, tensors, strict=True):
+            if not isinstance(given, torch.Tensor) or given.is_meta:
+                what = "on the meta device" if isinstance(given, torch.Tensor) else type(given).__name__
+                raise InputError(f"input {name!r} is {what} and holds no data")
         named = self._as_held(tensors)
         results = evaluator({name: value.detach().cpu() for name, value in named.items()})
         outputs = [results[name] for name in self._network_outputs()]
@@ -302,7 +312,7 @@ class Converted:
         from .engine.refit import StoredWeights
 
         self.require_unchanged()
-        found = [self.profile(chosen) for chosen in (profiles or [{}])]
+        found = [self.profile(chosen) for chosen in (_listed_profiles(profiles) or [{}])]
         try:
             plan, current = find_or_build(
                 self.builder,
@@ -360,6 +370,20 @@ def _spec(held: Any, taken: Mapping[str, torch.dtype | None] | None = None) -> T
     dtype = trt_compat.to_torch_dtype(held.dtype)
     given = (taken or {}).get(held.name, dtype)
     return TensorSpec(held.name, dtype, tuple(held.shape), None if given == dtype else given)
+
+
+def _listed_profiles(profiles: Any) -> list[DynamicShapes]:
+    """The profiles that an argument lists; none for None.
+
+    Raises:
+        InputError: it is no list of them.
+    """
+    if isinstance(profiles, (str, Mapping)) or not (profiles is None or isinstance(profiles, Iterable)):
+        raise InputError(
+            f"profiles is {type(profiles).__name__}, not a list of profiles",
+            hint='write profiles=[{"image": {0: (1, 4, 16)}}]',
+        )
+    return list(profiles or ())
 
 
 def _build_option_names() -> set[str]:
@@ -443,6 +467,7 @@ def convert(
         UnsupportedArgumentError: a handler cannot do what a node asks for.
         LayerError: TensorRT refused a layer.
     """
+    output_names = None if output_names is None else listed_names("output_names", output_names)
     builder = trt.Builder(trt_compat.logger())
     network = trt_compat.create_network(builder)
     with trt_network(network):

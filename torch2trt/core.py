@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import regex
 import torch
 
 from . import (
@@ -26,11 +25,13 @@ from . import (
 )
 from . import handlers as _handlers  # noqa: F401  (registers torch2trt's own handlers)
 from .absent import present
+from .arguments import listed_names, pattern_of
 from .binding import bind_arguments
 from .context import Context, current, current_network, has_trt_tensor, torch_network, trt_network
 from .dynamic import DynamicShapes, Input, alternative_inputs, parse_dynamic_shapes
 from .emit import cast, dtype_of, identity, static_shape
 from .emit.complex import from_last_axis
+from .emit.network import MAX_RANK
 from .emit.sizes import Sizes
 from .errors import (
     HandlerError,
@@ -42,8 +43,9 @@ from .errors import (
 from .graph import Block, Graph, Node, Operand, Value, map_operand, operand_values, walk_nodes
 from .passes.data_sizes import mark_data_sizes
 from .passes.fold import Plan, compute, fold, is_impure, known_data, on_cpu_throughout, values_read
-from .passes.functionalize import MutatedInputs, functionalize
+from .passes.functionalize import MutatedInputs, functionalize, require_choice
 from .passes.optimize import optimize as optimize_plan
+from .passes.optimize import parse_passes
 from .passes.spectra import values_alone
 from .passes.squeezes import warn_of_squeezes
 from .precision import parse_precision
@@ -128,15 +130,18 @@ def torch2trt(
             "torch2trt is called outside of a context",
             hint="use it inside `with torch2trt.trt_network(net):` or `with torch2trt.torch_network():`",
         )
+    chosen_precision, excluded = parse_precision(precision, keep_float32), pattern_of("param_exclude", param_exclude)
+    passes = parse_passes(optimize)
+    output_names = None if output_names is None else listed_names("output_names", output_names)
     prepared = prepare(
         module, inputs, input_names=input_names, dynamic_shapes=dynamic_shapes, mutated_inputs=mutated_inputs
     )
     graph = prepared.graph
-    _check_excluded(graph, param_exclude)
+    _check_excluded(graph, excluded)
     context.allow_float64_as_float32 = allow_float64_as_float32
     context.allow_random = allow_random
     context.allow_other_signs = allow_other_signs
-    context.precision = parse_precision(precision, keep_float32)
+    context.precision = chosen_precision
     if context.network is None:
         if has_trt_tensor(prepared.leaves):
             raise InputError("an input is a trt.ITensor, which debug mode cannot run", hint="pass torch tensors")
@@ -152,7 +157,7 @@ def torch2trt(
     if missing:
         raise UnsupportedOpError(missing)
     _warn_about_nan(graph)
-    graph.rewrites = optimize_plan(plan, optimize)
+    graph.rewrites = optimize_plan(plan, passes)
     tensors = network_inputs(context, prepared, plan)
     run_plan(graph, plan, tensors, verbose=verbose)
     _name_outputs(graph, output_names)
@@ -209,9 +214,14 @@ def prepare(
 ) -> Prepared:
     """Trace a module, find its dynamic sizes, and make mutation functional; arguments as for :func:`torch2trt`."""
     module = tracing.module_of(module)
+    require_choice(mutated_inputs)
     args, kwargs = tracing.normalize_inputs(inputs)
     leaves, nesting = structure.flatten((args, kwargs))
-    names = list(input_names) if input_names is not None else tracing.default_input_names(module, args, kwargs)
+    names = (
+        tracing.default_input_names(module, args, kwargs)
+        if input_names is None
+        else listed_names("input_names", input_names)
+    )
     names = [leaf.name if isinstance(leaf, Input) else name for leaf, name in zip(leaves, names, strict=False)]
     ranges = parse_dynamic_shapes(dynamic_shapes, names, leaves)
     examples = [_example(leaf) for leaf in leaves]
@@ -312,6 +322,10 @@ def _add_input(context: Context, name: str, leaf: torch.Tensor, axes: Mapping[in
     shape = tuple(-1 if axis in axes else size for axis, size in enumerate(leaf.shape))
     if dtype == torch.complex64:
         dtype, shape = torch.float32, (*shape, 2)
+    if len(shape) > MAX_RANK:
+        most = MAX_RANK - leaf.is_complex()  # one axis is of real and imaginary parts
+        kind = "complex values" if leaf.is_complex() else "tensors"
+        raise InputError(f"input {name!r} is of rank {leaf.dim()}, and TensorRT takes {kind} of rank {most} at most")
     taken = {context.network.get_input(index).name for index in range(context.network.num_inputs)}
     if name in taken:
         raise InputError(f"the network has an input {name!r} already", hint="give other names with input_names")
@@ -347,17 +361,14 @@ def _restore_output_dtypes(graph: Graph) -> None:
             graph.results[output.name] = cast(result, output.dtype)
 
 
-def _check_excluded(graph: Graph, pattern: str | None) -> None:
-    if pattern is None:
+def _check_excluded(graph: Graph, excluded: Any) -> None:
+    if excluded is None:
         return
-    try:
-        excluded = regex.compile(pattern)
-    except regex.error as error:
-        raise InputError(f"param_exclude={pattern!r} is no regular expression: {error}") from None
     for node in graph.nodes:
         for value in node.values():
             if value.key is not None and excluded.match(value.key):
-                raise InputError(f"parameter {value.key!r} is excluded by {pattern!r} and used", location=node.location)
+                text = f"parameter {value.key!r} is excluded by {excluded.pattern!r} and used"
+                raise InputError(text, location=node.location)
 
 
 def _warn_about_nan(graph: Graph) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import regex
 import torch
 
 from . import core, coverage, partition, trt_compat, tuning
+from .arguments import pattern_of
 from .context import building, torch_network, trt_network
 from .convert import Converted, mark_outputs
 from .dynamic import DynamicShapes, Range
@@ -136,7 +136,7 @@ class Pieces:
         self.prepared = core.prepare(module, inputs, dynamic_shapes=options.dynamic_shapes)
         self.plan = fold(self.prepared.graph)
         values_alone(self.plan)
-        self._excluded = _pattern(options.exclude)
+        self._excluded = pattern_of("exclude", options.exclude)
         self.plan.fixed = frozenset(node.name for node in self.plan.nodes if self._is_excluded(node))
         self.prepared.graph.rewrites = optimize_plan(self.plan, options.optimize)
         self._missing = {op.kind for op in coverage.missing_ops(self.plan)}
@@ -274,15 +274,6 @@ def _takers(segment: Segment, data_sized: set[Value]) -> list[str]:
         else:
             found.append(node.name)
     return found
-
-
-def _pattern(text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        return regex.compile(text)
-    except regex.error as error:
-        raise InputError(f"exclude={text!r} is no regular expression: {error}") from None
 
 
 class _Shapes:

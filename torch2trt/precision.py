@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import regex
 import torch
 
 from . import structure, trt_compat
+from .arguments import pattern_of
 from .emit.dims import static_shape
 from .emit.dtypes import Tensor, cast
 from .emit.tf32 import FEW_TERMS
@@ -206,8 +206,5 @@ def parse_precision(precision: str | torch.dtype, keep: str | None) -> Precision
     name = str(precision).removeprefix("torch.")
     if name not in DTYPES:
         raise InputError(f"precision={precision!r} is none of {', '.join(DTYPES)}")
-    try:
-        pattern = None if keep is None else regex.compile(keep)
-    except regex.error as error:
-        raise InputError(f"keep_float32={keep!r} is no regular expression: {error}") from None
+    pattern = pattern_of("keep_float32", keep)
     return None if name == "float32" else Precision(DTYPES[name], pattern)

@@ -258,8 +258,9 @@ def verify(
         options: further arguments of :func:`torch2trt.convert`.
 
     Raises:
-        InputError: an engine is asked for and there is no GPU, or the inputs do not fit.
+        InputError: an engine is asked for and there is no GPU, a tolerance is negative, or the inputs do not fit.
     """
+    require_tolerances(rtol, atol)
     use_engine = torch.cuda.is_available() if engine is None else engine
     if use_engine and not torch.cuda.is_available():
         raise InputError("running an engine needs a GPU", hint="leave out engine=True: the network is checked anyway")
@@ -295,6 +296,17 @@ def verify(
                 rows.append(_row(node, value, expected, differences, layers))
     of_trace = None if isinstance(module, Converted) else _of_trace(module, converted, inputs, atol)
     return Report(tuple(rows), rtol, atol, of_trace)
+
+
+def require_tolerances(rtol: float | None, atol: float) -> None:
+    """Refuse what is no tolerance.
+
+    Raises:
+        InputError: one is negative, NaN or no number.
+    """
+    for name, tolerance in (("rtol", 0.0 if rtol is None else rtol), ("atol", atol)):
+        if not isinstance(tolerance, (int, float)) or not tolerance >= 0:
+            raise InputError(f"{name}={tolerance!r} is no tolerance", hint="give a number that is not negative")
 
 
 def _is_place(node: Node, value: Value) -> bool:

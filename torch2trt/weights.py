@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from .arguments import require_state, state_entry
 from .errors import InputError
 
 
@@ -20,17 +21,20 @@ class Origin:
         key: the entry, for a parameter itself.
         function: for a computed tensor, what computed it.
         inputs: its arguments; an :class:`Origin` stands for a tensor that depends on parameters.
+        dtype: of the entry that was converted; None for a computed tensor.
     """
 
     key: str | None = None
     function: Callable[..., Any] | None = None
     inputs: tuple[Any, ...] = ()
+    dtype: torch.dtype | None = None
 
     def compute(self, state_dict: Mapping[str, torch.Tensor], done: dict[int, Any] | None = None) -> Any:
         """The tensor that ``state_dict`` leads to.
 
         Raises:
-            InputError: ``state_dict`` lacks an entry.
+            InputError: ``state_dict`` lacks an entry, or one is no tensor with values, or complex in place of a real
+                one.
         """
         done = {} if done is None else done
         stack: list[Origin] = [self]
@@ -52,7 +56,7 @@ class Origin:
             key = self.key or ""
             if key not in state_dict:
                 raise InputError(f"the state_dict has no entry {key!r}")
-            return state_dict[key].detach()
+            return state_entry(key, state_dict[key], self.dtype)
         args = [_replace(value, done) for value in self.inputs]
         device = _accelerator(args)
         if device is not None:
@@ -214,8 +218,10 @@ class WeightMap:
             partial: compute only the weights that depend on nothing but ``state_dict``'s entries.
 
         Raises:
-            InputError: entries are missing, or have another shape; all of them are listed.
+            InputError: it is no ``state_dict``; entries are missing, or have another shape, all of which are listed; or
+                one does not fit otherwise.
         """
+        require_state(state_dict)
         if not partial:
             missing = sorted(self.keys() - set(state_dict))
             if missing:

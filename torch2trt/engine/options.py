@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import trt_compat
+from ..arguments import whole_number
 from ..errors import BuildError, InputError
 from ..trt_compat import trt
 
@@ -42,7 +43,7 @@ class BuildOptions:
         aux_streams: most auxiliary streams that one execution may use; 0 keeps it on one stream.
 
     Raises:
-        InputError: a value is out of range.
+        InputError: a value is out of range, or of another type.
     """
 
     optimization_level: int | None = None
@@ -55,18 +56,23 @@ class BuildOptions:
     aux_streams: int | None = None
 
     def __post_init__(self) -> None:
-        if self.optimization_level is not None and self.optimization_level not in range(6):
-            raise InputError(f"optimization_level={self.optimization_level!r} is not between 0 and 5")
-        if self.workspace is not None and self.workspace < 0:
-            raise InputError(f"workspace={self.workspace!r} is no number of bytes")
-        if self.aux_streams is not None and self.aux_streams < 0:
-            raise InputError(f"aux_streams={self.aux_streams!r} is negative")
+        if self.optimization_level is not None and whole_number(self.optimization_level) not in range(6):
+            raise InputError(f"optimization_level={self.optimization_level!r} is no whole number from 0 to 5")
+        if self.workspace is not None and not _is_count(self.workspace):
+            raise InputError(f"workspace={self.workspace!r} is no number of bytes", hint="such as 4 << 30")
+        if self.aux_streams is not None and not _is_count(self.aux_streams):
+            raise InputError(f"aux_streams={self.aux_streams!r} is no number of streams")
+        for name in ("tf32", "refit", "strip_weights"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name}={getattr(self, name)!r} is neither True nor False")
         if self.profiling_verbosity not in VERBOSITIES:
             raise InputError(
                 f"profiling_verbosity={self.profiling_verbosity!r} is unknown", hint=f"use {', '.join(VERBOSITIES)}"
             )
+        if not isinstance(self.capabilities, (tuple, list)):
+            raise InputError(f"compute_capability={self.compute_capability!r} is no text", hint="write it like '8.9'")
         for capability in self.capabilities:
-            if capability != CURRENT and not _CAPABILITY.match(capability):
+            if not isinstance(capability, str) or (capability != CURRENT and not _CAPABILITY.match(capability)):
                 raise InputError(
                     f"compute_capability {capability!r} is not understood", hint="write it like '8.9', or 'current'"
                 )
@@ -96,6 +102,11 @@ class BuildOptions:
         capabilities = chosen.get("compute_capability")
         chosen["compute_capability"] = tuple(capabilities) if capabilities else None
         return cls(**chosen)
+
+
+def _is_count(value: Any) -> bool:
+    number = whole_number(value)
+    return number is not None and number >= 0
 
 
 def apply_options(config: Any, options: BuildOptions, *, gpu: bool) -> None:

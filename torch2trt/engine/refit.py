@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from .. import trt_compat
+from ..arguments import require_state, state_entry
 from ..errors import EngineError, InputError
 from ..trt_compat import to_torch_dtype, to_trt_dtype, trt
 from ..weights import WeightMap
@@ -76,6 +77,7 @@ class StoredWeights:
             InputError: a weight is computed from several entries, by functions that a file does not hold; or entries
                 are missing or have another shape.
         """
+        require_state(state_dict)
         stuck = [name for name, keys in self.computed.items() if not partial or set(keys) & set(state_dict)]
         if stuck:
             raise InputError(
@@ -87,10 +89,12 @@ class StoredWeights:
             if key not in state_dict:
                 if not partial:
                     wrong.append(f"{key} is missing")
-            elif tuple(state_dict[key].shape) != shape:
-                wrong.append(f"{key} has shape {list(state_dict[key].shape)} instead of {list(shape)}")
+                continue
+            entry = state_entry(key, state_dict[key], dtype)
+            if tuple(entry.shape) != shape:
+                wrong.append(f"{key} has shape {list(entry.shape)} instead of {list(shape)}")
             else:
-                weights[name] = state_dict[key].detach().to(dtype).contiguous()
+                weights[name] = entry.to(dtype).contiguous()
         if wrong:
             raise InputError("the state_dict does not fit: " + "; ".join(wrong))
         return weights

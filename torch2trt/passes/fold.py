@@ -95,7 +95,7 @@ def known_data(value: Value) -> Any:
     """The tensor of a parameter or constant, with its origin set."""
     tensor = value.data
     if tensor is not None and value.key is not None and origin(tensor) is None:
-        set_origin(tensor, Origin(value.key))
+        set_origin(tensor, Origin(value.key, dtype=tensor.dtype))
     return tensor
 
 

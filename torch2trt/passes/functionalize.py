@@ -9,7 +9,7 @@ mutation costs one look at each node.
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from .. import registry, structure, torch_compat
 from ..errors import InputError, Torch2TRTError, UnsupportedArgumentError
@@ -20,6 +20,16 @@ from .aliases import Alias, Memory, Reference
 from .builder import Builder
 
 MutatedInputs = Literal["error", "output", "ignore"]
+
+
+def require_choice(mutated_inputs: str) -> None:
+    """Refuse what is none of :data:`MutatedInputs`.
+
+    Raises:
+        InputError: it is none.
+    """
+    if mutated_inputs not in get_args(MutatedInputs):
+        raise InputError(f"mutated_inputs={mutated_inputs!r} is none of 'error', 'output', 'ignore'")
 
 
 def functionalize(graph: Graph, mutated_inputs: MutatedInputs = "error") -> None:
@@ -34,8 +44,7 @@ def functionalize(graph: Graph, mutated_inputs: MutatedInputs = "error") -> None
         InputError: the module writes to an input, and ``mutated_inputs`` is ``error`` or no choice.
         UnsupportedArgumentError: what a write changes cannot be known at conversion.
     """
-    if mutated_inputs not in ("error", "output", "ignore"):
-        raise InputError(f"mutated_inputs={mutated_inputs!r} is none of 'error', 'output', 'ignore'")
+    require_choice(mutated_inputs)
     _keep_statistics(graph.nodes)
     if sharing.writes_anything(graph.nodes):
         Functionalizer(graph).run(mutated_inputs)

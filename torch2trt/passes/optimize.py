@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
+from ..arguments import listed_names
 from ..errors import InputError
 from .activations import gelu, silu
 from .attentions import attention, batches_of_attention, narrow_masks
@@ -51,6 +53,21 @@ PASSES: dict[str, Pass] = {
 """Every rewrite by name, in the order in which they run."""
 
 
+def parse_passes(passes: Any) -> list[str]:
+    """The names of the passes that an argument ``optimize`` asks for.
+
+    Raises:
+        InputError: it is no list of names, or a name is no pass.
+    """
+    if isinstance(passes, bool):
+        return list(PASSES) if passes else []
+    names = listed_names("optimize", passes)
+    unknown = [name for name in names if name not in PASSES]
+    if unknown:
+        raise InputError(f"no such pass: {', '.join(unknown)}; there are {', '.join(PASSES)}")
+    return names
+
+
 def optimize(plan: Plan, passes: bool | Iterable[str] = True) -> dict[str, int]:
     """Run passes over a plan.
 
@@ -64,8 +81,5 @@ def optimize(plan: Plan, passes: bool | Iterable[str] = True) -> dict[str, int]:
     Raises:
         InputError: a name is no pass.
     """
-    names = list(PASSES) if passes is True else [] if passes is False else list(passes)
-    unknown = [name for name in names if name not in PASSES]
-    if unknown:
-        raise InputError(f"no such pass: {', '.join(unknown)}; there are {', '.join(PASSES)}")
+    names = parse_passes(passes)
     return {name: PASSES[name](plan) for name in PASSES if name in names}

@@ -49,7 +49,7 @@ class Evaluator:
             outside is refused.
 
     Raises:
-        InputError: ``outputs``, ``weights`` or ``compute_dtype`` name what the network does not have.
+        InputError: there is no network; ``outputs``, ``weights`` or ``compute_dtype`` name what it does not have.
         EvaluationError: a layer type that the evaluator does not know; a layer that TensorRT refuses.
     """
 
@@ -65,6 +65,11 @@ class Evaluator:
         seed: int = 0,
         profile: Any = None,
     ) -> None:
+        if not hasattr(network, "num_layers"):
+            raise InputError(
+                f"the network is {type(network).__name__}, not an INetworkDefinition",
+                hint="of what torch2trt.convert gives, pass converted.network",
+            )
         self._network = network
         self._seed = seed
         overrides = WeightOverrides(weights, {**recall(network), **(weight_names or {})})
@@ -105,7 +110,7 @@ class Evaluator:
             The results by tensor name.
 
         Raises:
-            InputError: an input is missing, unknown, of another dtype or shape.
+            InputError: an input is missing, unknown, of another dtype or shape, or holds no data.
             EvaluationError: a layer cannot be computed, or its result contradicts what the network declares.
         """
         values: list[torch.Tensor | None] = [None] * self._slots
@@ -125,6 +130,8 @@ class Evaluator:
         return results
 
     def _bind(self, inputs: Mapping[str, torch.Tensor], values: list[torch.Tensor | None]) -> None:
+        if not isinstance(inputs, Mapping):
+            raise InputError(f"the inputs are {type(inputs).__name__}, not a dict of tensors by name")
         unknown = [name for name in inputs if name not in self._inputs]
         missing = [name for name in self._inputs if name not in inputs]
         if unknown or missing:
@@ -207,6 +214,8 @@ def _checked(name: str, value: Any, info: TensorInfo, settings: Settings) -> tor
     """An input that fits its declaration, on the device and in the dtype of the evaluation."""
     if not isinstance(value, torch.Tensor):
         raise InputError(f"input {name!r} must be a torch tensor, got {type(value).__name__}")
+    if value.is_meta:
+        raise InputError(f"input {name!r} is on the meta device and holds no data")
     own = describe_dtype(info)
     if value.dtype not in (own, info.held):
         raise InputError(f"input {name!r} must be {own}, got {value.dtype}")

@@ -44,6 +44,8 @@ def run(
     chosen = backend or ("engine" if torch.cuda.is_available() or is_engine_file(target) else "network")
     if chosen not in BACKENDS:
         raise InputError(f"--backend {chosen} is none of {', '.join(BACKENDS)}")
+    if top < 0:
+        raise InputError(f"--top {top} is negative")
     runner = _EngineFile(target, source.seed) if is_engine_file(target) else _Model(target, source, conversion, chosen)
     given = {} if data is None else read_inputs(data)
     shapes = {name: tuple(leaf.shape) for name, leaf in zip(runner.bound.names, runner.leaves, strict=True)}
