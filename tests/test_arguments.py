@@ -9,6 +9,8 @@ from torch import nn
 import torch2trt
 from torch2trt import errors
 from torch2trt.dynamic import Range
+from torch2trt.engine import cached, loaded
+from torch2trt.engine import run as engine_run
 from torch2trt.engine.options import BuildOptions
 from torch2trt.engine.refit import StoredWeights
 
@@ -202,3 +204,71 @@ def test_tolerances(linear, tolerance):
     if tolerance is not None:
         with pytest.raises(errors.InputError, match=f"rtol={tolerance!r} is no tolerance"):
             torch2trt.verify(linear, X, rtol=tolerance)
+
+
+@pytest.fixture
+def no_builds(monkeypatch):
+    def build(*args, **kwargs):
+        raise AssertionError("an engine was built")
+
+    monkeypatch.setattr(cached, "serialize_network", build)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """As if there were one; no engine is loaded."""
+    monkeypatch.setattr(loaded, "cuda_device", lambda device: torch.device("cuda", 0))
+    monkeypatch.setattr(engine_run, "cuda_device", lambda device: torch.device("cuda", 0))
+
+
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"foo": 1}, "unknown build option: foo; there are .*auto_contiguous.*workspace"),
+        ({"weights": None}, "unknown build option: weights"),
+        ({"max_graphs": "2"}, "max_graphs='2'"),
+        ({"kernel_cache": 3.5}, r"3\.5 is no place for a cache"),
+        ({"engine_cache": 3.5}, r"3\.5 is no place for a cache"),
+        ({"optimization_level": 9}, "optimization_level=9"),
+    ],
+)
+@pytest.mark.usefixtures("no_builds", "gpu")
+def test_build_checks_options_first(linear, options, text):
+    converted = torch2trt.convert(linear, X)
+    with pytest.raises(errors.InputError, match=text):
+        converted.build(**options)
+
+    def forward(x):
+        raise AssertionError("the model ran")
+
+    if "engine_cache" not in options:
+        with pytest.raises(errors.InputError, match=text):
+            torch2trt.build_engine(forward, X, **options)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.usefixtures("no_builds")
+def test_build_needs_a_gpu_first(linear):
+    converted = torch2trt.convert(linear, X)
+    with pytest.raises(errors.EngineError, match="needs an NVIDIA GPU"):
+        converted.build(auto_device=True)
+
+
+def test_a_device_that_is_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(errors.InputError, match="device='gpu0' is no device"):
+        loaded.cuda_device("gpu0")
+
+
+@pytest.mark.usefixtures("no_builds", "gpu")
+def test_places_are_checked_before_the_build(linear, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    converted = torch2trt.convert(linear, X)
+    for path in (tmp_path, tmp_path / "missing" / "net.engine", tmp_path / "file" / "net.engine"):
+        with pytest.raises(errors.EngineError, match=f"cannot write .?{path}"):
+            converted.serialize(path)
+    for function in (converted.build, converted.serialize, converted.bundle):
+        with pytest.raises(errors.EngineError, match="cannot make the cache folder") as error:
+            function(engine_cache=tmp_path / "file" / "cache")
+        assert error.value.hint == "choose a folder that can be written"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import regex
@@ -30,6 +30,17 @@ def listed_names(argument: str, names: Any) -> list[str]:
     if found is None or not all(isinstance(name, str) for name in found):
         raise InputError(f"{argument}={names!r} is no list of names", hint=f'write {argument}=["name"]')
     return found
+
+
+def require_known(what: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Refuse names that are not known.
+
+    Raises:
+        InputError: there are some; it lists those that are.
+    """
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise InputError(f"unknown {what}: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
 
 
 def pattern_of(argument: str, pattern: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from . import boundary, core, coverage, narrow, structure, tracing, trt_compat
-from .arguments import listed_names
+from .arguments import listed_names, require_known
 from .context import Context, building, network_state, trt_network
 from .dynamic import DynamicShapes, parse_profile
 from .emit import tensor
@@ -227,10 +227,13 @@ class Converted:
 
         Raises:
             BuildError: TensorRT could not build the network.
-            InputError: an option does not exist, or ``path`` cannot be written.
+            InputError: an option does not exist or does not fit.
+            EngineError: ``path`` or the folder of ``engine_cache`` cannot be written.
         """
-        from .engine.files import write_file_atomically
+        from .engine.files import require_writable, write_file_atomically
 
+        if path is not None:
+            require_writable(path)
         blob = self.bundle(progress=progress, engine_cache=engine_cache, profiles=profiles, **options).plan
         if path is not None:
             write_file_atomically(path, blob)
@@ -256,18 +259,18 @@ class Converted:
 
         Raises:
             BuildError: TensorRT could not build the network.
-            EngineError: there is no GPU.
-            InputError: an option does not exist.
+            EngineError: there is no GPU, or the folder of ``engine_cache`` cannot be written.
+            InputError: an option does not exist or does not fit.
         """
-        from .engine.cached import open_cache
+        from .engine.cached import open_engine_cache
         from .engine.run import Engine
 
-        building = {key: options.pop(key) for key in list(options) if key in _build_option_names()}
-        cache = open_cache(engine_cache)
-        bundle, current = self._make(_build_options(building), progress, cache, profiles)
+        building, loading = _split_options(options)
+        cache = open_engine_cache(engine_cache)
+        bundle, current = self._make(building, progress, cache, profiles)
         if cache is not None:
-            options.setdefault("kernel_cache", cache)
-        engine = Engine(bundle, weights=self.weights, **options)
+            loading.setdefault("kernel_cache", cache)
+        engine = Engine(bundle, weights=self.weights, **loading)
         if not current:
             engine.refit(self._used_parameters())
         return engine
@@ -288,11 +291,16 @@ class Converted:
             profiles: several optimisation profiles, each with ranges within those of the conversion, written as its
                 ``dynamic_shapes``; one with all of these by default.
             options: fields of :class:`torch2trt.engine.build.BuildOptions`.
+
+        Raises:
+            BuildError: TensorRT could not build the network.
+            InputError: an option does not exist or does not fit.
+            EngineError: the folder of ``engine_cache`` cannot be written.
         """
-        from .engine.cached import open_cache
+        from .engine.cached import open_engine_cache
         from .engine.run import Engine
 
-        bundle, current = self._make(_build_options(options), progress, open_cache(engine_cache), profiles)
+        bundle, current = self._make(_build_options(options), progress, open_engine_cache(engine_cache), profiles)
         if current:
             return bundle
         with Engine(bundle, weights=self.weights) as engine:
@@ -395,11 +403,25 @@ def _build_option_names() -> set[str]:
 def _build_options(options: dict[str, Any]) -> BuildOptions:
     from .engine.build import BuildOptions
 
-    unknown = set(options) - _build_option_names()
-    if unknown:
-        known = ", ".join(sorted(_build_option_names()))
-        raise InputError(f"unknown build option: {', '.join(sorted(unknown))}; there are {known}")
+    require_known("build option", options, _build_option_names())
     return BuildOptions(**options)
+
+
+def _split_options(options: Mapping[str, Any]) -> tuple[BuildOptions, dict[str, Any]]:
+    """How to build an engine, and the options to load it with, checked before the work.
+
+    Raises:
+        InputError: one does not exist or does not fit.
+        EngineError: there is no GPU.
+    """
+    from .engine.run import check_options, option_names
+
+    of_build = _build_option_names()
+    require_known("build option", options, of_build | option_names())
+    building = _build_options({name: value for name, value in options.items() if name in of_build})
+    loading = {name: value for name, value in options.items() if name not in of_build}
+    check_options(loading)
+    return building, loading
 
 
 def build_engine(module: Callable[..., Any], inputs: Inputs, **options: Any) -> Engine:
@@ -412,6 +434,8 @@ def build_engine(module: Callable[..., Any], inputs: Inputs, **options: Any) -> 
     """
     parameters = inspect.signature(convert).parameters
     converting = {key: options.pop(key) for key in list(options) if key in parameters}
+    own = inspect.signature(Converted.build).parameters
+    _split_options({name: value for name, value in options.items() if name not in own})
     return convert(module, inputs, **converting).build(**options)
 
 

@@ -102,12 +102,15 @@ def test_limit_drops_the_least_recently_used(tmp_path):
     assert cache.get("big") is None and cache.get("d")
 
 
-def test_bad_limit_and_folder(tmp_path):
+def test_bad_limit_and_folder(tmp_path, monkeypatch):
     with pytest.raises(InputError):
         DiskCache(tmp_path, limit=0)
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(EngineError, match="TORCH2TRT_CACHE_DIR"):
+    with pytest.raises(EngineError, match="choose a folder that can be written"):
         DiskCache(tmp_path / "file" / "c").put("a", b"x")
+    monkeypatch.setenv("TORCH2TRT_CACHE_DIR", str(tmp_path / "file" / "c"))
+    with pytest.raises(EngineError, match="set TORCH2TRT_CACHE_DIR"):
+        DiskCache().put("a", b"x")
 
 
 def test_keys_depend_on_every_part():

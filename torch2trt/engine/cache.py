@@ -26,6 +26,7 @@ from .files import PathLike, write_file_atomically
 ENVIRONMENT_VARIABLE = "TORCH2TRT_CACHE_DIR"
 DEFAULT_LIMIT = 8 << 30
 _HINT = f"set {ENVIRONMENT_VARIABLE} to a folder that can be written"
+_HINT_FOR_CHOSEN = "choose a folder that can be written"
 _SUFFIX = ".entry"
 _SUM = 32
 
@@ -75,6 +76,7 @@ class DiskCache:
             raise InputError(f"a cache of {limit} bytes holds nothing")
         self.folder = cache_folder() / name if folder is None else Path(folder)
         self.limit = limit
+        self._hint = _HINT if folder is None else _HINT_FOR_CHOSEN
 
     def _path(self, key: str) -> Path:
         return self.folder / (hashlib.sha256(key.encode()).hexdigest() + _SUFFIX)
@@ -143,11 +145,21 @@ class DiskCache:
         try:
             lock.acquire()
         except (OSError, NotImplementedError) as error:  # not every network file system has locks
-            raise EngineError(f"cannot lock the cache folder {self.folder}: {error}", hint=_HINT) from error
+            raise EngineError(f"cannot lock the cache folder {self.folder}: {error}", hint=self._hint) from error
         try:
             yield
         finally:
             lock.release()
+
+    def require_writable(self) -> None:
+        """Make the folder and write to it, before the work whose result is to be kept there.
+
+        Raises:
+            EngineError: that is impossible.
+        """
+        self._make_folder()
+        with self._lock("size"):
+            pass
 
     def _make_folder(self) -> None:
         try:
@@ -155,7 +167,7 @@ class DiskCache:
         except OSError as error:
             raise EngineError(
                 f"cannot make the cache folder {self.folder}: {error.strerror or error}",
-                hint=_HINT,
+                hint=self._hint,
             ) from error
 
     def _entries(self) -> list[tuple[Path, int, float]]:

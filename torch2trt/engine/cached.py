@@ -43,6 +43,19 @@ def open_cache(choice: CacheChoice) -> DiskCache | None:
         raise InputError(f"{choice!r} is no place for a cache", hint="use True, a folder, or a DiskCache") from None
 
 
+def open_engine_cache(choice: CacheChoice) -> DiskCache | None:
+    """As :func:`open_cache`, and sure that an engine can be kept there before one is built.
+
+    Raises:
+        InputError: it is no such choice.
+        EngineError: the cache folder cannot be made or written.
+    """
+    cache = open_cache(choice)
+    if cache is not None:
+        cache.require_writable()
+    return cache
+
+
 def find_or_build(
     builder: Any,
     network: Any,

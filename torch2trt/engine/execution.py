@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from ..arguments import whole_number
 from ..errors import EngineError, InputError
 from ..torch_compat import current_stream_handle
 from .graphs import CapturedRun, CaptureError, GraphCache
@@ -37,8 +38,8 @@ class CallOptions:
     max_graphs: int = 8
 
     def __post_init__(self) -> None:
-        if self.max_graphs < 1:
-            raise InputError(f"max_graphs={self.max_graphs} keeps no graph", hint="use cuda_graph=False instead")
+        if (whole_number(self.max_graphs) or 0) < 1:
+            raise InputError(f"max_graphs={self.max_graphs!r} keeps no graph", hint="use cuda_graph=False instead")
 
 
 class ExecutionContext:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -59,6 +60,21 @@ def _real_path(path: PathLike) -> str:
     if not os.fspath(path) or os.path.isdir(real):
         raise EngineError(f"cannot write {os.fspath(path)!r}: it names {'a folder' if os.fspath(path) else 'no file'}")
     return real
+
+
+def require_writable(path: PathLike) -> None:
+    """Refuse a path that :func:`write_file_atomically` cannot write, before the work whose result goes there.
+
+    Raises:
+        EngineError: it is a folder, or its folder is missing or may not be written; the message names the path.
+    """
+    target = Path(_real_path(path))
+    try:
+        if target.is_file() or not target.exists():  # no device or pipe
+            with tempfile.TemporaryFile(dir=target.parent):
+                pass
+    except OSError as error:
+        raise EngineError(f"cannot write {target}: {error.strerror or error}") from error
 
 
 def _write_straight(target: Path, content: bytes | Iterable[bytes] | Callable[[BinaryIO], None]) -> None:

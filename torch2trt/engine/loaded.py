@@ -81,7 +81,10 @@ def cuda_device(device: torch.device | str | int | None) -> torch.device:
             "an engine needs an NVIDIA GPU to be loaded, and torch sees none",
             hint="converted.evaluate(...) computes the network without one",
         )
-    chosen = torch.device("cuda" if device is None else device)
+    try:
+        chosen = torch.device("cuda" if device is None else device)
+    except (RuntimeError, TypeError):
+        raise InputError(f"device={device!r} is no device", hint='write it like "cuda:0"') from None
     if chosen.type != "cuda":
         raise InputError(f"an engine runs on a CUDA device, not on {chosen}")
     index = torch.cuda.current_device() if chosen.index is None else chosen.index

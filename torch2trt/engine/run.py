@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,28 @@ from .signature import EngineSignature, TensorSpec
 
 if TYPE_CHECKING:
     from .inspection import LayerInfo, ProfileReport
+
+
+def option_names() -> set[str]:
+    """What :class:`Engine` may be told about loading and calls, by name."""
+    return {*inspect.signature(Engine).parameters} - {"bundle", "weights"}
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what :class:`Engine` would refuse, before the work of building one.
+
+    Args:
+        options: by names of :func:`option_names`.
+
+    Raises:
+        InputError: a value does not fit.
+        EngineError: there is no GPU.
+    """
+    own = {field.name for field in dataclasses.fields(CallOptions)}
+    CallOptions(**{name: value for name, value in options.items() if name in own})
+    with kernels_may_go():
+        open_cache(options.get("kernel_cache"))
+    cuda_device(options.get("device"))
 
 
 class Engine:
