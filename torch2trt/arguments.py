@@ -78,12 +78,15 @@ def state_entry(key: str, value: Any, dtype: torch.dtype | None) -> torch.Tensor
         dtype: of the weight that it replaces; None where that is unknown.
 
     Raises:
-        InputError: it is no tensor, has no values, or is complex in place of a real one.
+        InputError: it is no tensor, or complex in place of a real one.
     """
     if not isinstance(value, torch.Tensor):
         raise InputError(f"entry {key!r} of the state_dict is {type(value).__name__}, not a tensor")
-    if value.is_meta:
-        raise InputError(f"entry {key!r} of the state_dict is on the meta device and holds no data")
     if value.is_complex() and dtype is not None and not dtype.is_complex:
         raise InputError(f"entry {key!r} of the state_dict is {value.dtype}, and the module's is {dtype}")
     return value.detach()
+
+
+def no_data(keys: Iterable[str]) -> InputError:
+    """That weights from entries of a ``state_dict`` are on the meta device."""
+    return InputError(f"the state_dict's {', '.join(sorted(keys))} is on the meta device and holds no data")

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .arguments import require_state, state_entry
+from .arguments import no_data, require_state, state_entry
 from .errors import InputError
 
 
@@ -33,8 +33,7 @@ class Origin:
         """The tensor that ``state_dict`` leads to.
 
         Raises:
-            InputError: ``state_dict`` lacks an entry, or one is no tensor with values, or complex in place of a real
-                one.
+            InputError: ``state_dict`` lacks an entry, or one is no tensor, or complex in place of a real one.
         """
         done = {} if done is None else done
         stack: list[Origin] = [self]
@@ -234,6 +233,8 @@ class WeightMap:
                 continue
             shape, dtype = self.finish[name]
             tensor = source.compute(state_dict, done)
+            if tensor.is_meta:
+                raise no_data(source.keys())
             if tuple(tensor.shape) != shape:
                 wrong.append(f"{name}: {list(tensor.shape)} instead of {list(shape)}")
                 continue

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from .. import trt_compat
-from ..arguments import require_state, state_entry
+from ..arguments import no_data, require_state, state_entry
 from ..errors import EngineError, InputError
 from ..trt_compat import to_torch_dtype, to_trt_dtype, trt
 from ..weights import WeightMap
@@ -91,6 +91,8 @@ class StoredWeights:
                     wrong.append(f"{key} is missing")
                 continue
             entry = state_entry(key, state_dict[key], dtype)
+            if entry.is_meta:
+                raise no_data([key])
             if tuple(entry.shape) != shape:
                 wrong.append(f"{key} has shape {list(entry.shape)} instead of {list(shape)}")
             else:
