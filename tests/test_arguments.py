@@ -272,3 +272,51 @@ def test_places_are_checked_before_the_build(linear, tmp_path):
             function(engine_cache=tmp_path / "file" / "cache")
         assert error.value.hint == "choose a folder that can be written"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"speed": 1}, "unknown option of compile: speed; there are allow_float64_as_float32, backend,"),
+        ({"min_block_size": "2"}, "min_block_size='2' is no whole number"),
+        ({"max_graphs": None}, "max_graphs=None is no whole number"),
+        ({"optimize": "gelu"}, "optimize='gelu' is no list"),
+        ({"exclude": ["a"]}, r"exclude=\['a'\] is list"),
+        ({"build": {"foo": 1}}, "unknown option in build: foo"),
+        ({"build": {"workspace": "4G"}}, "workspace='4G'"),
+        ({"build": "refit"}, "build='refit' is no dict"),
+        ({"run": {"foo": 1}}, "unknown option in run: foo"),
+        ({"mutated_inputs": "output", "background": True}, "mutated_inputs='output' goes with no background"),
+    ],
+)
+def test_options_of_compile_are_checked_before_it(options, text):
+    class Fails(nn.Module):
+        def forward(self, x):
+            raise AssertionError("the model ran")
+
+    with pytest.raises(errors.InputError, match=text) as error:
+        torch2trt.compile(Fails().eval(), X, **options)
+    assert "__init__" not in str(error.value)
+
+
+class WritesToItsInput(nn.Module):
+    def forward(self, x):
+        x.add_(1)
+        return x.relu() * 2
+
+
+@pytest.mark.parametrize("exclude", [None, "aten::relu", ".*"])
+def test_compiled_modules_that_write_to_their_input(exclude):
+    module = WritesToItsInput().eval()
+    with pytest.raises(errors.InputError, match="writes to its input x") as error:
+        torch2trt.compile(module, X.clone(), backend="reference", exclude=exclude)
+    assert 'pass mutated_inputs="output"' in error.value.hint
+    given = torch.randn(2, 4)
+    before = given.clone()
+    fast = torch2trt.compile(module, X.clone(), backend="reference", exclude=exclude, mutated_inputs="ignore")
+    torch.testing.assert_close(fast(given), (before + 1).relu() * 2)
+    fast = torch2trt.compile(module, X.clone(), backend="reference", exclude=exclude, mutated_inputs="output")
+    result, held = fast(given)
+    torch.testing.assert_close(result, (before + 1).relu() * 2)
+    torch.testing.assert_close(held, before + 1)
+    assert torch.equal(given, before)

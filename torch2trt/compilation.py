@@ -36,16 +36,16 @@ def compile_module(module: torch.nn.Module, inputs: Inputs, **options: Any) -> C
     Args:
         module: an nn.Module, in eval mode.
         inputs: example inputs, as for :func:`torch2trt.convert`.
-        options: ``dynamic_shapes``, ``precision``, ``keep_float32``, ``allow_float64_as_float32``, ``optimize`` as for
-            :func:`torch2trt.convert`; ``exclude``, a pattern of the ``regex`` package over op kinds and module scopes
-            that stay in PyTorch; ``min_block_size``, the fewest nodes that are worth an engine; ``full=True`` to raise
-            if a node would stay in PyTorch; ``backend="reference"`` to run the networks in the reference evaluator,
-            which needs no GPU; ``engine_cache``, where engines are kept to be found again
-            (:mod:`torch2trt.engine.cached`); ``background=True`` to build engines in a thread while PyTorch answers
-            the calls (:meth:`CompiledModule.wait`); ``cuda_graph=True`` to capture whole calls, engines and what stays
-            in PyTorch alike, in CUDA graphs, one for each combination of input shapes and ``max_graphs`` of them at
-            most (where that is impossible, a warning says so once); beside it ``tune=True`` to leave to PyTorch what
-            it computes faster on this GPU, which is measured op by op and takes about a second for each kind and size
+        options: ``dynamic_shapes``, ``precision``, ``keep_float32``, ``allow_float64_as_float32``, ``optimize``,
+            ``mutated_inputs`` as for :func:`torch2trt.convert`; ``exclude``, a pattern of the ``regex`` package over op
+            kinds and module scopes that stay in PyTorch; ``min_block_size``, the fewest nodes that are worth an engine;
+            ``full=True`` to raise if a node would stay in PyTorch; ``backend="reference"`` to run the networks in the
+            reference evaluator, which needs no GPU; ``engine_cache``, where engines are kept to be found again
+            (:mod:`torch2trt.engine.cached`); ``background=True`` to build engines in a thread while PyTorch answers the
+            calls (:meth:`CompiledModule.wait`); ``cuda_graph=True`` to capture whole calls, engines and what stays in
+            PyTorch alike, in CUDA graphs, one for each combination of input shapes and ``max_graphs`` of them at most
+            (where that is impossible, a warning says so once); beside it ``tune=True`` to leave to PyTorch what it
+            computes faster on this GPU, which is measured op by op and takes about a second for each kind and size
             (:mod:`torch2trt.tuning`), or the :attr:`CompiledModule.tuned` of an earlier run; ``build``, a dict of
             :class:`torch2trt.engine.build.BuildOptions` fields; ``run``, a dict of options of
             :class:`torch2trt.engine.run.Engine`.

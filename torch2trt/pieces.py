@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from . import core, coverage, partition, trt_compat, tuning
-from .arguments import pattern_of
+from .arguments import pattern_of, require_known, whole_number
 from .context import building, torch_network, trt_network
 from .convert import Converted, mark_outputs
 from .dynamic import DynamicShapes, Range
@@ -20,7 +21,9 @@ from .graph import Graph, Node, Value
 from .partition import Segment
 from .passes.data_sizes import data_sized
 from .passes.fold import Plan, fold, values_read
+from .passes.functionalize import MutatedInputs, require_choice
 from .passes.optimize import optimize as optimize_plan
+from .passes.optimize import parse_passes
 from .passes.spectra import values_alone
 from .precision import parse_precision
 from .structure import LEAF, Structure
@@ -47,6 +50,7 @@ class CompileOptions:
     keep_float32: str | None = None
     allow_float64_as_float32: bool = False
     optimize: bool | Iterable[str] = True
+    mutated_inputs: MutatedInputs = "error"
     backend: str = "engine"
     engine_cache: CacheChoice = None
     background: bool = False
@@ -110,16 +114,27 @@ def parse_options(options: Mapping[str, Any]) -> CompileOptions:
     Raises:
         InputError: one does not exist, or they do not go together.
     """
-    try:
-        chosen = CompileOptions(**options)
-    except TypeError as error:
-        raise InputError(f"unknown option: {error}") from None
+    require_known("option of compile", options, {field.name for field in dataclasses.fields(CompileOptions)})
+    chosen = CompileOptions(**options)
+    chosen = dataclasses.replace(chosen, optimize=parse_passes(chosen.optimize))  # it may be read only once
+    pattern_of("exclude", chosen.exclude)
+    parse_precision(chosen.precision, chosen.keep_float32)
+    require_choice(chosen.mutated_inputs)
+    for name in ("min_block_size", "max_graphs"):
+        if whole_number(getattr(chosen, name)) is None:
+            raise InputError(f"{name}={getattr(chosen, name)!r} is no whole number")
+    _check_parts(chosen)
     if chosen.backend not in BACKENDS:
         raise InputError(f"backend={chosen.backend!r} is none of {', '.join(BACKENDS)}")
     if chosen.cuda_graph and chosen.backend != "engine":
         raise InputError(f"cuda_graph=True needs engines, and backend={chosen.backend!r} has none")
     if chosen.max_graphs < 1:
         raise InputError(f"max_graphs={chosen.max_graphs} keeps no graph", hint="leave cuda_graph=True out instead")
+    if chosen.background and chosen.mutated_inputs != "error":
+        raise InputError(
+            f"mutated_inputs={chosen.mutated_inputs!r} goes with no background=True: until the engines are there, the "
+            "module answers, and writes to its inputs"
+        )
     if chosen.tune is True and (not chosen.cuda_graph or chosen.background):
         raise InputError(
             "tune=True measures engines in CUDA graphs, before any call",
@@ -128,12 +143,30 @@ def parse_options(options: Mapping[str, Any]) -> CompileOptions:
     return chosen
 
 
+def _check_parts(chosen: CompileOptions) -> None:
+    """Refuse options of builds and engines that do not exist."""
+    if chosen.backend != "engine":
+        return
+    from .engine.options import BuildOptions
+    from .engine.run import option_names
+
+    of_build = {field.name for field in dataclasses.fields(BuildOptions)}
+    for name, known in (("build", of_build), ("run", option_names() - {"auto_contiguous"})):
+        given = getattr(chosen, name)
+        if not isinstance(given, Mapping):
+            raise InputError(f"{name}={given!r} is no dict of options")
+        require_known(f"option in {name}", given, known)
+    BuildOptions(**chosen.build)
+
+
 class Pieces:
     """The trace of a module and its segments."""
 
     def __init__(self, module: Callable[..., Any], inputs: Inputs, options: CompileOptions) -> None:
         self.options = options
-        self.prepared = core.prepare(module, inputs, dynamic_shapes=options.dynamic_shapes)
+        self.prepared = core.prepare(
+            module, inputs, dynamic_shapes=options.dynamic_shapes, mutated_inputs=options.mutated_inputs
+        )
         self.plan = fold(self.prepared.graph)
         values_alone(self.plan)
         self._excluded = pattern_of("exclude", options.exclude)

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from ..convert import Converted
     from ..inputspec import BoundInputs
     from ..modelspec import NamedModel
+    from ..passes.functionalize import MutatedInputs
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="file.py:function or package.module:name.", show_default=False)
 ]
 
+MutatedInputsOption = Annotated[
+    str, typer.Option(help="When the model writes to an input: error, output (add one) or ignore.")
+]
 MUTATED_INPUTS = ("error", "output", "ignore")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
@@ -102,10 +106,7 @@ class ConvertOptions(OptionGroup):
         bool, typer.Option("--allow-other-signs", help="Convert singular and eigenvectors, whatever their signs.")
     ] = False
     optimize: Annotated[bool, typer.Option(help="Rewrite the graph where TensorRT has a better layer.")] = True
-
-    mutated_inputs: Annotated[
-        str, typer.Option(help="When the model writes to an input: error, output (add one) or ignore.")
-    ] = "error"
+    mutated_inputs: MutatedInputsOption = "error"
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of :func:`torch2trt.convert`.
@@ -113,8 +114,6 @@ class ConvertOptions(OptionGroup):
         Raises:
             InputError: a choice does not exist.
         """
-        if self.mutated_inputs not in MUTATED_INPUTS:
-            raise InputError(f"--mutated-inputs {self.mutated_inputs} is none of {', '.join(MUTATED_INPUTS)}")
         return {
             "precision": self.precision,
             "keep_float32": self.keep_float32,
@@ -124,7 +123,7 @@ class ConvertOptions(OptionGroup):
             "allow_random": self.allow_random,
             "allow_other_signs": self.allow_other_signs,
             "optimize": self.optimize,
-            "mutated_inputs": self.mutated_inputs,
+            "mutated_inputs": parse_mutated_inputs(self.mutated_inputs),
         }
 
     def convert(self, model: NamedModel, bound: BoundInputs, *, verbose: bool = False) -> Converted:
@@ -139,6 +138,17 @@ class ConvertOptions(OptionGroup):
             verbose=verbose,
             **self.arguments(),
         )
+
+
+def parse_mutated_inputs(text: str) -> MutatedInputs:
+    """The choice that ``--mutated-inputs`` makes.
+
+    Raises:
+        InputError: it does not exist.
+    """
+    if text not in MUTATED_INPUTS:
+        raise InputError(f"--mutated-inputs {text} is none of {', '.join(MUTATED_INPUTS)}")
+    return cast("MutatedInputs", text)
 
 
 @dataclass

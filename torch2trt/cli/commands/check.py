@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import ModelArgument, ModelOptions
+from ..options import ModelArgument, ModelOptions, MutatedInputsOption, parse_mutated_inputs
 from ..output import Output, describe_error
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def check(
     allow_other_signs: Annotated[
         bool, typer.Option("--allow-other-signs", help="Let singular and eigenvectors pass.")
     ] = False,
+    mutated_inputs: MutatedInputsOption = "error",
 ) -> None:
     """List everything that would not convert; status 1 if there is anything."""
     from ...convert import check as check_module
@@ -39,6 +40,7 @@ def check(
             allow_float64_as_float32=float64_as_float32,
             allow_random=allow_random,
             allow_other_signs=allow_other_signs,
+            mutated_inputs=parse_mutated_inputs(mutated_inputs),
         )
     _print(out, model, report)
     out.stop(report.ok)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import EngineError, InputError
-from ..options import ConvertOptions, ModelOptions
+from ..options import ConvertOptions, ModelOptions, parse_mutated_inputs
 from ..output import Output
 from ..target import is_engine_file
 
@@ -111,7 +111,12 @@ class _Model:
             with torch.no_grad():
                 result = self._named.module(*args, **kwargs)
         else:
-            prepared = core.prepare(self._named.module, self.bound.inputs, input_names=self.bound.names)
+            prepared = core.prepare(
+                self._named.module,
+                self.bound.inputs,
+                input_names=self.bound.names,
+                mutated_inputs=parse_mutated_inputs(self._conversion.mutated_inputs),
+            )
             result = core.debug_call_graph(prepared.graph, inputs)
         tensors, nesting = structure.flatten(result)
         names = self._conversion.output_name or default_output_names(nesting, self.bound.names)
