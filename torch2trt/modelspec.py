@@ -178,7 +178,7 @@ def _import_module(name: str) -> ModuleType:
             raise InputError(f"there is no module {name}", hint="write file.py:function for a file") from None
         raise InputError(f"importing {name} failed: {error}") from error
     except Exception as error:
-        raise InputError(f"importing {name} raised {type(error).__name__}: {error}") from error
+        raise InputError(f"importing {name} raised {_told(error)}") from error
 
 
 def _import_file(path: str) -> ModuleType:
@@ -221,9 +221,16 @@ def _blamed(what: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-        raise InputError(f"{what} raised {type(error).__name__}: {error}{place}") from error
+        raise InputError(f"{what} raised {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """An exception and where it was raised; of a mistake in Python code, where that stands."""
+    name = type(error).__name__
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{name}: {error.msg} at {error.filename}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{name}: {error}" + (f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else "")
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:

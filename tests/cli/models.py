@@ -74,6 +74,20 @@ def raises():
     raise ValueError("no such thing here")
 
 
+def must_not_run():
+    raise AssertionError("the model is made")
+
+
+class Writing(nn.Module):
+    def forward(self, x):
+        x.add_(1)
+        return x * 2
+
+
+def make_writing():
+    return Writing(), torch.randn(2, 3)
+
+
 def gives_nothing():
     return None
 

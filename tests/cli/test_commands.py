@@ -111,6 +111,16 @@ def test_check_lists_every_op_in_one_table(folder):
         assert kind in result.out
 
 
+def test_check_a_model_that_writes_to_its_input(folder):
+    result = run("torch2trt check models.py:make_writing", folder)
+    assert result.status == 2 and "writes to its input x" in result.err
+    for choice in ("output", "ignore"):
+        result = run(f"torch2trt check models.py:make_writing --mutated-inputs {choice}", folder)
+        assert result.status == 0 and "all convert" in result.out
+    found = answer(run("torch2trt run models.py:make_writing --mutated-inputs output --backend debug --json", folder))
+    assert len(found["outputs"]) == 2
+
+
 # convert
 
 
@@ -169,6 +179,8 @@ def test_engines_without_a_gpu(folder):
     for command in ("inspect", "run"):
         result = run(f"torch2trt {command} net.engine", folder)
         assert result.status == 3 and "net.engine holds an engine" in result.err and "give the model" in result.err
+    result = run("torch2trt run models.py:must_not_run --backend engine", folder)
+    assert result.status == 3 and "needs an NVIDIA GPU" in result.err
 
 
 # verify
@@ -342,6 +354,29 @@ def test_templates_are_filled_in(folder):
         ("check models.py -i image:[1,4,6,6]", 3, "expected input"),
         ("convert models.py:make_unsupported -i image:[1,3,6,6] -o x.engine", 3, "mystery::second"),
         (f"convert models.py {IMAGE} -o no/where/x.engine", 2, "no folder no/where"),
+        ("convert models.py:must_not_run -o net.xyz", 2, "net.xyz would not be taken for an engine"),
+        ("convert models.py:must_not_run -o .", 3, "cannot write .: Is a directory"),
+        ("convert models.py:must_not_run -o broken.engine/x.engine", 2, "no folder broken.engine"),
+        ("convert models.py:must_not_run -o x.engine --optimization-level 9", 2, "optimization_level=9"),
+        ("convert models.py:must_not_run -o x.engine --aux-streams -2", 2, "aux_streams=-2"),
+        ("convert models.py:must_not_run -o x.engine --compute-capability 9", 2, "compute_capability '9'"),
+        ("convert models.py:must_not_run -o x.engine --engine-cache broken.npz/c", 3, "make the cache folder"),
+        ("export-triton models.py:must_not_run repository --name net --aux-streams -2", 2, "aux_streams=-2"),
+        ("refit net.trt2 none.pt -o net.xyz", 2, "net.xyz would not be taken for an engine"),
+        ("verify models.py:must_not_run --save no/report.json", 3, "cannot write no/report.json"),
+        ("verify models.py:must_not_run --plot .", 3, "cannot write .: Is a directory"),
+        ("verify models.py:must_not_run --rtol -1", 2, "rtol=-1.0 is no tolerance"),
+        ("inspect models.py:must_not_run --graph no/net.svg", 3, "cannot write no/net.svg"),
+        ("run models.py:must_not_run --top -1", 2, "--top -1 is negative"),
+        ("run models.py:must_not_run -o no/out.npz", 3, "cannot write no/out.npz"),
+        ("run models.py:must_not_run -o out.txt", 2, "cannot write outputs to out.txt"),
+        ("run broken.trt2", 3, "broken.trt2 is damaged or no engine file"),
+        ("run empty.trt2", 3, "empty.trt2 is empty"),
+        ("template network models.py:must_not_run -o no/net.py", 3, "cannot write no/net.py"),
+        ("check typo.py", 2, "typo.py raised SyntaxError: '(' was never closed at"),
+        ("check typo.py", 2, "typo.py:2"),
+        ("check typo:make_model", 2, "importing typo raised SyntaxError: '(' was never closed at"),
+        ("check models.py:make_writing --mutated-inputs maybe", 2, "maybe is none of error, output, ignore"),
         (f"convert models.py {IMAGE} -o x.engine --precision float8", 2, "float8"),
         (f"verify models.py {IMAGE} --mutated-inputs maybe", 2, "maybe is none of error, output, ignore"),
         (f"convert models.py {IMAGE} -o x.engine --workspace lots", 2, "'lots' is no number of bytes"),
@@ -372,6 +407,8 @@ def test_mistakes_are_told_without_a_traceback(folder, command, status, message)
     (folder / "broken.npz").write_bytes(b"PK\x03\x04 and no more")
     (folder / "broken.trt2").write_bytes(b"PK\x03\x04 and no more")
     (folder / "broken.engine").write_bytes(b"no engine")
+    (folder / "empty.trt2").write_bytes(b"")
+    (folder / "typo.py").write_text("import torch\nmodel = (torch.nn.ReLU\n")
     (folder / "other.json").write_text('{"picture": [1.0]}')
     (folder / "small.json").write_text('{"image": [1.0]}')
     result = run(f"torch2trt {command}", folder)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from .. import structure
-from ..engine.files import write_file_atomically
+from ..engine.files import require_writable, write_file_atomically
 from ..errors import InputError
 from ..inputspec import BoundInputs
 from ..tracing import Inputs
@@ -122,24 +122,33 @@ def replace_inputs(bound: BoundInputs, given: Mapping[str, torch.Tensor]) -> Inp
     return structure.unflatten([by_name[name] for name in bound.names], nesting)
 
 
+def require_output(path: Path) -> None:
+    """Refuse what :func:`write_outputs` cannot write, before there are outputs.
+
+    Raises:
+        InputError: the suffix is neither ``.npz`` nor ``.json``.
+        EngineError: the file cannot be written.
+    """
+    if path.suffix not in (".npz", ".json"):
+        raise InputError(f"cannot write outputs to {path}", hint="give a .npz or .json file")
+    require_writable(path)
+
+
 def write_outputs(path: Path, outputs: Mapping[str, torch.Tensor]) -> None:
     """Write tensors by name to ``.npz`` or ``.json``; bfloat16 becomes float32, which holds the same values.
 
     Raises:
-        InputError: the suffix is another.
         EngineError: the file cannot be written.
     """
     arrays = {name: _to_numpy(tensor) for name, tensor in outputs.items()}
     if path.suffix == ".json":
         content = json.dumps({name: array.tolist() for name, array in arrays.items()}).encode()
-    elif path.suffix == ".npz":
+    else:
         import numpy as np
 
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         content = buffer.getvalue()
-    else:
-        raise InputError(f"cannot write outputs to {path}", hint="give a .npz or .json file")
     write_file_atomically(path, content)
 
 

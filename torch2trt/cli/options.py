@@ -167,7 +167,13 @@ class BuildOptionsGroup(OptionGroup):
     detailed: Annotated[bool, typer.Option("--detailed", help="Keep all details for `inspect`.")] = False
 
     def arguments(self) -> dict[str, Any]:
-        """Fields of :class:`torch2trt.engine.build.BuildOptions`."""
+        """Fields of :class:`torch2trt.engine.build.BuildOptions`.
+
+        Raises:
+            InputError: one does not fit.
+        """
+        from ..engine.options import BuildOptions
+
         values = {
             "optimization_level": self.optimization_level,
             "workspace": None if self.workspace is None else parse_bytes(self.workspace),
@@ -178,7 +184,9 @@ class BuildOptionsGroup(OptionGroup):
             "aux_streams": self.aux_streams,
             "profiling_verbosity": "detailed" if self.detailed else "layer_names_only",
         }
-        return {name: value for name, value in values.items() if value is not None}
+        chosen: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
+        BuildOptions(**chosen)
+        return chosen
 
 
 @dataclass
@@ -198,9 +206,17 @@ class CachedBuildOptions(BuildOptionsGroup):
     ] = field(default_factory=list)
 
     def arguments(self) -> dict[str, Any]:
-        """Fields of :class:`torch2trt.engine.build.BuildOptions`, ``engine_cache`` and ``profiles``."""
+        """Fields of :class:`torch2trt.engine.build.BuildOptions`, ``engine_cache`` and ``profiles``.
+
+        Raises:
+            InputError: one does not fit.
+            EngineError: the cache cannot be written.
+        """
+        from ..engine.cached import open_engine_cache
+
         profiles = [parse_profile(text) for text in self.profile] or None
-        return {**super().arguments(), "engine_cache": self.engine_cache, "profiles": profiles}
+        options = super().arguments()
+        return {**options, "engine_cache": open_engine_cache(self.engine_cache), "profiles": profiles}
 
 
 def parse_profile(text: str) -> dict[str, dict[int, Any]]:

@@ -36,12 +36,13 @@ def bench(
         raise EngineError("bench needs an NVIDIA GPU, and torch sees none")
     if runs < 1 or warmup < 0:
         raise InputError(f"--runs {runs} and --warmup {warmup} measure nothing")
+    options = build.arguments()
     with out.working("loading the model"):
         named = source.load(model)
         bound = source.bind(named)
     with out.working("building the engine"):
         converted = conversion.convert(named, bound)
-        bundle = converted.bundle(**build.arguments())
+        bundle = converted.bundle(**options)
         engine = Engine(bundle)
         graphed = Engine(bundle, cuda_graph=True) if cuda_graph else None
     leaves, nesting = structure.flatten(tracing.normalize_inputs(bound.inputs))

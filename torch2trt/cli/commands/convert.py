@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from ...errors import InputError
 from ..options import CachedBuildOptions, ConvertOptions, ModelArgument, ModelOptions
 from ..output import Output
-from ..target import BUNDLE_SUFFIX
+from ..target import BUNDLE_SUFFIX, PLAIN_SUFFIXES, require_engine_path
 
 
 def convert(
@@ -20,7 +19,9 @@ def convert(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help=f"The engine: {BUNDLE_SUFFIX} for torch2trt's own file, else TensorRT's plain one."
+            "--output",
+            "-o",
+            help=f"The engine: {BUNDLE_SUFFIX} for torch2trt's own file, {', '.join(PLAIN_SUFFIXES)} for a plain one.",
         ),
     ],
     source: ModelOptions,
@@ -28,9 +29,8 @@ def convert(
     build: CachedBuildOptions,
 ) -> None:
     """Convert a model and build its engine; needs no GPU."""
+    require_engine_path(output)
     options = build.arguments()
-    if not output.parent.is_dir():
-        raise InputError(f"there is no folder {output.parent}")
     start = time.perf_counter()
     with out.working("loading the model"):
         named = source.load(model)

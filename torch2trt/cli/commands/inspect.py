@@ -50,11 +50,13 @@ def inspect(
 def _inspect_network(
     out: Output, target: str, source: ModelOptions, conversion: ConvertOptions, show: list[str], graph: Path | None
 ) -> None:
-    from ...engine.files import write_file_atomically
+    from ...engine.files import require_writable, write_file_atomically
     from ..drawing import to_html, to_svg
 
     if graph is not None and graph.suffix not in (".svg", ".html"):
         raise InputError(f"cannot draw to {graph}", hint="give a .svg or .html file")
+    if graph is not None:
+        require_writable(graph)
     view = _view(target, source, conversion)
     out.line(f"{len(view.layers)} layers, {len(view.inputs)} inputs, {len(view.outputs)} outputs")
     for what, tensors in (("input", view.inputs), ("output", view.outputs)):

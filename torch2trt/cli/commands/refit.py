@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..output import Output
+from ..target import require_engine_path
 
 
 def refit(
@@ -21,6 +22,7 @@ def refit(
     from ...engine.run import Engine
     from ...modelspec import read_weights
 
+    require_engine_path(output)
     state = read_weights(weights)
     with out.working("loading the engine"):
         loaded = Engine.load(engine)

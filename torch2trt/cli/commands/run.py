@@ -39,13 +39,18 @@ def run(
     """Run a model or an engine on data from files."""
     import torch
 
-    from ..data import read_image, read_inputs, replace_inputs, write_outputs
+    from ...engine.loaded import cuda_device
+    from ..data import read_image, read_inputs, replace_inputs, require_output, write_outputs
 
     chosen = backend or ("engine" if torch.cuda.is_available() or is_engine_file(target) else "network")
     if chosen not in BACKENDS:
         raise InputError(f"--backend {chosen} is none of {', '.join(BACKENDS)}")
     if top < 0:
         raise InputError(f"--top {top} is negative")
+    if output is not None:
+        require_output(output)
+    if chosen == "engine" and not is_engine_file(target):
+        cuda_device(None)
     runner = _EngineFile(target, source.seed) if is_engine_file(target) else _Model(target, source, conversion, chosen)
     given = {} if data is None else read_inputs(data)
     shapes = {name: tuple(leaf.shape) for name, leaf in zip(runner.bound.names, runner.leaves, strict=True)}

@@ -30,6 +30,7 @@ def network(
     """Write a script whose load_network() makes the model's TensorRT network, for Polygraphy to run or convert."""
     from ...modelspec import split_spec
 
+    _require_free(output, force)
     named = source.load(model)
     bound = source.bind(named)
     place, name = split_spec(model)
@@ -56,7 +57,7 @@ def network(
         options=options,
         names=", ".join(bound.names),
     )
-    _write(out, output, text, force)
+    _write(out, output, text)
 
 
 _DEFAULTS = ConvertOptions().arguments()
@@ -105,6 +106,7 @@ def config(
     """Write a script whose load_config() makes a builder configuration, for Polygraphy's --trt-config-script."""
     from ...inputspec import parse_input
 
+    _require_free(output, force)
     lines: list[str] = []
     specs = [parse_input(text) for text in input]
     if specs:
@@ -129,7 +131,7 @@ def config(
             lines.append(f"config.set_flag(trt.BuilderFlag.{flag})")
     if "compute_capability" in options:
         raise InputError("a configuration script is for any TensorRT, and --compute-capability for one")
-    _write(out, output, _CONFIG.format(lines="\n    ".join(lines)), force)
+    _write(out, output, _CONFIG.format(lines="\n    ".join(lines)))
 
 
 def _limits(spec: InputSpec) -> tuple[tuple[int, ...], ...]:
@@ -155,11 +157,17 @@ def load_config(builder, network):
 '''
 
 
-def _write(out: Output, path: Path, text: str, force: bool) -> None:
-    from ...engine.files import write_file_atomically
+def _require_free(path: Path, force: bool) -> None:
+    from ...engine.files import require_writable
 
     if path.exists() and not force:
         raise InputError(f"{path} exists", hint="choose another name, or pass --force")
+    require_writable(path)
+
+
+def _write(out: Output, path: Path, text: str) -> None:
+    from ...engine.files import write_file_atomically
+
     write_file_atomically(path, text.encode())
     out.line(f"written    {path}")
     out.result({"ok": True, "path": path})

@@ -67,12 +67,13 @@ def _bundle(
                 hint=f"export the model, or a {BUNDLE_SUFFIX} file",
             )
         return Bundle.read(target), 0
+    options = build.arguments()
     with out.working("loading the model"):
         named = source.load(target)
         bound = source.bind(named)
     with out.working("converting"):
         converted = conversion.convert(named, bound)
-    bundle = converted.bundle(progress=out.interactive, **build.arguments())
+    bundle = converted.bundle(progress=out.interactive, **options)
     specs = [*converted.signature().inputs, *converted.signature().outputs]
     batched = all(spec.shape and spec.shape[0] == -1 for spec in specs)
     return bundle, max_batch_of([converted.profile()]) if batched else 0

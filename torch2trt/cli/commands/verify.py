@@ -31,11 +31,15 @@ def verify(
     plot: Annotated[Path | None, typer.Option(help="Draw the error along the network's depth as PNG.")] = None,
 ) -> None:
     """Compare eager PyTorch, the network and, on a GPU, the engine, node by node; status 1 if they part."""
+    from ...engine.files import require_writable
     from ...verify import require_tolerances
     from ...verify import verify as verify_module
     from ..data import read_inputs, replace_inputs
 
     require_tolerances(rtol, atol)
+    for path in (save, plot):
+        if path is not None:
+            require_writable(path)
     with out.working("loading the model"):
         named = source.load(model)
         bound = source.bind(named)
