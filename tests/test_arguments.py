@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from torch import nn
@@ -320,3 +322,108 @@ def test_compiled_modules_that_write_to_their_input(exclude):
     torch.testing.assert_close(result, (before + 1).relu() * 2)
     torch.testing.assert_close(held, before + 1)
     assert torch.equal(given, before)
+
+
+class Holder:
+    """An object that is called and holds a module, as pipelines do."""
+
+    def __init__(self, module, name="net"):
+        setattr(self, name, module)
+
+    def __call__(self, x):
+        return next(iter(vars(self).values()))(x)
+
+    def run(self, x):
+        return self(x)
+
+
+def given_by(forward):
+    return lambda x: forward(x)
+
+
+def trained_by(training):
+    return lambda x: training(x)
+
+
+def in_a_list(layers):
+    return lambda x: layers[1](layers[0](x))
+
+
+def in_a_dict(heads):
+    return lambda x: heads["a.b"][0](x)
+
+
+def through_a_function(inner):
+    def outer(x):
+        return inner(x) + 1
+
+    return outer
+
+
+GLOBAL = nn.Linear(4, 4).eval()
+HOLDER = Holder(GLOBAL)
+
+
+def uses_a_global(x):
+    return torch.stack([GLOBAL(row) for row in x.unbind()])
+
+
+def uses_a_function(x):
+    return uses_a_global(x) + HOLDER(x)
+
+
+@pytest.mark.parametrize(
+    "reach, keys",
+    [
+        (lambda m: functools.partial(m), {"func.weight", "func.bias"}),
+        (lambda m: functools.partial(lambda net, x: net(x), m), {"argument0.weight", "argument0.bias"}),
+        (lambda m: functools.partial(lambda x, net: net[0](x), net=[m]), {"argument0_0.weight", "argument0_0.bias"}),
+        (lambda m: Holder(m), {"net.weight", "net.bias"}),
+        (lambda m: Holder(m, "module"), {"weight", "bias"}),
+        (lambda m: Holder(m).run, {"net.weight", "net.bias"}),
+        (lambda m: Holder(Holder(m, "inner")), {"inner.weight", "inner.bias"}),
+        (lambda m: m.forward, {"self_.weight", "self_.bias"}),
+        (given_by, {"forward_.weight", "forward_.bias"}),
+        (trained_by, {"training_.weight", "training_.bias"}),
+        (lambda m: in_a_list([m, nn.ReLU()]), {"layers_0.weight", "layers_0.bias"}),
+        (lambda m: in_a_list([m, m]), {"layers_0.weight", "layers_0.bias"}),
+        (lambda m: in_a_dict({"a.b": (m,)}), {"heads_a_b_0.weight", "heads_a_b_0.bias"}),
+        (lambda m: through_a_function(given_by(Holder(m))), {"net.weight", "net.bias"}),
+        (lambda m: lambda x, net=m: net(x), {"net.weight", "net.bias"}),
+        (lambda m: lambda x: sum(inner(x) for inner in [m]), {"m.weight", "m.bias"}),
+        (lambda m: uses_a_global, {"GLOBAL.weight", "GLOBAL.bias"}),
+        (lambda m: uses_a_function, {"GLOBAL.weight", "GLOBAL.bias"}),
+    ],
+)
+def test_modules_that_a_function_reaches(linear, reach, keys):
+    function = reach(linear)
+    converted = torch2trt.convert(function, (X,), input_names=["x"])
+    torch.testing.assert_close(converted.evaluate(X), function(X))
+    assert converted.weights.keys() == keys
+
+
+def test_modules_beside_one_of_its_own_modules():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU()).eval()
+
+    class Owner:
+        def __init__(self):
+            self.first, self.model = model[0], model
+
+        def __call__(self, x):
+            return self.first(x) + self.model(x)
+
+    function = Owner()
+    torch.testing.assert_close(torch2trt.convert(function, X).evaluate(X), function(X))
+
+
+def test_two_names_that_begin_alike(linear):
+    module, module2 = linear, nn.Linear(4, 4).eval()
+    converted = torch2trt.convert(lambda x: module(x) + module2(x), X)
+    assert converted.weights.keys() == {"weight", "bias", "module2.weight", "module2.bias"}
+
+
+def test_a_parameter_of_no_module():
+    weight = nn.Parameter(torch.randn(4, 4))
+    with pytest.raises(errors.TraceError, match="a parameter that belongs to no module") as error:
+        torch2trt.convert(lambda x: x @ weight, X)
+    assert "Tensor:" not in error.value.message and len(error.value.message.splitlines()) == 1

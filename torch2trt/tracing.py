@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 import itertools
 import traceback
@@ -24,6 +23,7 @@ from .guard import CheckedIndices
 from .passes.dynamic import mark_dynamic
 from .passes.numbers import return_numbers
 from .products import NumbersNeeded, uncomputed_products
+from .reached import free_name, modules_of
 from .reading import GraphReader
 from .structure import Structure, flatten, leaf_names, unflatten
 from .trace_gradients import GradientsTaken, SavedResults, unknown_to_gradients
@@ -75,14 +75,14 @@ class FlatModule(torch.nn.Module):
             self.module = target
         else:
             # The tracer refuses parameters that no submodule owns, so a function's modules become submodules.
-            for name, module in _modules_of(target).items():
-                self.add_module(name, module)
+            for name, module in modules_of(target).items():
+                self.add_module(free_name(name, dir(self)), module)
         # torch.jit.trace puts the wrapper itself in a mode; the mode of what is wrapped must not change.
         self.training = bool(getattr(target, "training", False))
 
     def strip(self, path: str) -> str:
         """A path to a parameter or module of this wrapper, as one of what it wraps."""
-        return path.removeprefix("module").lstrip(".") if "module" in self._modules else path
+        return path.removeprefix("module.") if "module" in self._modules and path != "module" else path
 
     def compiled(self) -> set[str]:
         """The paths of the modules that are in TorchScript already."""
@@ -195,25 +195,6 @@ def _deterministic() -> Iterator[None]:
             yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-
-
-def _modules_of(function: Callable[..., Any]) -> dict[str, torch.nn.Module]:
-    """The modules that a function reaches: bound to it, in its closure, or by a global name it uses."""
-    if isinstance(function, functools.partial):
-        return _modules_of(function.func) | {
-            f"argument{i}": a
-            for i, a in enumerate([*function.args, *function.keywords.values()])
-            if isinstance(a, torch.nn.Module)
-        }
-    owner = getattr(function, "__self__", None)
-    found = {"self_": owner} if isinstance(owner, torch.nn.Module) else {}
-    function = getattr(function, "__func__", function)
-    if inspect.isfunction(function):
-        variables = inspect.getclosurevars(function)
-        for name, value in {**variables.nonlocals, **variables.globals}.items():
-            if isinstance(value, torch.nn.Module):
-                found[name] = value
-    return found
 
 
 def _check_target(module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments | None:
@@ -620,7 +601,7 @@ def _trace_error(error: Exception) -> TraceError:
     text = str(error).strip()
     hint = "run the module on these inputs in plain PyTorch first"
     if _UNHELD in text:
-        text = "a parameter that belongs to no module of the model is used:\n" + text
+        text = f"a parameter that belongs to no module of the model is used: {text.splitlines()[0]}"
         hint = "pass the nn.Module that owns it instead of a function"
     if "Tracer cannot set value trace for type" in text:
         hint = "a scripted module gives None or a number, which no trace holds: convert what it was scripted from"
