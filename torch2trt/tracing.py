@@ -82,7 +82,9 @@ class FlatModule(torch.nn.Module):
 
     def strip(self, path: str) -> str:
         """A path to a parameter or module of this wrapper, as one of what it wraps."""
-        return path.removeprefix("module.") if "module" in self._modules and path != "module" else path
+        if "module" not in self._modules:
+            return path
+        return "" if path == "module" else path.removeprefix("module.")
 
     def compiled(self) -> set[str]:
         """The paths of the modules that are in TorchScript already."""
