@@ -74,7 +74,7 @@ def require_writable(path: PathLike) -> None:
             with tempfile.TemporaryFile(dir=target.parent):
                 pass
     except OSError as error:
-        raise EngineError(f"cannot write {target}: {error.strerror or error}") from error
+        raise EngineError(f"cannot write {os.fspath(path)}: {error.strerror or error}") from error
 
 
 def _write_straight(target: Path, content: bytes | Iterable[bytes] | Callable[[BinaryIO], None]) -> None:
