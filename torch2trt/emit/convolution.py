@@ -14,8 +14,9 @@ from ..context import building
 from ..errors import UnsupportedArgumentError
 from ..trt_compat import is_rtx
 from ..weights import derive
+from .any_convolution import convolution_of_any_size, turned_of_any_size
 from .constants import layer_weights
-from .dims import dim_add, dim_mul, dim_sub, expand_list, rank_of, shape_of, static_shape
+from .dims import Dim, dim_add, dim_mul, dim_sub, expand_list, is_static, rank_of, shape_of, static_shape
 from .dtypes import Tensor, cast, dtype_of, tensor
 from .framed import convolution_of_frames, transposed_convolution_of_frames
 from .math import elementwise, gather
@@ -93,7 +94,7 @@ def convolution(
     stride: int | Sequence[int],
     padding: int | Sequence[int],
     dilation: int | Sequence[int],
-    groups: int,
+    groups: Dim,
     *,
     padding_after: Sequence[int] | None = None,
 ) -> Any:
@@ -101,7 +102,7 @@ def convolution(
 
     Args:
         value: of shape ``(N, C, *spatial)`` or ``(C, *spatial)``.
-        weight: of shape ``(out, C / groups, *kernel)``; known or not.
+        weight: of shape ``(out, C / groups, *kernel)``; known or not, and of sizes that are known or not.
         bias: of shape ``(out,)``; known or not.
         stride: per spatial axis.
         padding: zeros on both sides of each spatial axis, or before it.
@@ -109,9 +110,13 @@ def convolution(
         groups: as in PyTorch.
         padding_after: zeros behind, where they differ from those before.
     """
-    shape = kernel_sizes(weight)
-    spatial = len(shape) - 2
     after = padding if padding_after is None else padding_after
+    spatial = rank_of(weight) - 2
+    amounts = list(zip(expand_list(padding, spatial), expand_list(after, spatial), strict=True))
+    strides, steps = (tuple(expand_list(each, spatial)) for each in (stride, dilation))
+    if not (isinstance(groups, int) and is_static(weight)):
+        return convolution_of_any_size(value, weight, bias, strides, amounts, steps, groups)
+    shape = kernel_sizes(weight)
     if dtype_of(value) == torch.bfloat16 and is_rtx() and groups > 1 and shape[1] <= _NARROW and spatial < 3:
         value, weight = cast(value, torch.float32), cast(weight, torch.float32)
         bias = None if bias is None else cast(bias, torch.float32)
@@ -120,12 +125,9 @@ def convolution(
     if spatial == 3 and shape[:2] == (groups, 1) and is_rtx():
         return _slice_by_slice(value, weight, bias, [stride, padding, after, dilation], groups)
     if spatial == 1:
-        (step,), (first,), (last,), (gap,) = (expand_list(each, 1) for each in (stride, padding, after, dilation))
-        framed = convolution_of_frames(value, weight, bias, step, first, last, gap, groups)
+        framed = convolution_of_frames(value, weight, bias, strides[0], *amounts[0], steps[0], groups)
         if framed is not None:
             return framed
-    amounts = list(zip(expand_list(padding, spatial), expand_list(after, spatial), strict=True))
-    strides, steps = (tuple(expand_list(each, spatial)) for each in (stride, dilation))
     attributes = _attributes(spatial, stride, padding, after, dilation)
     layer = partial(_layer, "convolution_nd", weight=weight, maps=shape[0], groups=groups, attributes=attributes)
     if dtype_of(value) == torch.float32 or not is_rtx():
@@ -249,7 +251,7 @@ def transposed_convolution(
     stride: int | Sequence[int],
     padding: int | Sequence[int],
     dilation: int | Sequence[int],
-    groups: int,
+    groups: Dim,
     *,
     output_padding: int | Sequence[int],
 ) -> Any:
@@ -258,9 +260,14 @@ def transposed_convolution(
     Output padding cuts off less behind. Where it exceeds the padding the kernel grows by zeros; and since TensorRT has
     no deconvolution with both stride and dilation, a dilated kernel is then filled with zeros.
     """
-    shape = kernel_sizes(weight)
-    spatial = len(shape) - 2
+    spatial = rank_of(weight) - 2
     strides, steps = expand_list(stride, spatial), expand_list(dilation, spatial)
+    if not (isinstance(groups, int) and is_static(weight)):
+        reach = [dim_mul(step, dim_sub(size, 1)) for step, size in zip(steps, shape_of(weight)[2:], strict=True)]
+        spread, amounts = spread_input(value, spatial, strides, reach, padding, output_padding)
+        kernel = turned_of_any_size(weight, groups)
+        return convolution_of_any_size(spread, kernel, bias, [1] * spatial, amounts, steps, groups)
+    shape = kernel_sizes(weight)
     cut, kept = expand_list(padding, spatial), expand_list(output_padding, spatial)
     channels = rank_of(value) - spatial - 1
     if static_shape(value)[channels] == -1:  # a deconvolution layer must know how many there are
@@ -297,8 +304,8 @@ def _deconvolution_fails(value: Tensor, strides: Sequence[int]) -> bool:
 
 
 def spread_input(
-    value: Tensor, spatial: int, stride: int | Sequence[int], reach: Sequence[int], padding: Any, output_padding: Any
-) -> tuple[Any, list[tuple[int, int]]]:
+    value: Tensor, spatial: int, stride: int | Sequence[int], reach: Sequence[Dim], padding: Any, output_padding: Any
+) -> tuple[Any, list[tuple[Dim, Dim]]]:
     """A transposed convolution's input as that of a convolution with the turned kernel.
 
     Args:
@@ -316,7 +323,8 @@ def spread_input(
     for axis, step in enumerate(expand_list(stride, spatial)):
         value = spread_out(value, first + axis, step)
     cut, more = expand_list(padding, spatial), expand_list(output_padding, spatial)
-    amounts = [(far - low, far - low + extra) for far, low, extra in zip(reach, cut, more, strict=True)]
+    before = [dim_sub(far, low) for far, low in zip(reach, cut, strict=True)]
+    amounts = [(amount, dim_add(amount, extra)) for amount, extra in zip(before, more, strict=True)]
     return value, amounts
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from .. import emit
-from ..emit import Tensor
+from ..emit import Dim, Tensor
 from ..errors import UnsupportedArgumentError
 from ..registry import op
 from ..weights import derive
@@ -24,7 +24,7 @@ def aten_convolution(
     dilation: Sequence[int],
     transposed: bool,
     output_padding: Sequence[int],
-    groups: int,
+    groups: Dim,
     benchmark: bool = False,
     deterministic: bool = False,
     cudnn_enabled: bool = False,
@@ -48,7 +48,7 @@ def aten_conv(
     stride: Sequence[int] = (1,),
     padding: Sequence[int] = (0,),
     dilation: Sequence[int] = (1,),
-    groups: int = 1,
+    groups: Dim = 1,
 ) -> Any:
     """``conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, padding=0, ...) -> Tensor``."""
     convolve = emit.convolution if emit.is_float(input) else emit.whole_convolution
@@ -63,7 +63,7 @@ def aten_conv_mode(
     stride: Sequence[int] = (1,),
     padding: str = "valid",
     dilation: Sequence[int] = (1,),
-    groups: int = 1,
+    groups: Dim = 1,
 ) -> Any:
     """``conv2d.padding(Tensor input, Tensor weight, Tensor? bias, SymInt[2] stride, str padding, ...) -> Tensor``.
 
@@ -74,10 +74,10 @@ def aten_conv_mode(
     if padding == "valid":
         return convolve(input, weight, bias, stride, [0] * spatial, dilation, groups)
     steps = emit.expand_list(dilation, spatial)
-    sizes = emit.static_shape(weight)[2:]
-    total = [step * (size - 1) for step, size in zip(steps, sizes, strict=True)]
-    before = [amount // 2 for amount in total]
-    after = [amount - half for amount, half in zip(total, before, strict=True)]
+    sizes = emit.shape_of(weight)[2:]
+    total = [emit.dim_mul(step, emit.dim_sub(size, 1)) for step, size in zip(steps, sizes, strict=True)]
+    before = [emit.dim_floordiv(amount, 2) for amount in total]
+    after = [emit.dim_sub(amount, half) for amount, half in zip(total, before, strict=True)]
     return convolve(input, weight, bias, stride, before, dilation, groups, padding_after=after)
 
 
@@ -89,7 +89,7 @@ def aten_conv_transpose(
     stride: Sequence[int] = (1,),
     padding: Sequence[int] = (0,),
     output_padding: Sequence[int] = (0,),
-    groups: int = 1,
+    groups: Dim = 1,
     dilation: Sequence[int] = (1,),
 ) -> Any:
     """``conv_transpose2d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, ...) -> Tensor``."""
