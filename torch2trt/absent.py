@@ -27,6 +27,16 @@ def absent(what: str) -> Absent:
     return Absent(what, building().location)
 
 
+def is_read(index: int) -> bool:
+    """Whether something reads a result of the node that is being converted: another node, or whoever runs the network.
+
+    Args:
+        index: of the result among the node's.
+    """
+    context = building()
+    return context.node is None or context.node.outputs[index] not in context.unread
+
+
 def present(value: Any) -> Any:
     """``value`` itself.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ import torch
 
 from . import trt_compat, weight_names
 from .errors import InputError, InternalError, Location
-from .graph import Node
+from .graph import Node, Value
 from .weights import WeightMap
 
 
@@ -82,6 +82,7 @@ class Context:
         state: what is kept beside it.
         recorder: collects TensorRT's error reports.
         node: the graph node that is being converted.
+        unread: the values of its graph that nothing reads.
         allow_float64_as_float32: whether float64 values may become float32.
         lifts_casts: whether PyTorch casts inputs and outputs whose dtypes TensorRT lacks: see
             :mod:`torch2trt.boundary`.
@@ -94,6 +95,7 @@ class Context:
     state: NetworkState = field(default_factory=NetworkState)
     recorder: Any = None
     node: Node | None = None
+    unread: Collection[Value] = ()
     allow_float64_as_float32: bool = False
     allow_random: bool = False
     allow_other_signs: bool = False

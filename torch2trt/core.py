@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -407,14 +407,15 @@ class Runner:
         """The conditions of the ifs around the node that is run, and whether they hold there."""
         self.loop_depth = 0
         """How many loops of an unknown number of iterations the node that is run is in."""
-        self._unread: set[Value] = set()
         self._sizes: Sizes | None = None
 
     def run(self, nodes: Sequence[Node], inputs: Sequence[Any], outputs: Sequence[Operand]) -> list[Any]:
         """Run ``nodes`` on ``inputs`` and return what the operands ``outputs`` are."""
         self.values.update(zip(self.graph.inputs, inputs, strict=True))
-        made = {value for node in walk_nodes(list(nodes)) for value in node.outputs}
-        self._unread = made - values_read(nodes, outputs)
+        context = current()
+        if context is not None:
+            made = {value for node in walk_nodes(list(nodes)) for value in node.outputs}
+            context.unread = made - values_read(nodes, outputs)
         self._run_nodes(nodes)
         return [self.resolve(output) for output in outputs]
 
@@ -493,7 +494,7 @@ class Runner:
             return answered
         if handler is None:
             raise UnsupportedOpError(coverage.missing_ops(Plan([node])))
-        return _call_builtin(handler, node, args, self._unread)
+        return _call_builtin(handler, node, args)
 
 
 def _call_users(handler: registry.Handler, node: Node, args: list[Any]) -> list[Any]:
@@ -517,7 +518,7 @@ def _call_users(handler: registry.Handler, node: Node, args: list[Any]) -> list[
     return results
 
 
-def _call_builtin(handler: registry.Handler, node: Node, args: list[Any], unread: Collection[Value]) -> list[Any]:
+def _call_builtin(handler: registry.Handler, node: Node, args: list[Any]) -> list[Any]:
     context = current()
     precision = context.precision if context is not None else None
     args = _with_dtypes(node, args)
@@ -533,8 +534,8 @@ def _call_builtin(handler: registry.Handler, node: Node, args: list[Any], unread
     except Exception as error:
         raise InternalError(f"the handler of {node.kind} failed: {type(error).__name__}: {error}") from error
     for value, result in zip(node.outputs, results, strict=True):
-        if value in unread:  # such as what a backward pass would read, which differs from device to device
-            continue
+        if context is not None and value in context.unread:
+            continue  # such as what a backward pass would read, which differs from device to device
         found = _difference(value, result, any_float=precision is not None) if trt_compat.is_tensor(result) else ""
         if found:
             raise InternalError(f"the handler of {node.kind} gives {found}")

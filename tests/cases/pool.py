@@ -114,6 +114,17 @@ def _tied(*shape: int) -> torch.Tensor:
     return rand(*shape, low=-2, high=2).round()
 
 
+def _tied_with_nan(*shape: int) -> torch.Tensor:
+    """The same with a few NaN and a window of -inf, by a generator of its own."""
+    generator = torch.Generator().manual_seed(len(shape))
+    values = torch.randn(shape, generator=generator).round()
+    values[torch.rand(shape, generator=generator) < 0.03] = torch.nan
+    values[..., :6] = -torch.inf
+    return values
+
+
+_WAVES = torch.arange(432.0).sin().reshape(2, 3, 9, 8)
+_NAN = torch.tensor([[[1, torch.nan, 0, torch.nan, 2, 3, 4]]])
 _HALF = torch.float16
 _INT = torch.int64
 _SIZES = {"x": {0: (1, 2, 8), 2: (7, 9, 20), 3: (7, 8, 20)}}
@@ -148,6 +159,19 @@ CASES = [
     Case("indices2d-dilation", _max(2, 3, padding=1, dilation=2, return_indices=True), _tied(2, 3, 9, 8)),
     Case("indices2d-infinite", _max(2, 3, padding=1, return_indices=True), torch.full((1, 2, 5, 5), -torch.inf)),
     Case("indices2d-nan", _max(2, 2, return_indices=True), torch.tensor([[[1.0, torch.nan], [torch.nan, 9.0]]])),
+    Case("indices1d-large", _max(1, 17, 2, 1, return_indices=True), _tied_with_nan(2, 3, 40)),
+    Case("indices2d-large", _max(2, 5, 2, return_indices=True), _tied_with_nan(2, 2, 20, 21)),
+    Case("indices2d-large-padding", _max(2, (5, 7), (3, 1), (2, 3), 1, True, True), _tied_with_nan(1, 2, 20, 21)),
+    Case("indices2d-large-dilation", _max(2, 5, 2, 2, dilation=3, return_indices=True), _tied_with_nan(1, 2, 20, 21)),
+    Case("indices2d-large-integers", _max(2, 5, padding=1, return_indices=True), -torch.arange(300).reshape(3, 10, 10)),
+    Case(
+        "indices2d-large-dynamic",
+        _max(2, 5, 2, 1, ceil_mode=True, return_indices=True),
+        _tied_with_nan(2, 3, 9, 8),
+        _SIZES,
+        [_tied_with_nan(1, 3, 7, 20), _tied_with_nan(8, 3, 14, 11)],
+    ),
+    Case("indices3d-large", _max(3, (1, 4, 5), 3, (0, 2, 1), return_indices=True), _tied_with_nan(1, 2, 4, 20, 21)),
     Case(
         "indices2d-dynamic",
         _max(2, 3, stride=2, padding=1, ceil_mode=True, return_indices=True),
@@ -221,6 +245,14 @@ CASES = [
     Case("adaptive_max1d", _adaptive_max(1, 4), _tied(2, 3, 9)),
     Case("adaptive_max2d", _adaptive_max(2, (5, 3)), _tied(2, 3, 9, 8)),
     Case("adaptive_max2d-values", _adaptive_max(2, (5, 1), indices=False), rand(2, 3, 9, 8)),
+    Case("adaptive_max1d-nan", _adaptive_max(1, 2), _NAN),
+    Case("adaptive_max1d-nan-global", _adaptive_max(1, 1), _NAN),
+    Case(
+        "adaptive_max2d-values-even",
+        _adaptive_max(2, (3, 4), indices=False),
+        torch.arange(432.0).reshape(2, 3, 9, 8).sin(),
+    ),
+    Case("adaptive_max2d-large", _adaptive_max(2, 2), _tied_with_nan(2, 3, 20, 18)),
     Case("adaptive_max2d-even", _adaptive_max(2, (3, 4)), _tied(2, 3, 9, 8)),
     Case("adaptive_max2d-global", _adaptive_max(2, 1), _tied(2, 3, 9, 8)),
     Case(

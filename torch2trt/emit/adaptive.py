@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from ..absent import absent, is_read
 from .dims import Dim, all_known, dim_add, dim_floordiv, dim_mul, dim_sub, rank_of, size_of
 from .dtypes import Tensor, cast, dtype_of, tensor
-from .math import elementwise, gather, reduce, unary, where
+from .greatest import greatest, greatest_of_windows, plus_row
+from .math import elementwise, gather, reduce, where
 from .pointwise import is_half
-from .pooling import average_pool, max_pool_with_indices
-from .shape import squeeze
+from .pooling import INDICES, average_pool, max_pool_with_indices
 from .sliding import Windows
 from .whole import is_known, positions, shaped, whole
 
@@ -78,57 +78,46 @@ def _average_along(value: Any, axis: int, length: Dim, count: Dim) -> Any:
 
 def _gathered(value: Any, axis: int, length: Dim, count: Dim) -> tuple[Any, Tensor]:
     """``value`` with ``axis`` replaced by windows and their elements, and which of these count."""
+    places, inside = _places(length, count)
+    trailing = [1] * (rank_of(value) - axis - 1)
+    return gather(value, places, axis), shaped(inside, [count, size_of(places, 1), *trailing])
+
+
+def _places(length: Dim, count: Dim) -> tuple[Tensor, Tensor]:
+    """The elements of each window, the last repeated where others have more, and which count; (windows, elements)."""
     start, end = (shaped(bound, [count, 1]) for bound in _bounds(length, count))
     if is_known(start, end):
         width: Dim = int((end - start).max())
     else:  # no window reaches over more than one element beside a whole number of them
         width = dim_add(dim_floordiv(dim_sub(dim_add(length, count), 1), count), 1)
-    place = whole("SUM", start, positions(width))
-    parts = gather(value, whole("MIN", place, whole("SUB", end, 1)), axis)
-    trailing = [1] * (rank_of(value) - axis - 1)
-    return parts, shaped(whole("LESS", place, end), [count, width, *trailing])
+    places = whole("SUM", start, positions(width))
+    return whole("MIN", places, whole("SUB", end, 1)), whole("LESS", places, end)
 
 
 def adaptive_max_pool(value: Tensor, output_size: Sequence[Any], spatial: int) -> tuple[Any, Any]:
-    """``torch.nn.functional.adaptive_max_pool1d`` to ``3d`` with indices; the first of equals."""
+    """``torch.nn.functional.adaptive_max_pool1d`` to ``3d`` with indices; the first of equals, the last NaN."""
     lengths, counts = _resolved(value, output_size, spatial)
     even = _even(lengths, counts)
     if even is not None and any(count > 1 for count in counts):
         return max_pool_with_indices(value, even)
     first = rank_of(value) - spatial
     best = tensor(value)
-    chosen: Tensor = torch.zeros((1,) * rank_of(value), dtype=torch.int64)
+    read = is_read(1)
+    chosen: Tensor | None = torch.zeros((1,) * rank_of(value), dtype=torch.int64) if read else None
     inner: Dim = 1
     for axis in reversed(range(spatial)):  # the least flat index among equals is the first of them in row-major order
-        chosen = _plus_row(chosen, first + axis, lengths[axis], inner)
-        inner = dim_mul(inner, lengths[axis])
+        if chosen is not None:
+            chosen = plus_row(chosen, first + axis, lengths[axis], inner)
+            inner = dim_mul(inner, lengths[axis])
         best, chosen = _greatest_along(best, chosen, first + axis, lengths[axis], counts[axis])
-    return best, chosen
+    return best, chosen if read else absent(INDICES)
 
 
-def _plus_row(chosen: Tensor, axis: int, length: Dim, inner: Dim) -> Any:
-    """Flat indices within the later axes become flat indices that this axis counts in too."""
-    rows = whole("PROD", positions(length), inner)
-    return whole("SUM", chosen, shaped(rows, [-1 if index == axis else 1 for index in range(rank_of(chosen))]))
-
-
-def _greatest_along(value: Any, chosen: Any, axis: int, length: Dim, count: Dim) -> tuple[Any, Any]:
+def _greatest_along(value: Any, chosen: Tensor | None, axis: int, length: Dim, count: Dim) -> tuple[Any, Any]:
     if all_known([length, count]) and length == count:
         return value, chosen
     if isinstance(count, int) and count == 1:
-        best = reduce("MAX", value, [axis], keepdim=True)
-        return best, reduce("MIN", _where_equal(value, best, chosen), [axis], keepdim=True)
-    parts, inside = _gathered(value, axis, length, count)
-    parts = where(inside, parts, torch.tensor(-math.inf, dtype=dtype_of(value)))
-    best = reduce("MAX", parts, [axis + 1], keepdim=True)
-    places, _ = _gathered(chosen, axis, length, count)
-    equal = _where_equal(parts, best, where(inside, places, torch.tensor(_NOWHERE)))
-    return squeeze(best, [axis + 1]), reduce("MIN", equal, [axis + 1], keepdim=False)
-
-
-_NOWHERE = torch.iinfo(torch.int64).max
-
-
-def _where_equal(value: Any, best: Any, chosen: Any) -> Any:
-    same = elementwise("OR", elementwise("EQUAL", value, best), unary("ISNAN", value))
-    return where(same, chosen, torch.tensor(_NOWHERE))
+        return greatest(value, chosen, axis)
+    places, inside = _places(length, count)
+    even = isinstance(inside, torch.Tensor) and bool(inside.all())
+    return greatest_of_windows(value, chosen, axis, places, None if even else inside)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ..absent import absent, is_read
 from ..errors import UnsupportedArgumentError
 from .convolution import unit_axes
 from .dims import (
@@ -17,6 +18,7 @@ from .dims import (
     Shape,
     dim_add,
     dim_floordiv,
+    dim_mul,
     dim_sub,
     expand_list,
     is_static,
@@ -26,6 +28,7 @@ from .dims import (
     static_shape,
 )
 from .dtypes import Tensor, cast, dtype_of, is_float, tensor
+from .greatest import greatest_of_windows, lowest, plus_row
 from .math import compare, elementwise, gather, reduce, unary, where
 from .moving import traced_sizes
 from .network import add_layer, enum
@@ -93,10 +96,6 @@ def _within(spec: Windows, lengths: Sequence[int]) -> Windows:
     return replace(spec, size=tuple(sizes), stride=tuple(strides))
 
 
-def _lowest(dtype: torch.dtype) -> float | int:
-    return -math.inf if dtype.is_floating_point else torch.iinfo(dtype).min
-
-
 def pool_by_sizes(operation: str, value: Tensor, size: Shape, stride: Shape, spatial: int, plain: bool) -> Any:
     """Pooling by windows whose sizes are known at run time only, such as that of the whole image.
 
@@ -151,7 +150,7 @@ def _max_pool(value: Any, spec: Windows) -> Any:
         return _native(value, spec, "MAX", -math.inf)
     for axis in range(spec.spatial):  # one axis after the other takes the fewest slices
         if spec.size[axis] > 1 or spec.stride[axis] > 1 or spec.padding[axis]:
-            found, _ = taps(value, _only(spec, axis), _lowest(dtype_of(value)))
+            found, _ = taps(value, _only(spec, axis), lowest(dtype_of(value)))
             value = functools.reduce(functools.partial(elementwise, "MAX"), [tap for _, tap in found])
     return value
 
@@ -275,22 +274,33 @@ def _covered(spec: Windows, axis: int, length: Dim, count: Dim, include_padding:
     return whole("SUB", end, whole("MAX", start, -margin))
 
 
+INDICES = "the indices of a maximum, which nothing read when it was converted"
+_MANY = 16
+"""Elements of a window that are compared one after the other; with more of them it is done along one axis at a time."""
+
+
 def max_pool_with_indices(value: Tensor, spec: Windows) -> tuple[Any, Any]:
     """The greatest element of each window, and its place among the input's spatial elements; the first of equals.
 
-    A NaN is the greatest, the last one of several, as in aten/src/ATen/native/cpu/MaxPoolKernel.cpp.
+    A NaN is the greatest, the last one of several, as in aten/src/ATen/native/cpu/MaxPoolKernel.cpp. Where nothing
+    reads the places, it is :func:`max_pool`.
     """
+    if not is_read(1):
+        return max_pool(value, spec), absent(INDICES)
     values, indices = pooled(value, spec, _max_pool_with_indices)
     return values, indices
 
 
 def _max_pool_with_indices(value: Any, spec: Windows) -> tuple[Any, Any]:
+    padded = spec.ceil or any(spec.padding)
+    if math.prod(spec.size) > _MANY and (max(spec.dilation) == 1 or not padded):  # each window has an element inside
+        return _max_pool_by_axis(value, spec, padded)
     lead = rank_of(value) - spec.spatial
     lengths = [size_of(value, lead + axis) for axis in range(spec.spatial)]
-    lowest = _lowest(dtype_of(value))
-    found, counts = taps(value, spec, lowest)
+    least = lowest(dtype_of(value))
+    found, counts = taps(value, spec, least)
     if any(spec.padding):
-        best = tensor(torch.full((1,) * rank_of(value), lowest, dtype=dtype_of(value)))
+        best = tensor(torch.full((1,) * rank_of(value), least, dtype=dtype_of(value)))
         chosen = _flat([_first_inside(spec, axis, count) for axis, count in enumerate(counts)], spec, lengths)
     else:  # the first element is inside; TensorRT refuses to choose between two equal constants
         best = found.pop(0)[1]
@@ -303,6 +313,26 @@ def _max_pool_with_indices(value: Any, spec: Windows) -> tuple[Any, Any]:
         best = where(better, tap, best)
         chosen = where(better, _flat(along, spec, lengths), chosen)
     return best, _spread(chosen, best)
+
+
+def _max_pool_by_axis(value: Any, spec: Windows, padded: bool) -> tuple[Any, Any]:
+    """The same, one axis after the other: windows of whatever size take a few layers each."""
+    lead = rank_of(value) - spec.spatial
+    best, inner = value, 1
+    chosen: Tensor = torch.zeros((1,) * rank_of(value), dtype=torch.int64)
+    for axis in reversed(range(spec.spatial)):
+        length = size_of(value, lead + axis)
+        chosen, inner = plus_row(chosen, lead + axis, length, inner), dim_mul(inner, length)
+        if spec.size[axis] == spec.stride[axis] == 1 and not spec.padding[axis]:
+            continue
+        start = shaped(_tap_index(spec, axis, 0, spec.count(axis, length)), [-1, 1])
+        places = whole("SUM", start, torch.arange(spec.size[axis]) * spec.dilation[axis])
+        inside = None
+        if padded:
+            inside = whole("AND", whole("GREATER", places, -1), whole("LESS", places, length))
+            places = whole("MAX", whole("MIN", places, dim_sub(length, 1)), 0)
+        best, chosen = greatest_of_windows(best, chosen, lead + axis, places, inside)
+    return best, chosen
 
 
 def _spread(chosen: Tensor, best: Any) -> Any:

@@ -41,7 +41,10 @@ def _register_max_pool(spatial: int) -> None:
         f"``max_pool{spatial}d{arguments} -> Tensor``.\n\n    TensorRT's layer passes over NaN, which eager gives, and "
         "gives the lowest finite number for windows of -inf alone."
     )
-    with_indices.__doc__ = f"``max_pool{spatial}d_with_indices{arguments} -> (Tensor, Tensor)``; int64 indices."
+    with_indices.__doc__ = (
+        f"``max_pool{spatial}d_with_indices{arguments} -> (Tensor, Tensor)``; int64 indices.\n\n"
+        f"    Where nothing reads the indices it is ``max_pool{spatial}d``."
+    )
     op(f"aten::max_pool{spatial}d")(max_pool)
     op(f"aten::max_pool{spatial}d_with_indices")(with_indices)
 
@@ -103,6 +106,8 @@ def _register_adaptive(spatial: int) -> None:
     average.__doc__ = f"``adaptive_avg_pool{spatial}d(Tensor self, SymInt[{spatial}] output_size) -> Tensor``."
     maximum.__doc__ = (
         f"``adaptive_max_pool{spatial}d(Tensor self, int[{spatial}] output_size) -> (Tensor, Tensor)``; int64 indices."
+        "\n\n"
+        f"    Where nothing reads the indices and all windows have one size, it is ``max_pool{spatial}d``."
     )
     op(f"aten::adaptive_avg_pool{spatial}d")(average)
     op(f"aten::adaptive_max_pool{spatial}d")(maximum)
