@@ -13,7 +13,7 @@ from torch.nn import functional
 
 import torch2trt
 from torch2trt import quantized
-from torch2trt.errors import UnsupportedArgumentError
+from torch2trt.errors import DtypeError, UnsupportedArgumentError
 from torch2trt.trt_compat import is_rtx
 
 warnings.filterwarnings("ignore", message=r"torch\.ao\.quantization is deprecated")
@@ -290,3 +290,32 @@ def test_modules_of_quantised_numbers_are_refused_by_the_names_of_their_ops():
     with pytest.raises(torch2trt.errors.UnsupportedOpError, match="quantized::linear .*module '1'"):
         torch2trt.convert(module, torch.randn(2, 16))
     assert "quantized::linear" in str(torch2trt.check(module, torch.randn(2, 16)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_weights_of_float8(dtype):
+    class Product(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.arange(-4, 5.0).reshape(3, 3).to(dtype))
+
+        def forward(self, x):
+            return x @ (self.weight.to(x.dtype) * 0.5)
+
+    module, x = Product(), torch.arange(6.0).reshape(2, 3)
+    torch.testing.assert_close(torch2trt.convert(module, x).evaluate(x), module(x))
+    module.weight.data[0] = torch.nan
+    with pytest.warns(UserWarning, match="'weight' holds NaN"):
+        torch2trt.convert(module, x)
+
+
+def test_float8_is_moved_and_cast_alone():
+    with pytest.raises(DtypeError, match=r"slice layer of float8(.|\n)*cast to float32"):
+        torch2trt.convert(lambda x: x.to(torch.float8_e4m3fn)[1:].float(), torch.ones(2, 3))
+
+
+def test_inputs_of_float8_are_cast_outside():
+    x = torch.tensor([1.0, 440, -3]).to(torch.float8_e4m3fn)
+    converted = torch2trt.convert(lambda x: x.float() * 2, x)
+    assert converted.serialize(optimization_level=0)
+    torch.testing.assert_close(converted.evaluate(x), x.float() * 2)

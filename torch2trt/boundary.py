@@ -82,7 +82,7 @@ def input_dtypes(graph: Graph, plan: Plan) -> dict[Value, torch.dtype]:
     wanted: dict[Value, set[torch.dtype | None]] = {
         value: set()
         for value in graph.inputs
-        if value.dtype is not None and not (value.dtype in trt_compat.TORCH_TO_TRT or value.dtype in _HELD_OTHERWISE)
+        if value.dtype is not None and not (holds(value.dtype) or value.dtype in _HELD_OTHERWISE)
     }
     if not wanted:
         return {}

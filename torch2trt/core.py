@@ -373,7 +373,10 @@ def _check_excluded(graph: Graph, excluded: Any) -> None:
 
 def _warn_about_nan(graph: Graph) -> None:
     for key, tensor in graph.parameters.items():
-        if tensor.is_floating_point() and bool(tensor.sum().isnan()) and bool(tensor.isnan().any()):
+        if not tensor.is_floating_point():
+            continue
+        narrow_float = tensor.itemsize == 1  # no sum of these is defined
+        if (narrow_float or bool(tensor.sum().isnan())) and bool(tensor.isnan().any()):
             warnings.warn(f"parameter {key!r} holds NaN", stacklevel=3)
 
 

@@ -15,6 +15,9 @@ _I, _J, _B, _U, _H, _G, _F = (
     torch.float32,
 )
 _aten = torch.ops.aten
+_FLOAT8 = torch.float8_e4m3fn
+_FLOAT8_INPUT = torch.tensor([[448.0, 464, 464.1, -torch.inf], [torch.nan, 1e-3, 2**-10, -17.3]])
+_NO_GPU = "" if torch.cuda.is_available() else "TensorRT for RTX builds quantisation where there is a GPU"
 _DTYPES = (_F, _I, _J, _B, _H, _G)
 
 
@@ -111,5 +114,23 @@ CASES = [
         {"x": rand(2, 3, low=0.0)},
         {"x": {0: (1, 2, 8)}},
         [{"x": rand(5, 3, low=0.0)}, {"x": rand(1, 3, low=0.0)}],
+    ),
+    *(
+        Case(f"float8-{name}", function, _FLOAT8_INPUT, unbuilt=_NO_GPU)
+        for name, function in (
+            ("back", lambda x: x.to(_FLOAT8).float()),
+            ("half", lambda x: x.half().to(_FLOAT8).half()),
+            ("integers", lambda x: x.nan_to_num(3).clamp(-99, 99).long().to(_FLOAT8).long()),
+            ("scalar", lambda x: x[0, 1].to(_FLOAT8).float()),
+            ("moved", lambda x: torch.cat([x.to(_FLOAT8).reshape(4, 2), x[:, :2].to(_FLOAT8)]).t().float()),
+        )
+    ),
+    Case(
+        "float8-dynamic",
+        lambda x: x.to(_FLOAT8).float(),
+        {"x": _FLOAT8_INPUT},
+        {"x": {0: (1, 2, 8)}},
+        [{"x": _FLOAT8_INPUT[1:]}, {"x": _FLOAT8_INPUT.repeat(3, 1)}],
+        unbuilt=_NO_GPU,
     ),
 ]

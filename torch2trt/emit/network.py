@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..context import Context, building
-from ..errors import InternalError, LayerError, ShapeError
+from ..errors import DtypeError, InternalError, LayerError, ShapeError
 from ..trt_compat import is_tensor, trt
 
 MAX_RANK = 8
@@ -87,6 +87,9 @@ def _key(value: Any) -> Any:
     return (type(value), id(value)) if is_tensor(value) else value
 
 
+_TAKES_FLOAT8 = frozenset({"dequantize", "shuffle", "concatenation", "identity", "shape", "plugin_v2", "plugin_v3"})
+
+
 def add_layer_object(
     method: str,
     *args: Any,
@@ -99,6 +102,8 @@ def add_layer_object(
     adder = getattr(context.network, f"add_{method}", None)
     if adder is None:
         raise LayerError(f"this version of TensorRT has no {method} layer", hint="install a newer TensorRT")
+    if method not in _TAKES_FLOAT8 and any(is_tensor(value) and value.dtype == trt.fp8 for value in args):
+        raise DtypeError(f"TensorRT has no {method} layer of float8", hint="cast to float32 or float16 before this op")
     rank = max((len(dims) for dims in (*args, *attributes.values()) if isinstance(dims, tuple)), default=0)
     if rank > MAX_RANK:
         raise ShapeError(f"TensorRT holds tensors of rank {MAX_RANK} at most; {method} would need rank {rank}")

@@ -9,6 +9,7 @@ import torch
 
 from ..errors import DtypeError
 from .dtypes import Tensor, cast, dtype_of, held_dtype, is_float, promoted, result_type, tensor
+from .float8 import FLOAT8, from_float8, to_float8
 from .math import elementwise, logical, unary
 from .network import add_layer
 from .shape import align_ranks
@@ -130,6 +131,10 @@ def convert(value: Tensor, dtype: torch.dtype) -> Tensor:
         raise DtypeError(
             f"TensorRT casts nothing to {dtype}", hint="keep int32, or quantise with torch.fake_quantize_*"
         )
+    if source == FLOAT8:
+        return convert(from_float8(value), dtype)
+    if dtype == FLOAT8:
+        return to_float8(value)
     if dtype == torch.bool:
         return logical(widened(value))
     return to_uint8(value) if is_integer(value) and dtype == torch.uint8 else cast(value, dtype)
