@@ -319,3 +319,59 @@ def test_inputs_of_float8_are_cast_outside():
     converted = torch2trt.convert(lambda x: x.float() * 2, x)
     assert converted.serialize(optimization_level=0)
     torch.testing.assert_close(converted.evaluate(x), x.float() * 2)
+
+
+def test_reference_modules_of_torch_ao():
+    from torch.ao import quantization as ao
+    from torch.ao.quantization import quantize_fx
+
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 5)).eval()
+    qconfig = ao.get_default_qconfig("x86")
+    prepared = quantize_fx.prepare_fx(module, ao.QConfigMapping().set_global(qconfig), (x,))
+    prepared(x)
+    reference = quantize_fx.convert_to_reference_fx(prepared)
+    for passes in (True, False):
+        converted = torch2trt.convert(reference, x, optimize=passes)
+        torch.testing.assert_close(converted.evaluate(x), reference(x))
+    assert torch2trt.check(reference, x).ok
+
+
+class Constants(nn.Module):
+    """Products by weights that are quantised tensors."""
+
+    def __init__(self):
+        super().__init__()
+        weight = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+        zeros = torch.zeros(4, dtype=torch.int64)
+        channels = torch.quantize_per_channel(weight, torch.linspace(0.01, 0.03, 4), zeros, 0, torch.qint8)
+        self.register_buffer("channels", channels)
+        self.register_buffer("all", torch.quantize_per_tensor(weight, 0.02, 0, torch.qint8))
+        self.register_buffer("unsigned", torch.quantize_per_tensor(weight, 0.02, 3, torch.quint8))
+
+    def forward(self, x):
+        return [functional.linear(x, weight.dequantize()) for weight in (self.channels, self.all, self.unsigned)]
+
+
+def test_weights_that_are_quantised_tensors():
+    x = torch.randn(3, 6, generator=torch.Generator().manual_seed(1))
+    converted = torch2trt.convert(Constants(), x, optimize=False)
+    torch.testing.assert_close(converted.evaluate(x), Constants()(x))
+    layers = [converted.network.get_layer(index).type.name for index in range(converted.network.num_layers)]
+    assert layers.count("DEQUANTIZE") == 2  # the third has a zero point
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda numbers: numbers.relu().dequantize(),
+        lambda numbers: numbers.int_repr(),
+        lambda numbers: numbers.dequantize() + numbers.relu().dequantize(),
+    ],
+)
+def test_other_readers_of_quantised_tensors_are_refused(function):
+    def run(x):
+        return function(torch.quantize_per_tensor(x, 0.1, 0, torch.qint8))
+
+    with pytest.raises(torch2trt.errors.UnsupportedOpError, match=r"quantize_per_tensor.*no quantised tensors"):
+        torch2trt.convert(run, torch.ones(2, 3))

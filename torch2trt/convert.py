@@ -32,6 +32,7 @@ from .graph import Graph, Node, walk_nodes
 from .pairs import is_complex
 from .passes.fold import Plan, fold
 from .passes.functionalize import MutatedInputs
+from .passes.quantisations import without_quantised_tensors
 from .passes.spectra import values_alone
 from .reference import Evaluator
 from .tracing import Inputs
@@ -644,6 +645,7 @@ def check(
     prepared = core.prepare(module, inputs, dynamic_shapes=dynamic_shapes, mutated_inputs=mutated_inputs)
     plan = fold(prepared.graph)
     values_alone(plan)
+    without_quantised_tensors(plan)
     boundary.lift_casts(plan)
     missing = tuple(coverage.missing_ops(plan))
     refused: list[Torch2TRTError] = []

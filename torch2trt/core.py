@@ -46,6 +46,7 @@ from .passes.fold import Plan, compute, fold, is_impure, known_data, on_cpu_thro
 from .passes.functionalize import MutatedInputs, functionalize, require_choice
 from .passes.optimize import optimize as optimize_plan
 from .passes.optimize import parse_passes
+from .passes.quantisations import without_quantised_tensors
 from .passes.spectra import values_alone
 from .passes.squeezes import warn_of_squeezes
 from .precision import parse_precision
@@ -151,6 +152,7 @@ def torch2trt(
         return prepared.trace, graph
     plan = fold(graph)
     values_alone(plan)
+    without_quantised_tensors(plan)
     if context.lifts_casts:
         boundary.lift_casts(plan)
     missing = coverage.missing_ops(plan)

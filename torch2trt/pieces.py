@@ -24,6 +24,7 @@ from .passes.fold import Plan, fold, values_read
 from .passes.functionalize import MutatedInputs, require_choice
 from .passes.optimize import optimize as optimize_plan
 from .passes.optimize import parse_passes
+from .passes.quantisations import without_quantised_tensors
 from .passes.spectra import values_alone
 from .precision import parse_precision
 from .structure import LEAF, Structure
@@ -170,6 +171,7 @@ class Pieces:
         self.plan = fold(self.prepared.graph)
         values_alone(self.plan)
         self._excluded = pattern_of("exclude", options.exclude)
+        without_quantised_tensors(self.plan)
         self.plan.fixed = frozenset(node.name for node in self.plan.nodes if self._is_excluded(node))
         self.prepared.graph.rewrites = optimize_plan(self.plan, options.optimize)
         self._missing = {op.kind for op in coverage.missing_ops(self.plan)}

@@ -134,6 +134,23 @@ def _moving_average(args: Sequence[Any]) -> Steps | None:
     return _affine(scale, zero_point, axis if per_channel else None, lowest, highest)
 
 
+def _dequantized(args: Sequence[Any]) -> Steps | None:
+    """Of a quantised tensor; None unless it is of qint8."""
+    tensor = args[0]
+    if not isinstance(tensor, torch.Tensor) or tensor.dtype != torch.qint8:
+        return None
+    if tensor.qscheme() in (torch.per_channel_affine, torch.per_channel_symmetric):
+        scale = derive(torch.Tensor.q_per_channel_scales, tensor)
+        return _affine(scale, tensor.q_per_channel_zero_points(), tensor.q_per_channel_axis(), *INT8)
+    if tensor.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
+        return _affine(derive(_scale_of_all, tensor), tensor.q_zero_point(), None, *INT8)
+    return None
+
+
+def _scale_of_all(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.tensor(tensor.q_scale())
+
+
 def _greatest(args: Sequence[Any]) -> Steps | None:
     tensor, amax, bits, exponent_bits, unsigned, narrow = args
     limits = bounds(bits, exponent_bits, unsigned, narrow)
@@ -204,6 +221,7 @@ _READERS: dict[str, Callable[[Sequence[Any]], Steps | None]] = {
     "aten::fake_quantize_per_channel_affine": lambda args: _affine(*args[1:6]),
     "aten::fake_quantize_per_channel_affine_cachemask": lambda args: _affine(*args[1:6]),
     "aten::fused_moving_avg_obs_fake_quant": _moving_average,
+    "aten::dequantize": _dequantized,
     "torch2trt::fake_quantize": _greatest,
     "quantized_decomposed::dequantize_per_tensor": lambda args: _affine(args[1], args[2], None, *args[3:5]),
     "quantized_decomposed::dequantize_per_channel": lambda args: _affine(

@@ -6,8 +6,13 @@ _NONSYMMETRIC = "eigenvalues of matrices that are not symmetric take an iteratio
 _SPARSE = "TensorRT has no sparse tensors; use dense ones"
 _NESTED = "TensorRT has no nested tensors; use padded ones"
 _HASH = "its result is uint64, which TensorRT does not have"
+_QUANTISED = "TensorRT has no quantised tensors: they convert where dequantize() follows at once, of quint8 or qint8"
 
 REASONS = {
+    "aten::quantize_per_tensor": _QUANTISED,
+    "aten::quantize_per_channel": _QUANTISED,
+    "aten::quantize_per_tensor_dynamic": _QUANTISED,
+    "aten::dequantize": _QUANTISED,
     "aten::linalg_eig": _NONSYMMETRIC,
     "aten::linalg_eigvals": _NONSYMMETRIC,
     "aten::_linalg_eigvals": _NONSYMMETRIC,

@@ -90,6 +90,18 @@ def _channels(x: torch.Tensor) -> Any:
     return steps, decomposed.dequantize_per_channel(steps, scales, None, 1, -128, 127, torch.int8)
 
 
+def _reference_channels(x: torch.Tensor) -> torch.Tensor:
+    scales, zeros = torch.tensor([0.1, 0.2, 0.05]), torch.tensor([1, 0, -3])
+    return torch.quantize_per_channel(x, scales, zeros, 1, torch.qint8).dequantize()
+
+
+def _reference_twice(x: torch.Tensor) -> Any:
+    numbers = torch.quantize_per_tensor(x, torch.tensor(0.02), torch.tensor(0), torch.qint8)
+    return numbers.dequantize() + 1, torch.dequantize(numbers).sum(-1)
+
+
+_WAVES = 9 * torch.arange(24.0).sin().reshape(2, 3, 4)
+
 CASES = [
     Case("tensor", _per_tensor(0.013, 0, -128, 127), rand(2, 3, 5), unbuilt=_NO_GPU),
     Case("tensor-half", _per_tensor(0.013, 0, -128, 127), rand(2, 3, 5, dtype=torch.float16), unbuilt=_NO_GPU),
@@ -139,4 +151,7 @@ CASES = [
         lambda x: decomposed.dequantize_per_tensor(x, 0.1, 2, -128, 127, torch.int8),
         rand(3, 4, dtype=torch.int8, low=-128, high=127),
     ),
+    Case("reference-tensor", lambda x: torch.quantize_per_tensor(x, 0.07, 9, torch.quint8).dequantize(), _WAVES),
+    Case("reference-channel", _reference_channels, _WAVES, {"x": {0: (1, 2, 8)}}, [_WAVES[:1], _WAVES.repeat(2, 1, 1)]),
+    Case("reference-twice", _reference_twice, _WAVES, unbuilt=_NO_GPU),
 ]

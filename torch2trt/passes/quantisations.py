@@ -1,4 +1,4 @@
-"""Quantisations of torch.export's modules, as the fake quantisations that they came from."""
+"""Quantisations and the dequantisations behind them, as the fake quantisations that they came from."""
 
 from __future__ import annotations
 
@@ -6,11 +6,42 @@ from typing import Any
 
 import torch
 
+from .. import registry, torch_compat
 from ..graph import Node, Value
 from .fold import Plan
 from .rewriting import Rewriter
 
 _NAMESPACE = "quantized_decomposed::"
+_LIMITS = {torch.qint8: (-128, 127), torch.quint8: (0, 255)}
+_QUANTIZE = frozenset({"aten::quantize_per_tensor", "aten::quantize_per_channel"})
+
+
+def without_quantised_tensors(plan: Plan) -> None:
+    """``aten::dequantize`` of what was quantised just before, as reference modules of torch.ao have it.
+
+    TensorRT has no quantised tensors, so that this is no rewrite to be switched off. Nodes with a handler of the
+    user's stay, and those that something other than a dequantisation reads.
+    """
+    makers = {node.outputs[0]: node for node in plan.nodes if _quantises(node)}
+    if not makers:
+        return
+    rewriter = Rewriter(plan)
+    for node in plan.nodes:
+        argument = node.args[0] if node.kind == "aten::dequantize" and registry.find(node) is None else None
+        source = makers.get(argument) if isinstance(argument, Value) else None
+        if source is None:
+            continue
+        dtype = rewriter.known(source.args[-1])
+        limits = _LIMITS.get(torch_compat.dtype_of_code(dtype) if isinstance(dtype, int) else dtype)
+        if limits is not None:
+            name = f"aten::fake_{source.kind.removeprefix('aten::')}_affine"
+            rewriter.call(node, f"{name}.{source.overload}".rstrip("."), *source.args[:-1], *limits)
+    rewriter.finish()
+
+
+def _quantises(node: Node) -> bool:
+    """Whether a node quantises one tensor, and the user has no handler for it."""
+    return node.kind in _QUANTIZE and node.overload in ("", "tensor_qparams") and registry.find(node) is None
 
 
 def fake_quantize(plan: Plan) -> int:
