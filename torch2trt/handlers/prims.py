@@ -8,15 +8,23 @@ from typing import Any
 import torch
 
 from .. import emit
-from ..emit import Dim, Tensor
+from ..emit import Dim, Shape, Tensor
 from ..registry import op
+from .arrange import aten_flip
+from .compare import aten_where
+from .join import aten_cat
+from .reshape import aten_reshape
+
+
+def _axes(value: Tensor, dims: Sequence[int] | None) -> list[int]:
+    """The axes of a reduction; none means all."""
+    return list(dims) if dims else list(range(emit.rank_of(value)))
 
 
 @op("prims::sum")
 def prims_sum(inp: Tensor, dims: Sequence[int] | None) -> Any:
     """``prims::sum(Tensor inp, int[]? dims, ...) -> Tensor``; None means all axes."""
-    axes = list(range(emit.rank_of(inp))) if dims is None else list(dims)
-    return emit.accumulated("SUM", inp, axes, False, emit.traced_dtype() or emit.dtype_of(inp))
+    return emit.accumulated("SUM", inp, _axes(inp, dims), False, emit.traced_dtype() or emit.dtype_of(inp))
 
 
 @op("prims::div")
@@ -39,8 +47,7 @@ def prims_broadcast_in_dim(a: Tensor, shape: Sequence[Dim], broadcast_dimensions
 @op("prims::prod")
 def prims_prod(inp: Tensor, dims: Sequence[int] | None) -> Any:
     """``prims::prod(Tensor inp, int[]? dims, ...) -> Tensor``; None means all axes."""
-    axes = list(range(emit.rank_of(inp))) if dims is None else list(dims)
-    return emit.accumulated("PROD", inp, axes, False, emit.traced_dtype() or emit.dtype_of(inp))
+    return emit.accumulated("PROD", inp, _axes(inp, dims), False, emit.traced_dtype() or emit.dtype_of(inp))
 
 
 @op("prims::convert_element_type")
@@ -76,3 +83,65 @@ def prims_split_dim(a: Tensor, dim: int, outer_length: Dim) -> Any:
 def prims_squeeze(a: Tensor, dimensions: Sequence[int]) -> Any:
     """``prims::squeeze(Tensor a, int[] dimensions) -> Tensor``: without axes of size 1."""
     return emit.squeeze(a, [emit.axis_of(axis, emit.rank_of(a)) for axis in dimensions])
+
+
+@op("prims::reshape")
+def prims_reshape(a: Tensor, shape: Shape) -> Any:
+    """``prims::reshape(Tensor a, SymInt[] shape) -> Tensor``."""
+    return aten_reshape(self=a, shape=shape)
+
+
+@op("prims::transpose")
+@emit.moves_bytes
+def prims_transpose(a: Tensor, permutation: Sequence[int]) -> Any:
+    """``prims::transpose(Tensor a, int[] permutation) -> Tensor``: any order of the axes."""
+    return emit.permute(a, permutation)
+
+
+@op("prims::cat")
+def prims_cat(tensors: Sequence[Tensor], dim: int) -> Any:
+    """``prims::cat(Tensor[] tensors, int dim) -> Tensor``."""
+    return aten_cat(tensors=tensors, dim=dim)
+
+
+@op("prims::rev")
+def prims_rev(a: Tensor, dims: Sequence[int]) -> Any:
+    """``prims::rev(Tensor a, int[] dims) -> Tensor``: turned around along some axes."""
+    return aten_flip(self=a, dims=dims)
+
+
+@op("prims::clone")
+def prims_clone(self: Tensor) -> Any:
+    """``prims::clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor``: the tensor itself."""
+    return self
+
+
+@op("prims::where")
+def prims_where(pred: Tensor, a: Tensor, b: Tensor) -> Any:
+    """``prims::where(Tensor pred, Tensor a, Tensor b) -> Tensor``."""
+    return aten_where(pred, a, b)
+
+
+def _register_extreme(name: str, operation: str) -> None:
+    def handler(inp: Tensor, dims: Sequence[int] | None) -> Any:
+        return emit.extreme(operation, inp, _axes(inp, dims), False)
+
+    handler.__doc__ = f"``prims::{name}(Tensor inp, int[]? dims, ...) -> Tensor``; None means all axes."
+    op(f"prims::{name}")(handler)
+
+
+_register_extreme("amax", "MAX")
+_register_extreme("amin", "MIN")
+
+
+@op("prims::var")
+def prims_var(inp: Tensor, dims: Sequence[int] | None, correction: float | None = 1) -> Any:
+    """``prims::var(Tensor inp, int[]? dims, float? correction=1, ...) -> Tensor``; None means all axes, and 1."""
+    found, _ = emit.variance(inp, _axes(inp, dims), 1 if correction is None else correction, False)
+    return emit.cast(found, emit.dtype_of(inp))
+
+
+@op("prims::rsqrt")
+def prims_rsqrt(self: Tensor) -> Any:
+    """``prims::rsqrt(Tensor self) -> Tensor``."""
+    return emit.unary("RECIP", emit.unary("SQRT", emit.to_float(self)))
