@@ -244,8 +244,27 @@ def _assert_scalar(condition: Any, message: str) -> None:
         raise RuntimeError(message)
 
 
+def _binary_cross_entropy(
+    input: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> torch.Tensor:
+    """``torch.nn.functional.binary_cross_entropy``, which works with the sizes of a weight as with Python ints."""
+    if weight is None:
+        return torch.nn.functional.binary_cross_entropy(input, target, None, size_average, reduce, reduction)
+    if size_average is not None or reduce is not None:
+        reduction = torch.nn._reduction.legacy_get_string(size_average, reduce)
+    code = torch.nn._reduction.get_enum(reduction)
+    loss: torch.Tensor = torch.ops.aten.binary_cross_entropy(input, target, weight.expand_as(target), code)
+    return loss
+
+
 _FOLLOWED: dict[Any, Callable[..., Any]] = {
     torch.nn.functional.interpolate: interpolate,
+    torch.nn.functional.binary_cross_entropy: _binary_cross_entropy,
     torch.autograd.grad: grad,
     torch.Tensor.data.__get__: torch.Tensor.detach,  # type: ignore[attr-defined]
     torch.Tensor.__deepcopy__: lambda value, memo: memo.setdefault(id(value), value.clone()),

@@ -49,6 +49,12 @@ _FUNCTIONS = {
 
 _HALF_ATOL = {"triplet_margin_loss": 5e-3}
 """Eager rounds both distances, of about 3, to half precision before it takes their difference."""
+_WAVES = 0.5 + 0.4 * torch.arange(12.0).sin().reshape(3, 4)
+
+
+def _weighted(share, weight, reduction):
+    return torch.nn.BCELoss(weight, reduction=reduction)(share, 1 - share * share)
+
 
 CASES = [
     *(Case(name, function, inputs) for name, (function, inputs) in _FUNCTIONS.items()),
@@ -67,6 +73,18 @@ CASES = [
         "binary_cross_entropy-weight",
         lambda x, y, w: torch.ops.aten.binary_cross_entropy(x, y, w),
         (rand(3, 4, **_UNIT), rand(3, 4, **_UNIT), rand(4)),
+    ),
+    Case(
+        "binary_cross_entropy-module-weight",
+        lambda x: tuple(_weighted(x, weight, name) for weight in (_WAVES[0], _WAVES) for name in _REDUCTIONS),
+        (_WAVES,),
+    ),
+    Case(
+        "binary_cross_entropy-weight-dynamic",
+        lambda x: (_weighted(x, _WAVES[0], "mean"), F.binary_cross_entropy(x, 1 - x, weight=x[:1], reduction="none")),
+        {"x": _WAVES},
+        dynamic={"x": {0: (1, 3, 8)}},
+        others=[{"x": _WAVES[:1]}, {"x": _WAVES.repeat(2, 1)}],
     ),
     Case(
         "binary_cross_entropy-ends",
