@@ -248,20 +248,24 @@ class Alternatives:
         return [self._extremes(alike, largest) for largest in (True, False)]
 
     def of_one(self) -> list[list[torch.Tensor]]:
-        """Each axis, and those of its name, at size 1 with the others as in the examples, where it may have that."""
-        found, names = [], self.names
-        for name in dict.fromkeys(names.values()):
-            alike = [(place, axis) for (place, axis), other in names.items() if other == name]
-            sizes = {self.examples[place].shape[axis] for place, axis in alike}
-            others = {self.tensors[place].shape[axis] for place, axis in alike}
-            if 1 not in sizes | others and all(self.ranges[place][axis].min <= 1 for place, axis in alike):
-                found.append(
-                    [
-                        _resized(example, {axis: 1 for axis in self.ranges[place] if names[place, axis] == name})
-                        for place, example in enumerate(self.examples)
-                    ]
-                )
-        return found
+        """The axes that may have size 1 at that, and all others as in the examples.
+
+        Axes of one range and one size in the examples go together, with the same name or without: they may have to be
+        of one size, which not every operator of PyTorch checks.
+        """
+        alike: dict[Any, set[tuple[int, int]]] = {}
+        for place, axes in enumerate(self.ranges):
+            for axis, limits in axes.items():
+                sizes = self.examples[place].shape[axis], self.tensors[place].shape[axis]
+                if limits.min <= 1 and 1 not in sizes:
+                    alike.setdefault((limits.min, limits.opt, limits.max, *sizes), set()).add((place, axis))
+        return [
+            [
+                _resized(example, {axis: 1 for axis in self.ranges[place] if (place, axis) in chosen})
+                for place, example in enumerate(self.examples)
+            ]
+            for chosen in alike.values()
+        ]
 
     def _extremes(self, axes: set[tuple[int, int]], largest: bool) -> list[torch.Tensor]:
         """The axes at their largest sizes and all others at their smallest, or the reverse."""

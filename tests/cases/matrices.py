@@ -39,8 +39,8 @@ def _with_vector(matrix):
     return matrix.sum(-1) + 1
 
 
-def _from_eigenvectors(matrix):
-    found = _linalg.eigh(matrix)
+def _from_eigenvectors(x):
+    found = _linalg.eigh(x)
     return (found.eigenvectors * found.eigenvalues.unsqueeze(-2)) @ found.eigenvectors.mT
 
 
