@@ -47,7 +47,6 @@ def test_sizes_are_followed_into_operators():
         lambda x: x[..., math.floor(x.shape[-1] * 0.5) :] + math.trunc(x.shape[-1] / 3),
         lambda x: x[..., : min(x.shape[-1], 20)] * max([x.shape[-1], 13, 9]),
         lambda x: x.new_ones(max(x.shape[-1] - 3, x.shape[0] + 9)) * x.sum(),
-        lambda x: functional.scaled_dot_product_attention(x, x, x, is_causal=x.shape[-1] > 1),
     ],
 )
 def test_sizes_that_python_rounds_are_followed(function):

@@ -83,15 +83,6 @@ def interpolate(
     )
 
 
-_attention = torch.nn.functional.scaled_dot_product_attention
-
-
-def _attention_of(*args: Any, **kwargs: Any) -> torch.Tensor:
-    """``scaled_dot_product_attention``, which takes no 0-d tensor for ``is_causal``, as comparisons of sizes give."""
-    given = {name: bool(value) if name == "is_causal" else value for name, value in kwargs.items()}
-    return _attention(*args, **given)  # type: ignore[arg-type]
-
-
 def _extreme(of_python: Callable[..., Any], of_tensors: Callable[..., Any]) -> Callable[..., Any]:
     """``min`` or ``max``, which gives a number of the trace where there is one among whole numbers."""
 
@@ -106,11 +97,7 @@ def _extreme(of_python: Callable[..., Any], of_tensors: Callable[..., Any]) -> C
     return extreme
 
 
-OF_NUMBERS = {
-    (builtins, "min"): _extreme(min, torch.minimum),
-    (builtins, "max"): _extreme(max, torch.maximum),
-    (torch.nn.functional, "scaled_dot_product_attention"): _attention_of,
-}
+OF_NUMBERS = {(builtins, "min"): _extreme(min, torch.minimum), (builtins, "max"): _extreme(max, torch.maximum)}
 """What stands in the place of functions while tracing, to take numbers of the trace."""
 
 
