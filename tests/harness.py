@@ -107,7 +107,7 @@ def clone(value: Any) -> Any:
 
 def call(function: Callable[..., Any], inputs: Any) -> Any:
     """``function`` on fresh copies of ``inputs``."""
-    args, kwargs = torch2trt.tracing.normalize_inputs(clone(inputs))
+    args, kwargs = torch2trt.binding.normalize_inputs(clone(inputs))
     with torch.no_grad():
         return function(*args, **kwargs)
 

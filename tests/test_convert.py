@@ -527,6 +527,8 @@ def test_arguments_in_any_order_and_form():
     for converted in (by_position, by_name):
         for result in (converted.evaluate(x, y), converted.evaluate(b=y, a=x), converted.evaluate(x, b=y)):
             assert torch.equal(result, x)
+    both = torch2trt.convert(lambda a, b: a - b, torch2trt.Call((x,), {"b": y}))
+    assert torch.equal(both.evaluate(x, y), x)
     nested = torch2trt.convert(lambda d: d["x"] - d["y"], ({"x": x, "y": y},))
     assert torch.equal(nested.evaluate({"y": y, "x": x}), x)
     with pytest.raises(errors.InputError, match="arguments missing: b"):

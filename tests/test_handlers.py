@@ -26,13 +26,13 @@ def test_case(case: Case) -> None:
     harness.assert_same(debug, expected, rtol=0, atol=0, what="debug mode")
 
     converted = harness.convert(case)
-    args, kwargs = torch2trt.tracing.normalize_inputs(harness.clone(case.inputs))
+    args, kwargs = torch2trt.binding.normalize_inputs(harness.clone(case.inputs))
     actual = converted.evaluate(*args, **kwargs)
     tolerance = {"rtol": case.rtol, "atol": case.atol, "each": case.each}
     harness.assert_same(actual, expected, **tolerance, what="evaluator")
 
     for inputs in case.others:
-        args, kwargs = torch2trt.tracing.normalize_inputs(harness.clone(inputs))
+        args, kwargs = torch2trt.binding.normalize_inputs(harness.clone(inputs))
         actual = converted.evaluate(*args, **kwargs)
         expected = harness.call(case.function, inputs)
         harness.assert_same(actual, expected, **tolerance, what="other size")
@@ -52,7 +52,7 @@ def test_engine(case: Case) -> None:
         pytest.skip(case.unbuilt)
     engine = harness.convert(case).build(auto_device=True, auto_contiguous=True)
     for inputs in (case.inputs, *case.others):
-        args, kwargs = torch2trt.tracing.normalize_inputs(harness.clone(inputs))
+        args, kwargs = torch2trt.binding.normalize_inputs(harness.clone(inputs))
         expected = harness.call(case.function, inputs)
         harness.assert_same(engine(*args, **kwargs), expected, **harness.engine_tolerance(case.rtol, case.atol))
 
@@ -70,7 +70,7 @@ def test_module_on_a_gpu(case: Case) -> None:
     except Exception as error:  # constants of the function's own lie on the CPU, or CUDA lacks the op
         pytest.skip(f"eager does not run on the GPU: {error}")
     converted = harness.convert(dataclasses.replace(case, function=function, inputs=inputs))
-    args, kwargs = torch2trt.tracing.normalize_inputs(harness.clone(case.inputs))
+    args, kwargs = torch2trt.binding.normalize_inputs(harness.clone(case.inputs))
     expected = harness.call(case.function, case.inputs)
     harness.assert_same(converted.evaluate(*args, **kwargs), expected, rtol=max(case.rtol, 1e-4), atol=case.atol)
 
@@ -90,7 +90,7 @@ def test_every_handler_has_a_case() -> None:
 
 def test_cases_have_random_data() -> None:
     for case in CASES:
-        leaves = torch2trt.structure.flatten(torch2trt.tracing.normalize_inputs(case.inputs))[0]
+        leaves = torch2trt.structure.flatten(torch2trt.binding.normalize_inputs(case.inputs))[0]
         assert any(leaf.numel() == 0 or leaf.dim() == 0 or bool(torch.any(leaf != 0)) for leaf in leaves), case.name
 
 

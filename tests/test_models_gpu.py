@@ -38,7 +38,7 @@ def on(device: str, value: Any, dtype: torch.dtype | None = None) -> Any:
 
 
 def check(model: torch.nn.Module, inputs: Any, precision: str, **options: Any) -> None:
-    args, kwargs = torch2trt.tracing.normalize_inputs(inputs)
+    args, kwargs = torch2trt.binding.normalize_inputs(inputs)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python branches on sizes
         expected = model(*args, **kwargs)

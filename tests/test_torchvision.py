@@ -150,7 +150,7 @@ _CLIP = {"x": {0: (1, 1, 4)}}
 )
 def test_dynamic_sizes(name: str, dynamic: Any, traced: Any, others: Any) -> None:
     model, _ = vision_models.load(name)
-    key = next(iter(torch2trt.tracing.argument_names(model, (torch.empty(0),), {})))
+    key = next(iter(torch2trt.binding.argument_names(model, (torch.empty(0),), {})))
     converted = _convert(model, torch.randn(traced), dynamic_shapes={key: dynamic["x"]})
     for shape in others:
         inputs = (harness.rand(*shape),)

@@ -15,7 +15,7 @@ from torch import nn
 
 import torch2trt
 from tests import harness
-from torch2trt import errors, structure, torch_compat, tracing
+from torch2trt import binding, errors, structure, torch_compat, tracing
 
 
 def trace(module, *args, **kwargs):
@@ -74,16 +74,16 @@ def test_python_scalars_are_numbers():
         ((torch.zeros(1), torch.ones(1)), ["a", "b"]),
         ({"b": torch.zeros(1), "a": torch.ones(1)}, ["b", "a"]),
         (([torch.zeros(1), torch.ones(1)], {"k": torch.zeros(1)}), ["a_0", "a_1", "b_k"]),
-        (tracing.Call((torch.zeros(1),), {"b": torch.ones(1)}), ["a", "b"]),
+        (binding.Call((torch.zeros(1),), {"b": torch.ones(1)}), ["a", "b"]),
     ],
 )
 def test_input_names(inputs, names):
-    args, kwargs = tracing.normalize_inputs(inputs)
-    assert tracing.default_input_names(lambda a, b=None: a, args, kwargs) == names
+    args, kwargs = binding.normalize_inputs(inputs)
+    assert binding.default_input_names(lambda a, b=None: a, args, kwargs) == names
 
 
 def test_var_positional_names():
-    assert tracing.default_input_names(lambda a, *rest: a, (torch.zeros(1),) * 3, {}) == ["a", "rest_0", "rest_1"]
+    assert binding.default_input_names(lambda a, *rest: a, (torch.zeros(1),) * 3, {}) == ["a", "rest_0", "rest_1"]
 
 
 Point = collections.namedtuple("Point", ["x", "y"])

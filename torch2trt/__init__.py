@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import core as core
     from . import errors as errors
+    from .binding import Call
     from .compilation import compile_module as compile
     from .context import current_network, has_trt_tensor, torch_network, trt_network
     from .convert import Converted, build_engine, check, convert
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Call",
     "Converted",
     "Engine",
     "Input",
@@ -46,6 +48,7 @@ __all__ = [
 
 # Public name → where it is: ``module`` or ``module:name there``. ``core`` registers torch2trt's own handlers first.
 _HOMES = {
+    "Call": "binding",
     "Converted": "convert",
     "Engine": "engine.run",
     "Input": "dynamic",

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from . import core, eager, structure
+from .binding import Inputs, module_of
 from .context import torch_network
 from .convert import Converted, call_inputs
 from .engine.graphs import CapturedCall, CaptureError, GraphCache
@@ -24,7 +25,6 @@ from .graph import Block, Value, map_operand, operand_values
 from .partition import Segment
 from .pieces import CompileOptions, Pieces, parse_options
 from .reference import Evaluator
-from .tracing import Inputs, module_of
 from .weights import origin
 
 __all__ = ["CompiledModule", "compile_module"]

@@ -26,7 +26,7 @@ from . import (
 from . import handlers as _handlers  # noqa: F401  (registers torch2trt's own handlers)
 from .absent import present
 from .arguments import listed_names, pattern_of
-from .binding import bind_arguments
+from .binding import Inputs, bind_arguments, default_input_names, module_of, normalize_inputs
 from .context import Context, current, current_network, has_trt_tensor, torch_network, trt_network
 from .dynamic import DynamicShapes, Input, alternative_inputs, parse_dynamic_shapes
 from .emit import cast, dtype_of, identity, static_shape
@@ -51,7 +51,6 @@ from .passes.spectra import values_alone
 from .passes.squeezes import warn_of_squeezes
 from .precision import parse_precision
 from .registry import register_node_handler
-from .tracing import Inputs
 
 __all__ = [
     "current_network",
@@ -215,14 +214,12 @@ def prepare(
     mutated_inputs: MutatedInputs = "error",
 ) -> Prepared:
     """Trace a module, find its dynamic sizes, and make mutation functional; arguments as for :func:`torch2trt`."""
-    module = tracing.module_of(module)
+    module = module_of(module)
     require_choice(mutated_inputs)
-    args, kwargs = tracing.normalize_inputs(inputs)
+    args, kwargs = normalize_inputs(inputs)
     leaves, nesting = structure.flatten((args, kwargs))
     names = (
-        tracing.default_input_names(module, args, kwargs)
-        if input_names is None
-        else listed_names("input_names", input_names)
+        default_input_names(module, args, kwargs) if input_names is None else listed_names("input_names", input_names)
     )
     names = [leaf.name if isinstance(leaf, Input) else name for leaf, name in zip(leaves, names, strict=False)]
     ranges = parse_dynamic_shapes(dynamic_shapes, names, leaves)
@@ -282,7 +279,7 @@ def bind_inputs(graph: Graph, inputs: Inputs) -> list[Any]:
     Raises:
         InputError: they are not nested as those that were traced.
     """
-    args, kwargs = tracing.normalize_inputs(inputs)
+    args, kwargs = normalize_inputs(inputs)
     return bind_arguments(graph.names_of_arguments, graph.arguments, args, kwargs)
 
 

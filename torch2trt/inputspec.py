@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from . import structure, tracing
+from . import structure
+from .binding import Inputs, default_input_names, normalize_inputs
 from .dynamic import Range
 from .errors import InputError
 from .modelspec import NamedModel
-from .tracing import Inputs
 
 _SPEC = re.compile(r"^(?P<name>[^\[\]]*?):?\[(?P<sizes>[^\[\]]*)\](?::(?P<dtype>\w+))?$")
 _SIZE = re.compile(r"^(?:(?P<label>[A-Za-z_]\w*)=)?(?P<min>\d+)(?::(?P<opt>\d+):(?P<max>\d+))?$")
@@ -149,8 +149,8 @@ def _place(spec: InputSpec, names: Sequence[str]) -> str:
 def _examples(model: NamedModel, specs: Sequence[InputSpec], generator: torch.Generator) -> tuple[Inputs, list[str]]:
     """Example inputs and a name for every tensor in them."""
     if model.inputs is not None:
-        args, kwargs = tracing.normalize_inputs(model.inputs)
-        return model.inputs, tracing.default_input_names(model.module, args, kwargs)
+        args, kwargs = normalize_inputs(model.inputs)
+        return model.inputs, default_input_names(model.module, args, kwargs)
     if not specs:
         raise InputError(
             f"{model.spec} gives no example inputs", hint="describe them: --input name:[1,3,224,224] for each"
@@ -164,7 +164,7 @@ def _examples(model: NamedModel, specs: Sequence[InputSpec], generator: torch.Ge
         in_order = [name for name in _ordered(model.module) if name in by_name]
         return {name: by_name[name] for name in in_order}, in_order
     args = tuple(tensors)
-    defaults = tracing.default_input_names(model.module, args, {})
+    defaults = default_input_names(model.module, args, {})
     return args, [name or default for name, default in zip(names, defaults, strict=True)]
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 
+from .binding import Inputs
 from .errors import InputError
-from .tracing import Inputs
 
 DEFAULT_FUNCTIONS = ("make_model", "load_network")
 

@@ -12,12 +12,14 @@ import torch
 
 from . import core, coverage, partition, trt_compat, tuning
 from .arguments import pattern_of, require_known, whole_number
+from .binding import Inputs
 from .context import building, torch_network, trt_network
-from .convert import Converted, mark_outputs
+from .convert import Converted
 from .dynamic import DynamicShapes, Range
 from .engine.graphs import Call
 from .errors import InputError, Torch2TRTError, UnsupportedArgumentError, UnsupportedOpError
 from .graph import Graph, Node, Value
+from .outputs import mark_outputs
 from .partition import Segment
 from .passes.data_sizes import data_sized
 from .passes.fold import Plan, fold, values_read
@@ -28,7 +30,6 @@ from .passes.quantisations import without_quantised_tensors
 from .passes.spectra import values_alone
 from .precision import parse_precision
 from .structure import LEAF, Structure
-from .tracing import Inputs
 from .trt_compat import trt
 
 if TYPE_CHECKING:

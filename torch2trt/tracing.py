@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import itertools
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import torch
 
 from . import torch_compat, trace_modes
 from .attributes import Attributes, within_attributes
+from .binding import argument_names, check_target, default_input_names
 from .dynamic import Alternatives, made_regular
 from .errors import InputError, Location, ShapeError, TraceError
 from .graph import Graph, operand_values, walk_nodes
@@ -25,42 +24,9 @@ from .passes.numbers import return_numbers
 from .products import NumbersNeeded, uncomputed_products
 from .reached import free_name, modules_of
 from .reading import GraphReader
-from .structure import Structure, flatten, leaf_names, unflatten
+from .structure import Structure, flatten, unflatten
 from .trace_gradients import GradientsTaken, SavedResults, unknown_to_gradients
 from .trace_numbers import NumbersRead
-
-Inputs = Any
-"""A tensor, a tuple or list of positional arguments, a dict of keyword arguments, or a :class:`Call`; each may nest."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """Positional and keyword arguments together, where ``inputs`` needs both."""
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-def normalize_inputs(inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of a call with ``inputs``.
-
-    Raises:
-        InputError: ``inputs`` holds no tensor-like thing at all, such as a string.
-    """
-    if isinstance(inputs, Call):
-        return inputs.args, inputs.kwargs
-    if isinstance(inputs, Mapping):
-        if not all(isinstance(key, str) for key in inputs):
-            raise InputError("inputs given as a dict are keyword arguments: every key must be a string")
-        return (), dict(inputs)
-    if isinstance(inputs, (tuple, list)):
-        return tuple(inputs), {}
-    return (inputs,), {}
-
-
-def module_of(target: Any) -> Any:
-    """What can be called: the module of a ``torch.export.ExportedProgram``, everything else as it is."""
-    return target.module() if isinstance(target, torch.export.ExportedProgram) else target
 
 
 class FlatModule(torch.nn.Module):
@@ -199,61 +165,6 @@ def _deterministic() -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
-def _check_target(module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments | None:
-    if isinstance(module, torch.jit.ScriptModule) and not hasattr(module, "forward"):
-        raise InputError(
-            "the scripted module has no forward of its own: its overloads alone were scripted",
-            hint="script a module that calls it",
-        )
-    if not callable(module):
-        raise InputError(
-            f"the model must be an nn.Module or a function, not {type(module).__name__}",
-            hint="load the model first; the command line takes models by name",
-        )
-    target = module.forward if isinstance(module, torch.nn.Module) else module
-    try:
-        return _signature(module, target).bind(*args, **kwargs)
-    except TypeError as error:
-        name = (
-            type(module).__name__ if isinstance(module, torch.nn.Module) else getattr(module, "__name__", str(module))
-        )
-        raise InputError(f"the inputs do not fit {name}{_signature(module, target)}: {error}") from None
-    except ValueError:  # a builtin without a signature
-        return None
-
-
-def _signature(module: object, target: Callable[..., Any]) -> inspect.Signature:
-    """The parameters of a call; those of a loaded or traced module from its TorchScript, as its Python has none."""
-    schema = getattr(target, "schema", None) if isinstance(module, torch.jit.ScriptModule) else None
-    if not isinstance(schema, torch._C.FunctionSchema):
-        return inspect.signature(target)
-    kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
-    parameters = []
-    for argument in schema.arguments[1:]:
-        default = argument.default_value if argument.has_default_value() else inspect.Parameter.empty
-        parameters.append(inspect.Parameter(argument.name, kinds[argument.kwarg_only], default=default))
-    return inspect.Signature(parameters)
-
-
-def default_input_names(module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
-    """Names for the tensors among the arguments: the parameters of forward, with keys and positions for nested ones."""
-    positional, keyword = flatten((args, kwargs))[1].children
-    names = argument_names(module, args, kwargs)
-    return leaf_names(positional, names) + leaf_names(keyword, [str(key) for key in keyword.keys])
-
-
-def argument_names(module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
-    """The names of the parameters that the positional arguments are for."""
-    bound = _check_target(module, args, kwargs)
-    prefixes: list[str] = []
-    for parameter in bound.signature.parameters.values() if bound else ():
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            prefixes += [f"{parameter.name}_{i}" for i in range(len(args) - len(prefixes))]
-        elif parameter.kind is not parameter.KEYWORD_ONLY and len(prefixes) < len(args):
-            prefixes.append(parameter.name)
-    return prefixes + [f"input_{i}" for i in range(len(prefixes), len(args))]
-
-
 def trace_graph(
     module: Callable[..., Any],
     args: tuple[Any, ...],
@@ -288,7 +199,7 @@ def trace_graph(
         raise TraceError(
             "a module is converted inside of a forward that is being traced", hint="convert it before that, or after"
         )
-    _check_target(module, args, kwargs)
+    check_target(module, args, kwargs)
     leaves, structure = flatten((args, kwargs))
     if not leaves and (args or kwargs):
         raise InputError("the inputs hold no tensor", hint="give example tensors, such as torch.zeros(1, 3, 224, 224)")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from . import core, trt_compat
+from .binding import Inputs, module_of, normalize_inputs
 from .context import network_state
 from .convert import Converted, convert
 from .errors import InputError
@@ -22,7 +23,7 @@ from .pairs import Complex
 from .passes.fold import values_read
 from .passes.spectra import VECTORS
 from .reference import Evaluator
-from .tracing import Inputs, module_of, normalize_inputs, run_both
+from .tracing import run_both
 
 if TYPE_CHECKING:
     from rich.table import Table

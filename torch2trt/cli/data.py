@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from .. import structure
+from ..binding import Inputs
 from ..engine.files import require_writable, write_file_atomically
 from ..errors import InputError
 from ..inputspec import BoundInputs
-from ..tracing import Inputs
 
 # Mean and deviation of ImageNet's channels, RGB in 0..1: what torchvision's classifiers were trained with.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

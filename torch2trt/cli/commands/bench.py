@@ -29,7 +29,7 @@ def bench(
     """Time the engine against eager PyTorch, and hold its results against PyTorch's; needs a GPU."""
     import torch
 
-    from ... import structure, tracing
+    from ... import binding, structure
     from ...engine.run import Engine
 
     if not torch.cuda.is_available():
@@ -45,7 +45,7 @@ def bench(
         bundle = converted.bundle(**options)
         engine = Engine(bundle)
         graphed = Engine(bundle, cuda_graph=True) if cuda_graph else None
-    leaves, nesting = structure.flatten(tracing.normalize_inputs(bound.inputs))
+    leaves, nesting = structure.flatten(binding.normalize_inputs(bound.inputs))
     args, kwargs = structure.unflatten([leaf.cuda() for leaf in leaves], nesting)
     module = named.module.cuda() if isinstance(named.module, torch.nn.Module) else named.module
     ways: dict[str, Callable[[], Any]] = {

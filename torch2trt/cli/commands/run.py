@@ -106,12 +106,12 @@ class _Model:
         """The outputs by name."""
         import torch
 
-        from ... import core, structure, tracing
-        from ...convert import default_output_names
+        from ... import binding, core, structure
+        from ...outputs import default_output_names
 
         if self._backend in ("network", "engine"):
             return self._run_converted(inputs)
-        args, kwargs = tracing.normalize_inputs(inputs)
+        args, kwargs = binding.normalize_inputs(inputs)
         if self._backend == "eager":
             with torch.no_grad():
                 result = self._named.module(*args, **kwargs)
@@ -128,10 +128,10 @@ class _Model:
         return dict(zip(names, tensors, strict=True))
 
     def _run_converted(self, inputs: Any) -> dict[str, torch.Tensor]:
-        from ... import structure, tracing
+        from ... import binding, structure
 
         converted = self._conversion.convert(self._named, self.bound)
-        args, kwargs = tracing.normalize_inputs(inputs)
+        args, kwargs = binding.normalize_inputs(inputs)
         if self._backend == "network":
             result = converted.evaluate(*args, **kwargs)
         else:

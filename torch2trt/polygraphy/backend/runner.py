@@ -15,11 +15,11 @@ from polygraphy.common import TensorMetadata
 
 from .common import bound_inputs, reported, resolve, torch
 
+binding = mod.lazy_import("torch2trt.binding")
 core = mod.lazy_import("torch2trt.core")
-convert = mod.lazy_import("torch2trt.convert")
+network_outputs = mod.lazy_import("torch2trt.outputs")
 reference = mod.lazy_import("torch2trt.reference")
 structure = mod.lazy_import("torch2trt.structure")
-tracing = mod.lazy_import("torch2trt.tracing")
 trt_compat = mod.lazy_import("torch2trt.trt_compat")
 
 
@@ -101,7 +101,7 @@ class EagerRunner(BaseRunner):
             self.module = named.module
             if self._device != "cpu" and isinstance(named.module, torch.nn.Module):
                 self.module = copy.deepcopy(named.module).to(self._device)
-            args, kwargs = tracing.normalize_inputs(self.bound.inputs)
+            args, kwargs = binding.normalize_inputs(self.bound.inputs)
             self.leaves, self.nesting = structure.flatten((args, kwargs))
 
     @util.check_called_by("get_input_metadata")
@@ -120,7 +120,7 @@ class EagerRunner(BaseRunner):
             results, nesting = structure.flatten(self.module(*args, **kwargs))
             self._synchronize()
             self.inference_time = time.perf_counter() - start
-        names = self._output_names or convert.default_output_names(nesting, self.bound.names)
+        names = self._output_names or network_outputs.default_output_names(nesting, self.bound.names)
         return _named_outputs(names, results)
 
     def _synchronize(self) -> None:
@@ -183,9 +183,9 @@ class DebugRunner(BaseRunner):
         args, kwargs = structure.unflatten(leaves, self.graph.input_structure)
         start = time.perf_counter()
         with reported():
-            results, nesting = structure.flatten(core.debug_call_graph(self.graph, tracing.Call(args, kwargs)))
+            results, nesting = structure.flatten(core.debug_call_graph(self.graph, binding.Call(args, kwargs)))
         self.inference_time = time.perf_counter() - start
-        names = self._output_names or convert.default_output_names(nesting, self.graph.input_names)
+        names = self._output_names or network_outputs.default_output_names(nesting, self.graph.input_names)
         return _named_outputs(names, results)
 
     @util.check_called_by("deactivate")
