@@ -437,6 +437,26 @@ def test_chunks_of_a_size_that_gives_fewer_are_an_error():
     assert converted.serialize()
 
 
+def test_a_split_of_a_size_that_gives_another_number_of_pieces_is_an_error():
+    x = torch.randn(10, 2)
+    converted = torch2trt.convert(lambda x: x.split(4), x, dynamic_shapes={"x": {0: (8, 10, 12)}})
+    for size in (9, 10, 12):
+        x = torch.randn(size, 2)
+        assert all(map(torch.equal, converted.evaluate(x), x.split(4)))
+    with pytest.raises(errors.EvaluationError, match="a split into 3 pieces"):
+        converted.evaluate(torch.randn(8, 2))
+    assert converted.serialize()
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_a_split_by_a_size():
+    function = lambda x: torch.cat([x, x + 1, x + 2]).split(x.shape[0])  # noqa: E731
+    converted = torch2trt.convert(function, torch.randn(2, 3), dynamic_shapes={"x": {0: (1, 2, 5)}})
+    for size in (1, 5):
+        x = torch.randn(size, 3)
+        assert all(map(torch.equal, converted.evaluate(x), function(x)))
+
+
 @pytest.mark.gpu
 def test_an_engine_of_several_profiles():
     x = torch.randn(2, 4)

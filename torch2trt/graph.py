@@ -76,7 +76,8 @@ class Node:
         schema: None for prim nodes.
         scope: path of the module that called it.
         stack: the Python stack of the call as the tracer wrote it, innermost frame first.
-        attributes: the node's constants that are no operands.
+        attributes: the node's constants that are no operands; ``pieces`` is how many tensors its list is taken apart
+            into.
         blocks: the bodies of an if or a loop.
     """
 

@@ -265,6 +265,8 @@ class GraphReader:
     def _read_unpack(self, raw: Any, nodes: list[Node]) -> bool:
         operand = self._operand(raw.input())
         if isinstance(operand, Value):
+            if operand.node is not None:
+                operand.node.attributes["pieces"] = raw.outputsSize()
             return False
         for value, item in zip(raw.outputs(), operand, strict=True):
             self._operands[value.debugName()] = item

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..errors import ShapeError, UnsupportedArgumentError
+from ..errors import ShapeError
 from .constants import constant
 from .dims import (
     Dim,
@@ -276,17 +276,8 @@ def concatenate(values: Sequence[Tensor], axis: int) -> Any:
     return tensors[0] if len(tensors) == 1 else add_layer("concatenation", tensors, axis=axis)
 
 
-def split_sizes(length: Dim, size: int) -> list[Dim]:
-    """The pieces of ``length`` in steps of ``size``, the last one the rest.
-
-    Raises:
-        UnsupportedArgumentError: the length, and with it the number of pieces, is known at run time only.
-    """
-    if not isinstance(length, int):
-        raise UnsupportedArgumentError(
-            "the number of pieces depends on a size that is known at run time only",
-            hint="split by sizes, or make this axis static",
-        )
+def split_sizes(length: int, size: int) -> list[int]:
+    """The pieces of ``length`` in steps of ``size``, the last one the rest."""
     if length == 0:
         return [0]
     return [min(size, length - start) for start in range(0, length, size)]

@@ -52,11 +52,27 @@ def aten_narrow(self: Tensor, dim: int, start: Dim, length: Dim) -> Any:
 
 @op("aten::split.Tensor", "aten::unsafe_split.Tensor", "aten::split_copy.Tensor")
 @emit.moves_bytes
-def aten_split(self: Tensor, split_size: int, dim: int = 0) -> Any:
-    """``split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]``; the axis must be static."""
-    length = emit.size_of(self, dim)
-    sizes = [0] if split_size == 0 else emit.split_sizes(length, split_size)
-    return emit.split_at(self, dim, sizes)
+def aten_split(self: Tensor, split_size: Dim, dim: int = 0) -> Any:
+    """``split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]``.
+
+    Sizes that are known at run time only give as many pieces as the trace took; those of which PyTorch gives another
+    number fail.
+    """
+    length, node = emit.size_of(self, dim), building().node
+    if isinstance(length, int) and isinstance(split_size, int):
+        return emit.split_at(self, dim, [0] if split_size == 0 else emit.split_sizes(length, split_size))
+    pieces = None if node is None else node.attributes.get("pieces")
+    if pieces is None:
+        raise UnsupportedArgumentError(
+            "the number of pieces depends on a size that is known at run time only",
+            hint="split by sizes, or make this axis static",
+        )
+    starts = [emit.dim_mul(split_size, index) for index in range(pieces + 1)]
+    reached, passed = (emit.compare("LESS", emit.as_dim(start), emit.as_dim(length)) for start in starts[-2:])
+    fits = emit.logical_not(passed)
+    emit.assertion(fits if pieces == 1 else emit.elementwise("AND", reached, fits), f"a split into {pieces} pieces")
+    sizes = [*([split_size] * (pieces - 1)), emit.dim_sub(length, starts[-2])]
+    return [emit.slice_axis(self, dim, start, size) for start, size in zip(starts, sizes, strict=False)]
 
 
 @op("aten::split.sizes", "aten::split_with_sizes")
