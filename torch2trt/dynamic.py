@@ -336,18 +336,16 @@ def _at_third_sizes(
 
 
 def _resized(example: torch.Tensor, sizes: Mapping[int, int]) -> torch.Tensor:
-    """The example at other sizes, of its own values in their order: indices stay in range, and offsets sorted.
+    """The example at other sizes, of its own values in their order, taken evenly.
 
-    An empty one has no values, and gives zeros.
+    Indices stay in range, offsets sorted, and a mask has both kinds of places still. An empty one gives zeros.
     """
     if not example.numel():
         return example.new_zeros([sizes.get(axis, size) for axis, size in enumerate(example.shape)])
     for axis, size in sizes.items():
         before = example.shape[axis]
         if size != before:
-            places = torch.arange(size, device=example.device)
-            if size > before:
-                places = places * before // size
+            places = torch.arange(size, device=example.device) * before // size
             example = example.index_select(axis, places)
     return example
 
