@@ -23,7 +23,9 @@ def test_case(case: Case) -> None:
     with torch2trt.torch_network():
         _, graph = torch2trt.torch2trt(case.function, harness.clone(case.inputs))
     debug = torch2trt.debug_call_graph(graph, harness.clone(case.inputs))
-    harness.assert_same(debug, expected, rtol=0, atol=0, what="debug mode")
+    # The same operators; the last digits of solvers, whose rows are held to 1e-4 or 1e-3, depend on where memory lies.
+    rounding = 1e-6 if case.rtol in (1e-4, 1e-3) else 0
+    harness.assert_same(debug, expected, rtol=rounding, atol=rounding, what="debug mode")
 
     converted = harness.convert(case)
     args, kwargs = torch2trt.binding.normalize_inputs(harness.clone(case.inputs))

@@ -11,7 +11,8 @@ from tests import harness
 from torch2trt.reference import convolution, matrix
 
 X = harness.rand(2, 6, 8)
-SQUARE = harness.rand(2, 16, 16)
+SQUARE = torch.rand(2, 16, 16, generator=torch.Generator().manual_seed(1)) * 4 - 2
+"""Of a seed of its own: how much the exponential loses depends on the matrix."""
 WINDOW = torch.hann_window(16)
 DYNAMIC = {"x": {1: (2, 6, 9), 2: (2, 8, 9)}}
 BOUND = 3e-5
