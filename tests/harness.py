@@ -99,6 +99,11 @@ def load_cases() -> list[Case]:
     return found
 
 
+def trace(module: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The graph of a module's trace."""
+    return torch2trt.tracing.trace_graph(module, args, kwargs)[1]
+
+
 def clone(value: Any) -> Any:
     """Fresh copies of all tensors, so that a function that writes to its inputs can run again."""
     leaves, nesting = structure.flatten(value)

@@ -129,15 +129,17 @@ def _holds_tensors(value: Any, seen: set[int]) -> bool:
     if id(value) in seen:
         return False
     seen.add(id(value))
+    items = list(value) if isinstance(value, (Set, ValuesView)) else _contents(value)
+    return any(_holds_tensors(item, seen) for item in items or ())
+
+
+def _contents(value: Any) -> list[Any] | None:
+    """What a container with an order, or a plain object, holds; None for anything else."""
     if isinstance(value, Mapping):
-        items = list(value.values())
-    elif isinstance(value, (tuple, list, deque, Set, ValuesView)):
-        items = list(value)
-    elif is_plain_object(value):
-        items = list(vars(value).values())
-    else:
-        return False
-    return any(_holds_tensors(item, seen) for item in items)
+        return list(value.values())
+    if isinstance(value, (tuple, list, deque)):
+        return list(value)
+    return list(vars(value).values()) if is_plain_object(value) else None
 
 
 _NUMBERS = (bool, int, float, complex, str, bytes, type(None), type, enum.Enum, torch.dtype, torch.device)
@@ -152,14 +154,8 @@ def _is_data(value: Any, around: tuple[int, ...]) -> bool:
         return True
     if id(value) in around:
         return False
-    items: list[Any] = []
-    if isinstance(value, Mapping):
-        items = list(value.values())
-    elif isinstance(value, (tuple, list, deque)):
-        items = list(value)
-    elif is_plain_object(value) and type(value).__eq__ is object.__eq__:
-        items = list(vars(value).values())
-    else:
+    items, container = _contents(value), isinstance(value, (Mapping, tuple, list, deque))
+    if items is None or not (container or type(value).__eq__ is object.__eq__):
         return False
     return all(_is_data(item, (*around, id(value))) for item in items)
 

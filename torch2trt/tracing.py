@@ -306,12 +306,12 @@ def _mark(
     followed = mark_dynamic(graph, _trace_elsewhere(flat, alternatives.tensors, names), alternatives.names)
     if followed and lenient:
         _mark_more_sizes(flat, graph, alternatives.in_step, names)
-    (_warn_of_third_sizes if lenient else _mark_more_sizes)(flat, graph, alternatives.third, names)
+    (_warn_of_sizes if lenient else _mark_more_sizes)(flat, graph, alternatives.third, names)
     for place, axis in followed:
         for leaves in alternatives.apart(place, axis):
             _mark_more_sizes(flat, graph, leaves, names)
     for leaves in alternatives.of_one():
-        _warn_of_third_sizes(flat, graph, leaves, names)
+        _warn_of_sizes(flat, graph, leaves, names)
     if followed:
         told = [
             f"axis {axis} of {names[place]!r}{f' ({location.source})' if location.source else ''}"
@@ -335,9 +335,7 @@ def _mark_more_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tens
     mark_dynamic(graph, other)
 
 
-def _warn_of_third_sizes(
-    flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]
-) -> None:
+def _warn_of_sizes(flat: FlatModule, graph: Graph, leaves: Sequence[torch.Tensor] | None, names: list[str]) -> None:
     try:
         _mark_more_sizes(flat, graph, leaves, names)
     except ShapeError as error:

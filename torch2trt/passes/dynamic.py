@@ -88,11 +88,11 @@ class _Comparison:
     def __init__(self, graph: Graph, other: Graph, names: Mapping[Axis, str]) -> None:
         self.graph, self.other, self.names = graph, other, names
         self.builder = Builder([], mark=_MARK)
-        self.top = set(self.own_nodes())
+        self.top = set(self.own_nodes())  # outside of blocks
         self.values: dict[_Relation, Value] = {}
         self.places: dict[Axis, Location] = {}
         self.after: list[tuple[Node | None, list[Node]]] = []  # nodes that go behind another one
-        self.before: set[Node] = set()  # of the graph's own, outside of blocks: those that were compared
+        self.before: set[Node] = set()  # of these, those that were compared
         self.twins = dict(zip(graph.inputs, other.inputs, strict=True))
         self.computed: dict[tuple[Value, int], tuple[int, int]] = {}  # the first size of results of each pair
 
@@ -132,7 +132,8 @@ class _Comparison:
             for value, other_value in zip(node.outputs, twin.outputs, strict=True):
                 self._note_sizes(value, other_value)
                 _merge(value, other_value)
-            self.before.add(node)
+            if node in self.top:
+                self.before.add(node)
         if len(nodes) != len(others):
             longer = nodes if len(nodes) > len(others) else others
             raise ShapeError(
@@ -203,7 +204,7 @@ class _Comparison:
         return {
             value: pair
             for value, pair in pairs
-            if isinstance(value, Value) and value.node in self.before and value.node in self.top and pair[0] != pair[1]
+            if isinstance(value, Value) and value.node in self.before and pair[0] != pair[1]
         }
 
     def _value(self, relation: _Relation, location: Location) -> Value:
